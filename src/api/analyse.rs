@@ -1,0 +1,199 @@
+//! GET and POST `/{studies,series,instances}/{id}/ai`: what applies, and run it.
+
+use serde_json::{Value, json};
+
+use super::body::{self, RunBody};
+use super::{respond, service};
+use crate::model::ModelState;
+use crate::orthanc::RestError;
+use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
+use crate::source::orthanc::{OrthancSource, study_of};
+use crate::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
+
+pub fn resource(request: &Request<'_>) -> Response {
+    respond(request, || {
+        request.allow(&[Method::Get, Method::Post])?;
+        let level = request.groups.first().copied().and_then(Level::from_collection);
+        let level = level.ok_or_else(|| RestError::new(404, "unknown level"))?;
+        let resource = Resource::new(level, request.groups.get(1).copied().unwrap_or_default());
+        if request.method == Method::Post { analyse(request, &resource) } else { inspect(&resource) }
+    })
+}
+
+/// Which models apply and why not, and the runs so far.
+fn inspect(resource: &Resource) -> Result<Response, RestError> {
+    let service = service()?;
+    let headers = OrthancSource.headers(resource).map_err(source_error)?;
+    let study = study_of(resource).map_err(source_error)?;
+    let models: Vec<Value> = service
+        .models
+        .list()
+        .iter()
+        .map(|model| {
+            let selection = service.select(&model.name, &headers);
+            let ready = matches!(model.state, ModelState::Ready | ModelState::Loading);
+            let reason = match &selection {
+                Ok(s) if ready => format!("{} images fit", s.inputs.len()),
+                Ok(_) => model.state.describe(),
+                Err(e) => e.to_string(),
+            };
+            json!({
+                "Model": model.name,
+                "Title": model.title(),
+                "Demo": model.demo(),
+                "State": model.state.name(),
+                "Applies": selection.is_ok() && ready,
+                "Reason": reason,
+                "Images": selection.map_or(0, |s| s.inputs.len()),
+            })
+        })
+        .collect();
+    let runs = service.store.list(&RunFilter { study: Some(study.clone()), ..RunFilter::default() });
+    let parent = (resource.level != Level::Study).then(|| format!("/studies/{study}"));
+    Ok(Response::json(&json!({
+        "Resource": resource.to_string(),
+        "Parent": parent,
+        "Models": models,
+        "Runs": runs,
+    })))
+}
+
+fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestError> {
+    let body: RunBody = body::read(request)?;
+    let synchronous = match (body.synchronous, body.asynchronous) {
+        (Some(s), Some(a)) if s == a => {
+            return Err(RestError::new(400, "body: Synchronous and Asynchronous contradict each other"));
+        }
+        (Some(s), _) => s,
+        (None, Some(a)) => !a,
+        (None, None) => false,
+    };
+    let service = service()?;
+    let headers = OrthancSource.headers(resource).map_err(source_error)?;
+    let requests = run_requests(&service, resource, &headers, &body)?;
+    let mut runs = Vec::with_capacity(requests.len());
+    for request in requests {
+        runs.push(service.submit(request).map_err(|e| submit_error(&e))?);
+    }
+    if !synchronous {
+        let references: Vec<Value> = runs.iter().map(reference).collect();
+        return Ok(Response::json(&one_or_list(&body, references)));
+    }
+    let finished = runs.iter().map(|run| finish(&service, run)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Response::json(&one_or_list(&body, finished)))
+}
+
+/// One answer where one model was named, else a list.
+fn one_or_list(body: &RunBody, mut answers: Vec<Value>) -> Value {
+    if body.model.is_some() && answers.len() == 1 { answers.remove(0) } else { Value::Array(answers) }
+}
+
+fn run_requests(
+    service: &RunService,
+    resource: &Resource,
+    headers: &[InstanceHeader],
+    body: &RunBody,
+) -> Result<Vec<RunRequest>, RestError> {
+    let study = study_of(resource).map_err(source_error)?;
+    let request = |model: &str| -> Result<RunRequest, SubmitError> {
+        let selection = service.select(model, headers)?;
+        Ok(RunRequest {
+            model: model.to_string(),
+            resource: resource.clone(),
+            study: study.clone(),
+            inputs: selection.inputs,
+            warnings: selection.warnings,
+            origin: Origin::Rest,
+            priority: body.priority,
+            force: body.force,
+        })
+    };
+    let hint = |text: String| match resource.level {
+        Level::Study => text,
+        _ => format!("{text}. The whole study: POST /studies/{study}/ai"),
+    };
+    if let Some(model) = &body.model {
+        return request(model).map(|r| vec![r]).map_err(|e| match e {
+            SubmitError::NotApplicable { .. } => RestError::new(422, hint(e.to_string())),
+            e => submit_error(&e),
+        });
+    }
+    let ready = |state: &ModelState| matches!(state, ModelState::Ready | ModelState::Loading);
+    let models = service.models.list();
+    let (mut requests, mut reasons) = (Vec::new(), Vec::new());
+    for model in models.iter().filter(|m| ready(&m.state)) {
+        match request(&model.name) {
+            Ok(r) => requests.push(r),
+            Err(e) => reasons.push(e.to_string()),
+        }
+    }
+    if !requests.is_empty() {
+        return Ok(requests);
+    }
+    if reasons.is_empty() {
+        return Err(RestError::new(503, "no model is ready: GET /ai/models tells why"));
+    }
+    Err(RestError::new(422, hint(format!("no model applies: {}", reasons.join("; ")))))
+}
+
+/// `{"ID", "Path"}`, as Orthanc answers for what runs on its own.
+pub(super) fn reference(run: &Run) -> Value {
+    json!({"ID": run.id, "Path": format!("/ai/runs/{}", run.id), "Model": run.model})
+}
+
+/// Waits for a run and gives it; a failed run is an error of this request.
+fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
+    let finished = service.store.wait_finished(&run.id, service.synchronous_timeout);
+    let run = finished.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;
+    match run.state {
+        RunState::Succeeded => serde_json::to_value(&run).map_err(|e| RestError::new(500, e.to_string())),
+        RunState::Failed => {
+            Err(RestError::new(422, format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
+        }
+        RunState::Cancelled => Err(RestError::new(409, format!("run {} was cancelled", run.id))),
+        RunState::Queued | RunState::Running => {
+            Err(RestError::new(504, format!("run {} goes on: see /ai/runs/{}", run.id, run.id)))
+        }
+    }
+}
+
+/// The latest succeeded run's report of each model, newest first.
+pub fn report(request: &Request<'_>) -> Response {
+    respond(request, || {
+        request.allow(&[Method::Get])?;
+        let study = request.groups.first().copied().unwrap_or_default();
+        let resource = Resource::new(Level::Study, study);
+        study_of(&resource).map_err(source_error)?;
+        let filter = RunFilter {
+            study: Some(study.to_string()),
+            state: Some(RunState::Succeeded),
+            ..RunFilter::default()
+        };
+        let mut reports: Vec<crate::result::Report> = Vec::new();
+        for report in service()?.store.list(&filter).into_iter().filter_map(|run| run.report) {
+            if reports.iter().all(|r| r.model != report.model) {
+                reports.push(report);
+            }
+        }
+        if reports.is_empty() {
+            return Err(RestError::new(404, format!("no analysis of {resource} has succeeded yet")));
+        }
+        Ok(Response::json(&reports))
+    })
+}
+
+pub(super) fn submit_error(error: &SubmitError) -> RestError {
+    let status = match error {
+        SubmitError::UnknownModel { .. } => 400,
+        SubmitError::NotApplicable { .. } => 422,
+        SubmitError::NotReady { .. } => 503,
+        SubmitError::QueueFull(_) => return RestError::new(503, error.to_string()).header("Retry-After", "10"),
+    };
+    RestError::new(status, error.to_string())
+}
+
+fn source_error(error: SourceError) -> RestError {
+    let status = if matches!(error, SourceError::UnknownResource(_)) { 404 } else { 500 };
+    RestError::new(status, error.to_string())
+}

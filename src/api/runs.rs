@@ -1,0 +1,102 @@
+//! /ai/runs: list, one, cancel, retry, delete.
+
+use serde_json::json;
+
+use super::body::{self, EmptyBody};
+use super::{respond, service};
+use crate::orthanc::RestError;
+use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::orthanc::{host, rest_client};
+use crate::run::service::ChangeError;
+use crate::run::{RunFilter, RunId, RunState};
+use crate::source::{Level, Resource};
+
+/// Runs shown where `limit` is not given.
+const DEFAULT_LIMIT: usize = 100;
+
+pub fn list(request: &Request<'_>) -> Response {
+    respond(request, || {
+        request.allow(&[Method::Get])?;
+        Ok(Response::json(&service()?.store.list(&filter(request)?)))
+    })
+}
+
+fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
+    let mut filter = RunFilter { limit: Some(DEFAULT_LIMIT), ..RunFilter::default() };
+    for (key, value) in &request.query {
+        let refuse = |expected: &str| RestError::new(400, format!("{key}: found \"{value}\", expected {expected}"));
+        match *key {
+            "state" => {
+                let state = serde_json::from_value::<RunState>(json!(value));
+                filter.state = Some(state.map_err(|_| refuse("Queued, Running, Succeeded, Failed or Cancelled"))?);
+            }
+            "model" => filter.model = Some((*value).to_string()),
+            "resource" => filter.resource = Some(resource(value).ok_or_else(|| refuse("/studies/{id} or the like"))?),
+            "limit" => filter.limit = Some(value.parse().map_err(|_| refuse("a number"))?),
+            _ => return Err(RestError::new(400, format!("unknown parameter \"{key}\", known: state, model, resource, limit"))),
+        }
+    }
+    Ok(filter)
+}
+
+fn resource(path: &str) -> Option<Resource> {
+    let (collection, id) = path.trim_start_matches('/').split_once('/')?;
+    Some(Resource::new(Level::from_collection(collection)?, id))
+}
+
+pub fn one(request: &Request<'_>) -> Response {
+    respond(request, || {
+        request.allow(&[Method::Get, Method::Delete])?;
+        let id = run_id(request);
+        if request.method == Method::Delete {
+            return delete(&id);
+        }
+        let run = service()?.store.get(&id).ok_or_else(|| RestError::new(404, format!("unknown run {id}")))?;
+        Ok(Response::json(&run))
+    })
+}
+
+/// Deletes what the run stored, then forgets the run. An object that another run stored first stays with that run.
+fn delete(id: &RunId) -> Result<Response, RestError> {
+    let service = service()?;
+    let run = service.store.get(id).ok_or_else(|| RestError::new(404, format!("unknown run {id}")))?;
+    if !run.state.is_final() {
+        return Err(RestError::new(409, "the run is not finished: cancel it first"));
+    }
+    let host = host::current().ok_or_else(|| RestError::new(503, "the server is stopping"))?;
+    for stored in &run.stored {
+        match rest_client::delete(&host, &stored.path) {
+            Ok(()) => {}
+            Err(e) if e.http_status() == Some(404) => {}
+            Err(e) => return Err(RestError::new(500, format!("{} was not deleted: {e}", stored.path))),
+        }
+    }
+    service.forget(id).map_err(change_error)?;
+    Ok(Response::json(&json!({})))
+}
+
+pub fn action(request: &Request<'_>) -> Response {
+    respond(request, || {
+        request.allow(&[Method::Post])?;
+        body::read::<EmptyBody>(request)?;
+        let id = run_id(request);
+        let service = service()?;
+        if request.groups.get(1) == Some(&"cancel") {
+            return Ok(Response::json(&service.cancel(&id).map_err(change_error)?));
+        }
+        let run = service.retry(&id).map_err(change_error)?;
+        Ok(Response::json(&super::analyse::reference(&run)))
+    })
+}
+
+fn run_id(request: &Request<'_>) -> RunId {
+    RunId(request.groups.first().copied().unwrap_or_default().to_string())
+}
+
+fn change_error(error: ChangeError) -> RestError {
+    match error {
+        ChangeError::UnknownRun(_) => RestError::new(404, error.to_string()),
+        ChangeError::State { .. } => RestError::new(409, error.to_string()),
+        ChangeError::Submit(e) => super::analyse::submit_error(&e),
+    }
+}

@@ -1,0 +1,98 @@
+//! `orthanc-ai run MODEL DIR -o OUT`: the plugin's pipeline on a folder, without a server.
+
+use std::path::PathBuf;
+
+use orthanc_ai::model::{Device, ModelRegistry};
+use orthanc_ai::run::pipeline::{self, Monitor};
+use orthanc_ai::run::select;
+use orthanc_ai::run::{Origin, RunRequest, Stage};
+use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
+use orthanc_ai::source::{Level, Resource, StoreStatus};
+
+use super::studies::{self, Study};
+use super::{CommandError, ModelsArgs};
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The model's name, as `orthanc-ai check` lists it
+    model: String,
+    /// Folder with DICOM files of one or more studies
+    folder: PathBuf,
+    /// Folder that receives the result objects
+    #[arg(short, long)]
+    out: PathBuf,
+    /// New result UIDs even if the same input was analysed before
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    models: ModelsArgs,
+}
+
+pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    let device = Device::from_choice(&args.models.device, args.models.threads)?;
+    device.enter_thread();
+    let registry = ModelRegistry::open(&args.models.models_directory);
+    let mut model = registry.load_one(&args.model, device).map_err(CommandError::Message)?;
+    let source = DirectorySource::open(&args.folder)?;
+    let store = DirectoryStore::create(&args.out)?;
+    let mut refused = Vec::new();
+    let mut done = 0usize;
+    for Study { number, headers } in studies::of(&source)? {
+        let selection = match select::select(&model.manifest.input, &headers) {
+            Ok(selection) => selection,
+            Err(reason) => {
+                refused.push(format!("study {number}: {reason}"));
+                continue;
+            }
+        };
+        let request = RunRequest {
+            model: args.model.clone(),
+            resource: Resource::new(Level::Study, number.to_string()),
+            study: number.to_string(),
+            inputs: selection.inputs,
+            warnings: selection.warnings,
+            origin: Origin::Tool,
+            priority: 0,
+            force: args.force,
+        };
+        let outcome = pipeline::run(&source, &store, &mut model, &request, &Quiet)
+            .map_err(|e| CommandError::Message(format!("study {number}: {e}")))?;
+        done += 1;
+        println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
+        for image in &outcome.report.images {
+            match (&image.error, &image.class, image.probability) {
+                (None, Some(class), Some(p)) => println!("  {:<8} {class:<26} {:5.1} %", image.view, p * 100.0),
+                (error, ..) => println!("  {:<8} failed: {}", image.view, error.as_deref().unwrap_or("unknown")),
+            }
+        }
+        for warning in &request.warnings {
+            println!("  warning: {warning}");
+        }
+        for stored in &outcome.stored {
+            let note = if stored.status == StoreStatus::AlreadyStored { " (was there already)" } else { "" };
+            println!("  {} {}{note}", stored.kind, args.out.join(&stored.path).display());
+        }
+        println!("  {}", outcome.report.disclaimer);
+        println!("  {:.2} s in all", outcome.stage_seconds.get("total").copied().unwrap_or_default());
+    }
+    for reason in &refused {
+        eprintln!("not run: {reason}");
+    }
+    if done == 0 {
+        return Err(CommandError::Message(format!("{} applies to nothing in this folder", args.model)));
+    }
+    Ok(())
+}
+
+/// The tool runs in the foreground: Ctrl-C is its cancel.
+struct Quiet;
+
+impl Monitor for Quiet {
+    fn progress(&self, stage: Stage, done: usize, total: usize) {
+        log::debug!("{} {done}/{total}", stage.name());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,213 @@
+//! One run, start to end: the data path of ARCHITECTURE.md, one line a stage.
+//!
+//! Fetch, read and prepare go over the images on two threads, so that at most two decoded images are held and the network
+//! never waits for the disk of the next one; infer goes image by image on the worker's device; encode and store make one
+//! structured report. An image that fails keeps its error and the others go on.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ndarray::{Array3, Axis};
+
+use super::record::{RunRequest, Stage};
+use super::select::Input;
+use crate::imaging::{self, ImageAttributes};
+use crate::model::{LoadedModel, Logits, ModelError};
+use crate::predict::{Finding, ImagePrediction, Prediction, activate};
+use crate::result::{self, Report, ResultContext, ResultError};
+use crate::source::{InstanceSource, ResultStore, SourceError, StoredInstance};
+use crate::transform::TransformChain;
+
+/// What a run tells while it runs, and whether it is still wanted. The worker, the tool and the tests each have one.
+pub trait Monitor: Sync {
+    /// `done` of `total` images have passed `stage`.
+    fn progress(&self, stage: Stage, done: usize, total: usize);
+    /// Looked at between stages and between images.
+    fn is_cancelled(&self) -> bool;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cancelled")]
+    Cancelled,
+    /// Every image failed: there is nothing to report.
+    #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
+    NoImage(Vec<String>),
+    #[error(transparent)]
+    Result(#[from] ResultError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct RunOutcome {
+    pub report: Report,
+    pub stored: Vec<StoredInstance>,
+    pub stage_seconds: BTreeMap<String, f64>,
+}
+
+/// Runs `model` on the request's inputs and stores the result objects.
+///
+/// # Errors
+/// [`RunError`]; then nothing is stored.
+pub fn run(
+    source: &dyn InstanceSource,
+    store: &dyn ResultStore,
+    model: &mut LoadedModel,
+    request: &RunRequest,
+    monitor: &dyn Monitor,
+) -> Result<RunOutcome, RunError> {
+    let clock = Clock::start();
+    let prepared = prepare_all(source, &model.chain, &request.inputs, monitor, &clock)?;
+    let prediction = infer_all(model, &request.inputs, &prepared, monitor, &clock)?;
+    let attributes: Vec<Option<&ImageAttributes>> =
+        prepared.iter().map(|p| p.as_ref().ok().map(|p| &p.attributes)).collect();
+    let objects = clock.time(Stage::Encode, || {
+        monitor.progress(Stage::Encode, 0, 1);
+        result::encode(&context(model, request, &attributes), &prediction)
+    })?;
+    if monitor.is_cancelled() {
+        return Err(RunError::Cancelled);
+    }
+    let stored = clock.time(Stage::Store, || {
+        monitor.progress(Stage::Store, 0, objects.results.len());
+        objects.results.iter().map(|object| store.store(object)).collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(RunOutcome { report: objects.report, stored, stage_seconds: clock.seconds() })
+}
+
+/// An image ready for the network: what the result needs of its source, and the array.
+struct PreparedImage {
+    attributes: ImageAttributes,
+    /// (channel, row, column)
+    array: Array3<f32>,
+}
+
+/// Fetch → read → prepare, each image on its own; at most [`PREPARE_THREADS`] at a time.
+fn prepare_all(
+    source: &dyn InstanceSource,
+    chain: &TransformChain,
+    inputs: &[Input],
+    monitor: &dyn Monitor,
+    clock: &Clock,
+) -> Result<Vec<Result<PreparedImage, String>>, RunError> {
+    const PREPARE_THREADS: usize = 2;
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let prepared: Vec<Mutex<Option<Result<PreparedImage, String>>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
+    monitor.progress(Stage::Fetch, 0, inputs.len());
+    std::thread::scope(|scope| {
+        for _ in 0..PREPARE_THREADS.min(inputs.len()) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(input) = inputs.get(i) else { break };
+                    if monitor.is_cancelled() {
+                        break;
+                    }
+                    let image = prepare(source, chain, input, clock);
+                    *prepared[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+                    monitor.progress(Stage::Prepare, done.fetch_add(1, Ordering::Relaxed) + 1, inputs.len());
+                }
+            });
+        }
+    });
+    let images = prepared.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
+    images.collect::<Option<Vec<_>>>().filter(|_| !monitor.is_cancelled()).ok_or(RunError::Cancelled)
+}
+
+fn prepare(
+    source: &dyn InstanceSource,
+    chain: &TransformChain,
+    input: &Input,
+    clock: &Clock,
+) -> Result<PreparedImage, String> {
+    let image = {
+        let bytes = clock.time(Stage::Fetch, || source.fetch(&input.id)).map_err(|e| e.to_string())?;
+        clock.time(Stage::Read, || imaging::read_instance(&bytes, source.frame_decoder())).map_err(|e| e.to_string())?
+    };
+    let prepared = clock.time(Stage::Prepare, || chain.apply(&image)).map_err(|e| e.to_string())?;
+    Ok(PreparedImage { attributes: image.attributes, array: prepared.array })
+}
+
+fn infer_all(
+    model: &mut LoadedModel,
+    inputs: &[Input],
+    prepared: &[Result<PreparedImage, String>],
+    monitor: &dyn Monitor,
+    clock: &Clock,
+) -> Result<Prediction, RunError> {
+    let mut images = Vec::with_capacity(inputs.len());
+    for (i, (input, image)) in inputs.iter().zip(prepared).enumerate() {
+        if monitor.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        monitor.progress(Stage::Infer, i, inputs.len());
+        let outcome = match image {
+            Ok(image) => clock.time(Stage::Infer, || infer(model, &image.array)).map_err(|e| e.to_string()),
+            Err(reason) => Err(reason.clone()),
+        };
+        images.push(ImagePrediction { image: i, view: input.view.clone(), outcome });
+    }
+    let prediction = Prediction { images };
+    let reasons: Vec<String> = prediction
+        .images
+        .iter()
+        .filter_map(|p| p.outcome.as_ref().err().map(|reason| format!("{}: {reason}", p.view)))
+        .collect();
+    if reasons.len() == prediction.images.len() { Err(RunError::NoImage(reasons)) } else { Ok(prediction) }
+}
+
+fn infer(model: &mut LoadedModel, array: &Array3<f32>) -> Result<Finding, ModelError> {
+    let Logits::Global(logits) = model.network.forward(array.view().insert_axis(Axis(0)))?;
+    let row: Vec<f32> = logits.row(0).to_vec();
+    if let Some(bad) = row.iter().find(|l| !l.is_finite()) {
+        return Err(ModelError::NotFinite(*bad));
+    }
+    Ok(Finding::from_probabilities(&activate::softmax(&row)))
+}
+
+fn context<'a>(
+    model: &'a LoadedModel,
+    request: &'a RunRequest,
+    attributes: &'a [Option<&'a ImageAttributes>],
+) -> ResultContext<'a> {
+    ResultContext {
+        manifest: &model.manifest,
+        weights_sha256: &model.weights_sha256,
+        inputs: &request.inputs,
+        attributes,
+        warnings: &request.warnings,
+        force: request.force,
+        created: time::OffsetDateTime::now_utc(),
+    }
+}
+
+/// Seconds by stage, from several threads.
+struct Clock {
+    started: Instant,
+    spent: Mutex<BTreeMap<Stage, Duration>>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { started: Instant::now(), spent: Mutex::default() }
+    }
+
+    fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let out = work();
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += start.elapsed();
+        out
+    }
+
+    fn seconds(&self) -> BTreeMap<String, f64> {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_stage = spent.iter().map(|(stage, d)| (stage.name().to_string(), d.as_secs_f64()));
+        by_stage.chain([("total".to_string(), self.started.elapsed().as_secs_f64())]).collect()
+    }
+}

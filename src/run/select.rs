@@ -1,0 +1,221 @@
+//! Data path step 2: which of a resource's instances a model takes, and in words why not.
+
+use std::collections::BTreeMap;
+
+use dicom_dictionary_std::tags;
+
+use crate::manifest::{InputSpec, ViewPolicy};
+use crate::result::is_own_result;
+use crate::source::{InstanceHeader, InstanceId};
+
+/// The instances of one run, in the order in which they are reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    pub inputs: Vec<Input>,
+    /// What a reader should know although the run goes ahead.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    pub id: InstanceId,
+    pub sop_instance_uid: String,
+    /// "L-CC"; "Image 1" where laterality or view position is missing.
+    pub view: String,
+}
+
+/// Why a model does not take a resource: what was found, what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotApplicable(pub String);
+
+/// Applies the manifest's selection rule.
+///
+/// # Errors
+/// [`NotApplicable`] names the number of images found and expected, and why others were left out.
+pub fn select(rule: &InputSpec, headers: &[InstanceHeader]) -> Result<Selection, NotApplicable> {
+    let mut taken: Vec<&InstanceHeader> = Vec::new();
+    let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
+    for header in headers {
+        match why_left_out(rule, header) {
+            None => taken.push(header),
+            Some(reason) => *left_out.entry(reason).or_default() += 1,
+        }
+    }
+    if taken.len() != rule.count {
+        return Err(NotApplicable(wrong_count(rule, taken.len(), &left_out)));
+    }
+    let studies: std::collections::BTreeSet<_> = taken.iter().map(|h| h.get(tags::STUDY_INSTANCE_UID)).collect();
+    if studies.len() > 1 {
+        return Err(NotApplicable(format!("found images of {} studies, expected one StudyInstanceUID", studies.len())));
+    }
+    taken.sort_by_cached_key(|h| order(rule, h));
+    let warnings = check_views(rule, &taken)?;
+    let inputs = taken
+        .iter()
+        .enumerate()
+        .map(|(i, h)| Input {
+            id: h.id.clone(),
+            sop_instance_uid: h.get(tags::SOP_INSTANCE_UID).unwrap_or_default().to_string(),
+            view: quoted_view(h).unwrap_or_else(|| format!("Image {}", i + 1)),
+        })
+        .collect();
+    Ok(Selection { inputs, warnings })
+}
+
+fn why_left_out(rule: &InputSpec, header: &InstanceHeader) -> Option<String> {
+    if header.unreadable_reason().is_some() {
+        return Some("header cannot be read".into());
+    }
+    if is_own_result(header.get(tags::MANUFACTURER)) {
+        return Some("result of an earlier analysis".into());
+    }
+    let failed = rule.conditions.iter().find(|c| !c.holds(header.by_keyword(&c.keyword)))?;
+    Some(format!("{} expected, found {}", failed.describe(), header.quotable(&failed.keyword)))
+}
+
+fn wrong_count(rule: &InputSpec, found: usize, left_out: &BTreeMap<String, usize>) -> String {
+    let views = if rule.views.is_empty() { String::new() } else { format!(" ({})", rule.views.join(", ")) };
+    let plural = if rule.count == 1 { "image is" } else { "images are" };
+    let mut text = format!("{} {plural} needed{views}, found {found}", rule.count);
+    for (i, (reason, n)) in left_out.iter().enumerate() {
+        text.push_str(if i == 0 { "; left out: " } else { ", " });
+        text.push_str(&format!("{n} × {reason}"));
+    }
+    text
+}
+
+/// By the manifest's views, then by InstanceNumber, then by UID: the same input gives the same order, however it is listed.
+fn order(rule: &InputSpec, header: &InstanceHeader) -> (usize, i64, String) {
+    let view = header.view();
+    let rank = rule.views.iter().position(|v| Some(v) == view.as_ref()).unwrap_or(rule.views.len());
+    let number = header.get(tags::INSTANCE_NUMBER).and_then(|n| n.parse().ok()).unwrap_or(i64::MAX);
+    (rank, number, header.get(tags::SOP_INSTANCE_UID).unwrap_or_default().to_string())
+}
+
+fn quoted_view(header: &InstanceHeader) -> Option<String> {
+    let view = header.view()?;
+    let code = view.len() <= 35 && view.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b' ');
+    code.then_some(view)
+}
+
+fn check_views(rule: &InputSpec, taken: &[&InstanceHeader]) -> Result<Vec<String>, NotApplicable> {
+    if rule.views.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<String> = taken.iter().map(|h| quoted_view(h).unwrap_or_else(|| "unknown".into())).collect();
+    let missing: Vec<&str> = rule.views.iter().filter(|v| !found.contains(v)).map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "views expected: {}; found: {}; missing: {}",
+        rule.views.join(", "),
+        found.join(", "),
+        missing.join(", ")
+    );
+    match rule.view_policy {
+        ViewPolicy::Require => Err(NotApplicable(text)),
+        ViewPolicy::Warn => Ok(vec![text]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::Tag;
+
+    use super::*;
+    use crate::manifest::Manifest;
+
+    fn rule() -> InputSpec {
+        Manifest::from_json(include_str!("../../models/mammography-4view-demo/manifest.json")).unwrap().input
+    }
+
+    fn header(n: usize, changes: &[(Tag, &str)]) -> InstanceHeader {
+        let views = [("R", "MLO"), ("L", "MLO"), ("R", "CC"), ("L", "CC")];
+        let (laterality, view) = views[n % 4];
+        let mut values: BTreeMap<Tag, String> = [
+            (tags::MODALITY, "MG"),
+            (tags::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.1.2"),
+            (tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2 "),
+            (tags::STUDY_INSTANCE_UID, "1.2.3"),
+            (tags::IMAGE_LATERALITY, laterality),
+            (tags::VIEW_POSITION, view),
+        ]
+        .into_iter()
+        .map(|(t, v)| (t, v.to_string()))
+        .collect();
+        values.insert(tags::SOP_INSTANCE_UID, format!("1.2.3.{n}"));
+        values.extend(changes.iter().map(|&(t, v)| (t, v.to_string())));
+        InstanceHeader::new(InstanceId(n.to_string()), values)
+    }
+
+    fn exam(n: usize) -> Vec<InstanceHeader> {
+        (0..n).map(|i| header(i, &[])).collect()
+    }
+
+    #[test]
+    fn four_views_come_in_the_manifests_order_however_they_are_listed() {
+        let mut headers = exam(4);
+        for _ in 0..4 {
+            headers.rotate_left(1);
+            let selection = select(&rule(), &headers).unwrap();
+            let views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
+            assert_eq!(views, ["L-CC", "R-CC", "L-MLO", "R-MLO"]);
+            assert!(selection.warnings.is_empty());
+        }
+    }
+
+    #[test]
+    fn wrong_counts_and_kinds_are_refused_in_words() {
+        for n in [0, 3, 5] {
+            let text = select(&rule(), &exam(n)).unwrap_err().0;
+            assert!(text.starts_with("4 images are needed (L-CC, R-CC, L-MLO, R-MLO)"), "{text}");
+            assert!(text.contains(&format!("found {n}")), "{text}");
+        }
+        let mut headers = exam(4);
+        headers[1] = header(1, &[(tags::MODALITY, "RG")]);
+        headers[2] = header(2, &[(tags::PHOTOMETRIC_INTERPRETATION, "RGB")]);
+        let text = select(&rule(), &headers).unwrap_err().0;
+        assert!(text.contains("found 2") && text.contains("1 × Modality = MG expected, found RG"), "{text}");
+        assert!(text.contains("found RGB"), "{text}");
+    }
+
+    #[test]
+    fn other_objects_and_own_results_are_left_out() {
+        let mut headers = exam(4);
+        headers.push(header(4, &[(tags::MODALITY, "SR")]));
+        headers.push(header(5, &[(tags::MANUFACTURER, crate::result::MANUFACTURER)]));
+        headers.push(InstanceHeader::unreadable(InstanceId("6".into()), "truncated"));
+        assert_eq!(select(&rule(), &headers).unwrap().inputs.len(), 4);
+    }
+
+    #[test]
+    fn missing_views_get_numbers_and_a_warning() {
+        let mut headers = exam(4);
+        headers[0] = header(0, &[(tags::VIEW_POSITION, "")]);
+        let selection = select(&rule(), &headers).unwrap();
+        assert_eq!(selection.inputs[3].view, "Image 4");
+        assert!(selection.warnings[0].contains("missing: R-MLO"), "{:?}", selection.warnings);
+        let strict = InputSpec { view_policy: ViewPolicy::Require, ..rule() };
+        assert!(select(&strict, &headers).unwrap_err().0.contains("missing: R-MLO"));
+    }
+
+    #[test]
+    fn no_value_of_a_patient_attribute_is_quoted() {
+        let mut rule = rule();
+        rule.conditions[0].keyword = "PatientID".into();
+        let headers: Vec<_> = (0..4).map(|i| header(i, &[(tags::PATIENT_ID, "SECRET-1")])).collect();
+        let text = select(&rule, &headers).unwrap_err().0;
+        assert!(!text.contains("SECRET"), "{text}");
+        let dirty: Vec<_> = (0..4).map(|i| header(i, &[(tags::MODALITY, "Doe^Jane;1")])).collect();
+        assert!(!select(&self::rule(), &dirty).unwrap_err().0.contains("Doe"), "quoted a dirty value");
+    }
+
+    #[test]
+    fn images_of_two_studies_are_refused() {
+        let mut headers = exam(4);
+        headers[3] = header(3, &[(tags::STUDY_INSTANCE_UID, "9.9")]);
+        assert!(select(&rule(), &headers).unwrap_err().0.contains("2 studies"));
+    }
+}

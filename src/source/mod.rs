@@ -1,0 +1,138 @@
+//! The two ports of the pipeline: where instances come from and where results go.
+//!
+//! [`orthanc`] speaks to the server we live in, [`directory`] to a folder: the same pipeline runs over both.
+
+pub mod directory;
+pub mod header;
+pub mod orthanc;
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+pub use header::InstanceHeader;
+
+use crate::result::ResultObject;
+
+/// The levels of DICOM's hierarchy that a run can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Level {
+    Study,
+    Series,
+    Instance,
+}
+
+impl Level {
+    /// The level's collection in Orthanc's REST interface.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::Study => "studies",
+            Self::Series => "series",
+            Self::Instance => "instances",
+        }
+    }
+
+    pub fn from_collection(name: &str) -> Option<Self> {
+        [Self::Study, Self::Series, Self::Instance].into_iter().find(|l| l.collection() == name)
+    }
+}
+
+/// A resource by the source's own identifier: Orthanc's hash, not a DICOM UID.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Resource {
+    pub level: Level,
+    pub id: String,
+}
+
+impl Resource {
+    pub fn new(level: Level, id: impl Into<String>) -> Self {
+        Self { level, id: id.into() }
+    }
+}
+
+impl fmt::Display for Resource {
+    /// The resource's REST path, e.g. `/studies/1a2b…`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/{}", self.level.collection(), self.id)
+    }
+}
+
+/// The source's own identifier of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(pub String);
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a source or store failed. No message carries attribute values or file names.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("unknown resource {0}")]
+    UnknownResource(String),
+    #[error("instance {id} cannot be read: {reason}")]
+    Fetch { id: InstanceId, reason: String },
+    #[error("the result object {sop_instance_uid} was not stored: {reason}")]
+    Store { sop_instance_uid: String, reason: String },
+    #[error("{0}")]
+    Host(String),
+}
+
+/// A DICOM file's bytes in whatever memory the source holds them: nothing is copied to hand 19 MB on.
+pub type InstanceBytes = Box<dyn Deref<Target = [u8]> + Send>;
+
+/// Where a run's instances come from.
+pub trait InstanceSource: Sync {
+    /// Every instance under the resource, with the attributes that selection rules look at. An instance whose header
+    /// cannot be read is listed with the reason.
+    ///
+    /// # Errors
+    /// [`SourceError::UnknownResource`] where there is no such resource.
+    fn headers(&self, resource: &Resource) -> Result<Vec<InstanceHeader>, SourceError>;
+
+    /// The instance's DICOM file (Part 10).
+    ///
+    /// # Errors
+    /// [`SourceError::Fetch`]
+    fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError>;
+
+    /// Decodes one frame by other means than our own codecs, where the source has any.
+    fn frame_decoder(&self) -> Option<&dyn crate::imaging::FrameDecoder> {
+        None
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreStatus {
+    Stored,
+    /// The store held an object with this SOP Instance UID already and kept it.
+    AlreadyStored,
+}
+
+/// A result object where it now lies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StoredInstance {
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// "SR", …
+    pub kind: String,
+    /// REST path in Orthanc; the file's name for the command-line tool.
+    pub path: String,
+    #[serde(rename = "SeriesID")]
+    pub series_id: String,
+    #[serde(rename = "StudyID")]
+    pub study_id: String,
+    pub sop_instance_uid: String,
+    pub status: StoreStatus,
+}
+
+/// Where a run's results go.
+pub trait ResultStore: Sync {
+    /// # Errors
+    /// [`SourceError::Store`]; then nothing of the object is kept.
+    fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError>;
+}

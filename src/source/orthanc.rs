@@ -1,0 +1,133 @@
+//! The server we live in, as source and as result store, over its REST interface without a network.
+
+use std::collections::BTreeMap;
+
+use dicom_core::Tag;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
+    StoredInstance,
+};
+use crate::imaging::{DecodedFrame, FrameDecoder};
+use crate::orthanc::{Host, HostError, decode, host, rest_client};
+use crate::result::ResultObject;
+
+/// Stateless: the host may change under a reset.
+#[derive(Debug, Clone, Copy)]
+pub struct OrthancSource;
+
+fn host() -> Result<Host, SourceError> {
+    host::current().ok_or_else(|| SourceError::Host("the server is stopping".into()))
+}
+
+/// GET of a resource of Orthanc's; 404 is [`SourceError::UnknownResource`].
+fn get_json<T: for<'de> Deserialize<'de>>(resource: &Resource, path: &str) -> Result<T, SourceError> {
+    let body = rest_client::get(&host()?, path).map_err(|e| host_error(resource, &e))?;
+    serde_json::from_slice(&body).map_err(|e| SourceError::Host(format!("GET {path}: unexpected answer: {e}")))
+}
+
+fn host_error(resource: &Resource, error: &HostError) -> SourceError {
+    if error.http_status() == Some(404) {
+        SourceError::UnknownResource(resource.to_string())
+    } else {
+        SourceError::Host(error.to_string())
+    }
+}
+
+/// Orthanc's id of the study that a resource belongs to.
+///
+/// # Errors
+/// [`SourceError::UnknownResource`]
+pub fn study_of(resource: &Resource) -> Result<String, SourceError> {
+    #[derive(Deserialize)]
+    struct Parent {
+        #[serde(rename = "ID")]
+        id: String,
+    }
+    let path = match resource.level {
+        Level::Study => resource.to_string(),
+        Level::Series | Level::Instance => format!("{resource}/study"),
+    };
+    get_json::<Parent>(resource, &path).map(|p| p.id)
+}
+
+impl InstanceSource for OrthancSource {
+    fn headers(&self, resource: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+        #[derive(Deserialize)]
+        struct Instance {
+            #[serde(rename = "ID")]
+            id: String,
+        }
+        let instances: Vec<Instance> = match resource.level {
+            Level::Instance => vec![get_json(resource, &resource.to_string())?],
+            Level::Study | Level::Series => get_json(resource, &format!("{resource}/instances"))?,
+        };
+        Ok(instances.into_iter().map(|i| header(InstanceId(i.id))).collect())
+    }
+
+    fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
+        let path = format!("/instances/{id}/file");
+        let bytes = rest_client::get(&host()?, &path)
+            .map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
+        Ok(Box::new(bytes))
+    }
+
+    fn frame_decoder(&self) -> Option<&dyn FrameDecoder> {
+        Some(self)
+    }
+}
+
+/// One instance's header; Orthanc reads the file up to the pixel data only.
+fn header(id: InstanceId) -> InstanceHeader {
+    let resource = Resource::new(Level::Instance, id.0.clone());
+    match get_json::<BTreeMap<String, Value>>(&resource, &format!("{resource}/tags?short")) {
+        Ok(tags) => {
+            let values = tags.iter().filter_map(|(tag, value)| Some((tag.parse::<Tag>().ok()?, value.as_str()?.to_string())));
+            InstanceHeader::new(id, values.collect())
+        }
+        Err(e) => InstanceHeader::unreadable(id, e.to_string()),
+    }
+}
+
+/// Orthanc's own decoder (DCMTK, or the GDCM plugin), for what our codecs cannot.
+impl FrameDecoder for OrthancSource {
+    fn decode(&self, dicom: &[u8], frame: u32) -> Result<DecodedFrame, String> {
+        let host = host().map_err(|e| e.to_string())?;
+        let image = decode::decode_frame(&host, dicom, frame).map_err(|e| e.to_string())?;
+        DecodedFrame::try_from(image)
+    }
+}
+
+impl ResultStore for OrthancSource {
+    fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            #[serde(rename = "ID")]
+            id: String,
+            parent_study: String,
+            parent_series: String,
+            path: String,
+            status: String,
+        }
+        let refuse = |reason: String| SourceError::Store { sop_instance_uid: object.sop_instance_uid.clone(), reason };
+        let answer = rest_client::post(&host()?, "/instances", &object.bytes).map_err(|e| refuse(e.to_string()))?;
+        let answer: Answer = serde_json::from_slice(&answer).map_err(|e| refuse(format!("unexpected answer: {e}")))?;
+        let status = match answer.status.as_str() {
+            "Success" => StoreStatus::Stored,
+            "AlreadyStored" => StoreStatus::AlreadyStored,
+            other => return Err(refuse(format!("Orthanc answers {other}"))),
+        };
+        Ok(StoredInstance {
+            id: answer.id,
+            kind: object.kind.to_string(),
+            path: answer.path,
+            series_id: answer.parent_series,
+            study_id: answer.parent_study,
+            sop_instance_uid: object.sop_instance_uid.clone(),
+            status,
+        })
+    }
+}

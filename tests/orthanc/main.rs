@@ -1,0 +1,9 @@
+//! Live tests: the plugin in a real Orthanc, oldest and newest supported (`make test-live`).
+
+mod bad_input;
+mod end_to_end;
+mod exam;
+mod lifecycle;
+mod real_data;
+mod runs;
+mod server;

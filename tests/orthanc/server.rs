@@ -1,0 +1,316 @@
+//! A real Orthanc with the plugin, on free ports and an own folder, killed on drop.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The servers that every live test runs on: the oldest and the newest supported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V1_10_1,
+    V1_13_0,
+}
+
+impl Version {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1_10_1 => "1.10.1",
+            Self::V1_13_0 => "1.13.0",
+        }
+    }
+}
+
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `../shared`, or what `ORTHANC_AI_SHARED` names.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let base = std::env::var_os("ORTHANC_AI_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
+    let path = base.join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: {} is not there", path.display());
+    None
+}
+
+pub struct Orthanc {
+    pub http: u16,
+    child: Child,
+    folder: tempfile::TempDir,
+    log: PathBuf,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| {
+            panic!("status {}, not JSON ({e}): {}", self.status, String::from_utf8_lossy(&self.body))
+        })
+    }
+
+    #[track_caller]
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        self.json()
+    }
+
+    /// An error in Orthanc's own form; gives its Details.
+    #[track_caller]
+    pub fn error(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        let body = self.json();
+        for key in ["HttpError", "HttpStatus", "Message", "Method", "OrthancError", "OrthancStatus", "Uri"] {
+            assert!(body.get(key).is_some(), "no {key} in {body}");
+        }
+        assert_eq!(body["HttpStatus"], status);
+        body["Details"].as_str().unwrap_or_else(|| panic!("no Details in {body}")).to_string()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+/// What a test changes of the usual configuration.
+#[derive(Default)]
+pub struct Options {
+    /// Merged into the "Ai" section.
+    pub ai: Value,
+    /// Merged into the whole configuration.
+    pub orthanc: Value,
+    /// The plugin built with the feature `fault-injection`.
+    pub fault: bool,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    if let (Some(into), Some(from)) = (into.as_object_mut(), from.as_object()) {
+        for (k, v) in from {
+            into.insert(k.clone(), v.clone());
+        }
+    }
+}
+
+impl Orthanc {
+    pub fn start(version: Version) -> Self {
+        Self::with(version, &Options::default())
+    }
+
+    pub fn with(version: Version, options: &Options) -> Self {
+        let mut server = Self::spawn(version, options);
+        server.wait_ready();
+        server
+    }
+
+    /// Where the plugin is expected to stay off.
+    pub fn with_plugin_off(version: Version, options: &Options) -> Self {
+        let mut server = Self::spawn(version, options);
+        server.wait("the server", |s| s.try_get("/system").is_some());
+        assert_eq!(server.get("/ai").status, 404);
+        server
+    }
+
+    fn spawn(version: Version, options: &Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let http = free_port();
+        let name = if options.fault { "build/test/libOrthancAi-fault.so" } else { "build/libOrthancAi.so" };
+        let plugin = root().join(name);
+        assert!(plugin.exists(), "{name} is not built: run `make build` (or `make test`, which does)");
+        let mut ai = json!({"Enable": true, "ModelsDirectory": root().join("models")});
+        merge(&mut ai, &options.ai);
+        let mut config = json!({
+            "Name": "orthanc-ai test",
+            "StorageDirectory": folder.path().join("storage"),
+            "IndexDirectory": folder.path().join("storage"),
+            "HttpPort": http,
+            "DicomPort": free_port(),
+            "RemoteAccessAllowed": false,
+            "AuthenticationEnabled": false,
+            "HttpCompressionEnabled": false,
+            "StableAge": 1,
+            "Plugins": [plugin],
+            "Ai": ai,
+        });
+        merge(&mut config, &options.orthanc);
+        let file = folder.path().join("orthanc.json");
+        fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
+        let log = folder.path().join("orthanc.log");
+        let out = fs::File::create(&log).unwrap();
+        let child = Command::new(root().join("scripts/orthanc.sh"))
+            .arg(version.name())
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Self { http, child, folder, log }
+    }
+
+    /// Until the models are loaded.
+    pub fn wait_ready(&mut self) {
+        self.wait("the models", |s| {
+            s.try_get("/ai/models").is_some_and(|a| {
+                a.status == 200 && a.json().as_array().unwrap().iter().all(|m| m["State"] != "Loading")
+            })
+        });
+    }
+
+    fn wait(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("Orthanc ended with {status}:\n{}", self.log());
+            }
+            if ready(self) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what}: not ready after 60 s:\n{}", self.log());
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.http)
+    }
+
+    fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(180)))
+            .build()
+            .into()
+    }
+
+    fn answer(response: ureq::http::Response<ureq::Body>) -> Answer {
+        let status = response.status().as_u16();
+        let text = |v: &ureq::http::HeaderValue| v.to_str().unwrap_or_default().to_string();
+        let headers = response.headers().iter().map(|(n, v)| (n.to_string(), text(v))).collect();
+        let body = response.into_body().with_config().limit(1 << 30).read_to_vec().unwrap();
+        Answer { status, headers, body }
+    }
+
+    fn try_get(&self, path: &str) -> Option<Answer> {
+        Self::agent().get(self.url(path)).call().ok().map(Self::answer)
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).unwrap_or_else(|| panic!("GET {path}: no answer:\n{}", self.log()))
+    }
+
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Answer {
+        Self::answer(Self::agent().delete(self.url(path)).call().unwrap())
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_bytes(path, "application/json", body.to_string().as_bytes())
+    }
+
+    #[track_caller]
+    pub fn post_bytes(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
+        let request = Self::agent().post(self.url(path)).header("Content-Type", content_type);
+        match request.send(body) {
+            Ok(response) => Self::answer(response),
+            Err(e) => panic!("POST {path}: {e}:\n{}", self.log()),
+        }
+    }
+
+    /// Uploads one DICOM file.
+    #[track_caller]
+    pub fn upload(&self, file: &[u8]) -> Answer {
+        self.post_bytes("/instances", "application/dicom", file)
+    }
+
+    /// Uploads a study; gives Orthanc's id of it.
+    #[track_caller]
+    pub fn upload_study(&self, files: &[Vec<u8>]) -> String {
+        let ids = files.iter().map(|f| self.upload(f).ok()["ParentStudy"].as_str().unwrap().to_string());
+        ids.last().expect("no file")
+    }
+
+    #[track_caller]
+    pub fn count_instances(&self) -> u64 {
+        self.get("/statistics").ok()["CountInstances"].as_u64().unwrap()
+    }
+
+    /// Runs the demo model and waits.
+    #[track_caller]
+    pub fn analyse(&self, study: &str) -> Value {
+        self.post(&format!("/studies/{study}/ai"), &json!({"Model": DEMO, "Synchronous": true})).ok()
+    }
+
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("still running 60 s after SIGTERM:\n{}", self.log());
+    }
+
+    /// Resident memory in bytes: (now, peak).
+    pub fn memory(&self) -> (u64, u64) {
+        let status = fs::File::open(format!("/proc/{}/status", self.child.id())).unwrap();
+        let (mut now, mut peak) = (0, 0);
+        for line in BufReader::new(status).lines().map_while(Result::ok) {
+            let kib = || line.split_whitespace().nth(1).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) * 1024;
+            if line.starts_with("VmRSS:") {
+                now = kib();
+            } else if line.starts_with("VmHWM:") {
+                peak = kib();
+            }
+        }
+        (now, peak)
+    }
+}
+
+pub const DEMO: &str = "mammography-4view-demo";
+
+impl Drop for Orthanc {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Each test on each supported server, as two tests that say which.
+#[macro_export]
+macro_rules! on_every_orthanc {
+    ($($test:ident),+ $(,)?) => {
+        mod v1_10_1 { $(#[test] fn $test() { super::$test($crate::server::Version::V1_10_1); })+ }
+        mod v1_13_0 { $(#[test] fn $test() { super::$test($crate::server::Version::V1_13_0); })+ }
+    };
+}
