@@ -2,4 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod imaging;
+#[allow(unsafe_code, reason = "the C interface of Orthanc; see SAFETY.md")]
+pub mod orthanc;
+pub mod plugin;
 pub mod predict;
