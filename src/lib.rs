@@ -1,6 +1,17 @@
 //! `orthanc-ai`: AI models inside the Orthanc DICOM server. See ARCHITECTURE.md for the house and its data path.
 #![deny(unsafe_code)]
 
+pub mod api;
+pub mod config;
 pub mod imaging;
 pub mod manifest;
+pub mod model;
+#[allow(unsafe_code, reason = "the C interface of Orthanc; see SAFETY.md")]
+pub mod orthanc;
+pub mod plugin;
 pub mod predict;
+pub mod result;
+pub mod run;
+pub mod source;
+pub mod transform;
+pub mod web;

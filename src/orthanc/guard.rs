@@ -1,0 +1,97 @@
+//! The panic boundary: no unwinding may cross `extern "C"` (it would abort the whole server).
+
+use std::backtrace::Backtrace;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+thread_local! {
+    /// How many guards are on this thread's stack.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Where and why this thread panicked last, under a guard.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A panic's message may quote what it was given; a line of log has room for no more than this many characters of it.
+const MESSAGE_CHARS: usize = 160;
+
+/// Runs the body of a callback. A panic becomes one error line in the log, with file and line, and `on_panic` is returned.
+///
+/// `what` names the callback. The body's captures need not be unwind-safe: what it may leave half-done lies behind locks whose poison
+/// our code handles.
+pub fn guard<T>(what: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(install_hook);
+    DEPTH.set(DEPTH.get() + 1);
+    let result = catch_unwind(AssertUnwindSafe(body));
+    DEPTH.set(DEPTH.get() - 1);
+    match result {
+        Ok(value) => value,
+        Err(payload) => {
+            // A payload's destructor may panic as well; a leak of its few bytes cannot.
+            std::mem::forget(payload);
+            let panic = PANIC.take().unwrap_or_else(|| "at an unknown place".into());
+            // A logger that panics must not undo the guard.
+            let _ = catch_unwind(|| log::error!("panic in {what} {panic}; the server goes on"));
+            on_panic
+        }
+    }
+}
+
+/// Under a guard a panic is noted for the guard's log line; elsewhere the hook that was there before has its say.
+fn install_hook() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if DEPTH.get() == 0 {
+            previous(info);
+            return;
+        }
+        PANIC.set(Some(describe(info)));
+        if std::env::var_os("RUST_BACKTRACE").is_some() {
+            eprintln!("{}", Backtrace::force_capture());
+        }
+    }));
+}
+
+fn describe(info: &PanicHookInfo<'_>) -> String {
+    let location = info.location().map_or_else(|| "?".into(), |at| format!("{}:{}", at.file(), at.line()));
+    let message = info.payload_as_str().unwrap_or("no message");
+    let short: String = message.chars().take(MESSAGE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("at {location}: {short}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_the_given_value() {
+        assert_eq!(guard("test", 7, || 1), 1);
+        assert_eq!(guard("test", 7, || panic!("planted")), 7);
+        assert_eq!(guard("outer", 1, || guard("inner", 2, || panic!("planted")) + 10), 12);
+        assert_eq!(DEPTH.get(), 0);
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_dropped_stays_inside() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        assert_eq!(guard("test", 7, || std::panic::panic_any(Bomb)), 7);
+    }
+
+    #[test]
+    fn the_note_has_place_and_a_short_message() {
+        let long = "x".repeat(1000);
+        let caught = guard("outer", String::new(), || {
+            let _ = catch_unwind(|| panic!("first\nsecond {long}"));
+            PANIC.take().unwrap_or_default()
+        });
+        assert!(caught.contains("guard.rs:"), "{caught}");
+        assert!(caught.contains("first second xxx"), "{caught}");
+        assert!(caught.chars().count() < MESSAGE_CHARS + 80, "{caught}");
+    }
+}

@@ -1,0 +1,30 @@
+//! The host: the only folder that talks to Orthanc's C interface, and the only one with unsafe code (SAFETY.md).
+//!
+//! What is here: [`entry`] (the four exported functions), [`host`] (the re-settable context), [`guard`] (the panic boundary),
+//! [`buffer`] (memory that the core owns), [`rest_server`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
+//! [`metrics`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+pub mod buffer;
+pub mod decode;
+pub mod entry;
+mod error;
+pub mod events;
+pub mod explorer;
+#[cfg(test)]
+mod fake;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+pub mod guard;
+pub mod host;
+pub mod jobs;
+pub mod log;
+pub mod metrics;
+mod rest_error;
+pub mod rest_client;
+pub mod rest_server;
+mod sys;
+
+pub use error::{ErrorCode, HostError};
+pub use host::{Host, Version};
+pub use rest_error::RestError;

@@ -1,0 +1,156 @@
+//! Calls to Orthanc's REST interface from inside the server, with full rights and no socket.
+//!
+//! Works from the event OrthancStarted until OrthancStopped has been handled; before and after, the core answers `DatabaseNotInitialized`.
+//! Never call it inside an event or a stored-instance callback.
+
+use std::ffi::{CString, c_void};
+use std::ptr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::buffer::Buffer;
+use super::error::{ErrorCode, HostError};
+use super::host::{Host, c_size, c_string};
+use super::rest_server::Method;
+use super::sys::{self, Service};
+
+/// A client of this server's own REST interface.
+#[derive(Debug, Clone)]
+pub struct RestClient {
+    host: Host,
+    after_plugins: bool,
+}
+
+impl RestClient {
+    /// Reaches Orthanc's built-in routes.
+    pub fn new(host: Host) -> Self {
+        Self { host, after_plugins: false }
+    }
+
+    /// Reaches the routes of plugins as well (DICOMweb, our own).
+    #[must_use]
+    pub fn after_plugins(mut self) -> Self {
+        self.after_plugins = true;
+        self
+    }
+
+    /// # Errors
+    /// [`HostError::Rest`] for any HTTP status but 200, see [`HostError::is_not_found`].
+    pub fn get(&self, uri: &str) -> Result<Buffer, HostError> {
+        self.call(Method::Get, uri, &[], &[])
+    }
+
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn post(&self, uri: &str, body: &[u8]) -> Result<Buffer, HostError> {
+        self.call(Method::Post, uri, &[], body)
+    }
+
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn put(&self, uri: &str, body: &[u8]) -> Result<Buffer, HostError> {
+        self.call(Method::Put, uri, &[], body)
+    }
+
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn delete(&self, uri: &str) -> Result<(), HostError> {
+        self.call(Method::Delete, uri, &[], &[]).map(drop)
+    }
+
+    /// GET, and the answer read as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`HostError::Unexpected`] if the answer has another form.
+    pub fn get_json<T: DeserializeOwned>(&self, uri: &str) -> Result<T, HostError> {
+        read_json("GET", uri, &self.get(uri)?)
+    }
+
+    /// POST of a JSON document, and the answer read as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::get_json`].
+    pub fn post_json<T: DeserializeOwned>(&self, uri: &str, body: &impl Serialize) -> Result<T, HostError> {
+        let body = serde_json::to_vec(body).map_err(|error| HostError::Unexpected {
+            what: format!("the body of POST {uri}"),
+            problem: error.to_string(),
+        })?;
+        read_json("POST", uri, &self.post(uri, &body)?)
+    }
+
+    /// Any call, with HTTP headers (such as `If-Match` for metadata).
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn call(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Buffer, HostError> {
+        const CALL: &str = "CallRestApi";
+        let c_uri = c_string("a URI", uri)?;
+        let strings = |what, pick: fn(&(&str, &str)) -> String| -> Result<Vec<CString>, HostError> {
+            headers.iter().map(|header| c_string(what, &pick(header))).collect()
+        };
+        let keys = strings("a header's name", |(key, _)| (*key).to_owned())?;
+        let values = strings("a header", |(_, value)| (*value).to_owned())?;
+        let key_pointers: Vec<_> = keys.iter().map(|key| key.as_ptr()).collect();
+        let value_pointers: Vec<_> = values.iter().map(|value| value.as_ptr()).collect();
+        let mut answer = Buffer::empty(&self.host);
+        let mut status: u16 = 0;
+        let params = sys::_OrthancPluginCallRestApi {
+            answerBody: answer.as_mut_ptr(),
+            answerHeaders: ptr::null_mut(),
+            httpStatus: &raw mut status,
+            method: match method {
+                Method::Get => sys::HttpMethod::Get,
+                Method::Post => sys::HttpMethod::Post,
+                Method::Put => sys::HttpMethod::Put,
+                Method::Delete => sys::HttpMethod::Delete,
+            },
+            uri: c_uri.as_ptr(),
+            headersCount: c_size("the list of headers", headers.len())?,
+            headersKeys: key_pointers.as_ptr(),
+            headersValues: value_pointers.as_ptr(),
+            body: if body.is_empty() { ptr::null() } else { body.as_ptr().cast::<c_void>() },
+            bodySize: c_size("the body of a REST call", body.len())?,
+            afterPlugins: u8::from(self.after_plugins),
+        };
+        // SAFETY: OrthancPluginCallRestApi passes this structure; answerHeaders "can be set to NULL"; all pointers outlive the call.
+        let result = unsafe { self.host.invoke(CALL, Service::CallRestApi, &raw const params) };
+        let error = |code, http_status, details| HostError::Rest {
+            method: method.as_str(),
+            uri: uri.to_owned(),
+            code,
+            http_status,
+            details,
+        };
+        match result {
+            Ok(()) if status == 200 => Ok(answer),
+            Ok(()) => {
+                let (code, details) = read_error(&answer);
+                Err(error(code, Some(status), details))
+            }
+            Err(HostError::Service { code, .. }) => Err(error(code, (status != 0).then_some(status), None)),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+fn read_json<T: DeserializeOwned>(method: &str, uri: &str, answer: &[u8]) -> Result<T, HostError> {
+    serde_json::from_slice(answer).map_err(|error| HostError::Unexpected {
+        what: format!("the answer of {method} {uri}"),
+        problem: error.to_string(),
+    })
+}
+
+/// Orthanc's code and words out of the body of an error, if the core gave one.
+fn read_error(answer: &[u8]) -> (ErrorCode, Option<String>) {
+    let body: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    let code = body["OrthancStatus"].as_i64().and_then(|code| i32::try_from(code).ok());
+    let details = body["Details"].as_str().or_else(|| body["Message"].as_str()).map(str::to_owned);
+    (code.map_or(ErrorCode::BAD_REQUEST, ErrorCode), details)
+}
