@@ -70,11 +70,23 @@ def locate(name: str, version: str, sha256: str):
         found = [c for c in finder.find_all_candidates(name) if str(c.version).split("+")[0] == version]
     if not found:
         raise Failure(
-            f"pip's index has no {name} {version} for Linux x86-64, or could not be reached\n"
-            f"Check the network and pip's settings (`pip config list`); this should work: pip download --no-deps {name}=={version}"
+            f"{why_nothing_found(session, finder, name)} (wanted: {name} {version} for Linux x86-64)\n"
+            f"Check the network, the proxy and pip's settings (`pip config list`); this should work: pip download --no-deps {name}=={version}"
         )
     pinned = [c for c in found if c.link.hash == sha256]
     return session, (pinned or found)[0].link
+
+
+def why_nothing_found(session, finder, name: str) -> str:
+    """pip keeps an unreachable index to itself and just finds nothing: tell the two apart."""
+    for index in finder.index_urls:
+        try:
+            status = session.get(f"{index.rstrip('/')}/{name}/", timeout=20).status_code
+        except Exception as error:  # noqa: BLE001 (pip's vendored requests raises its own types)
+            return f"pip's index {urlsplit(index).hostname} cannot be reached ({type(error).__name__})"
+        if status != 200:
+            return f"pip's index {urlsplit(index).hostname} answers HTTP {status}"
+    return "pip's index does not have the wheel"
 
 
 def download(session, link, part: Path, what: str) -> None:
