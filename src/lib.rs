@@ -2,4 +2,5 @@
 #![deny(unsafe_code)]
 
 pub mod imaging;
+pub mod manifest;
 pub mod predict;

@@ -1,0 +1,99 @@
+//! `models/<name>/manifest.json` as types. Every fact about a model lives there; no code knows a system's name.
+//!
+//! Three gates, all in words and with the JSON path: [`Manifest::from_json`] refuses syntax errors and unknown keys,
+//! then `validate` refuses values that cannot be. `models/schema.json` is generated from these types.
+
+pub mod code;
+pub mod input;
+pub mod network;
+pub mod report;
+pub mod transform;
+mod validate;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use code::CodedConcept;
+pub use input::{Condition, InputSpec, ViewPolicy};
+pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use report::{ClassSpec, ReportSpec, Thresholds};
+pub use transform::TransformSpec;
+
+/// Why a manifest was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not JSON, a missing or unknown key, a value of the wrong type.
+    #[error("manifest.json: at {path}: {reason}")]
+    Syntax { path: String, reason: String },
+    /// Well-formed, but impossible.
+    #[error("manifest.json: at {path}: {reason}")]
+    Value { path: String, reason: String },
+}
+
+/// The task's final step from logits to probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// Exactly one class per image; probabilities sum to 1.
+    Softmax,
+}
+
+/// A model: what it takes, how the input is prepared, the network, what its outputs mean, and what is said about them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// JSON Schema reference for editors; not read.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Form of this file; 1.
+    pub manifest_version: u32,
+    /// Unique name, the folder's name too: lower case, digits and dashes.
+    pub name: String,
+    /// Version of weights + processing together ("1.0.0"). A new version makes new result objects.
+    pub version: String,
+    /// One line for people.
+    pub title: String,
+    pub description: String,
+    /// True for weights trained on synthetic data: marked DEMO wherever a result is shown.
+    #[serde(default)]
+    pub demo: bool,
+    /// Which instances of a study the model takes.
+    pub input: InputSpec,
+    /// Declarative steps from the decoded image to the network's input, in order.
+    pub preprocessing: Vec<TransformSpec>,
+    pub network: NetworkSpec,
+    pub weights: WeightsSpec,
+    pub activation: Activation,
+    /// In the order of the network's outputs.
+    pub classes: Vec<ClassSpec>,
+    /// Texts and codes of the structured report.
+    pub report: ReportSpec,
+}
+
+impl Manifest {
+    /// Reads and validates a manifest.
+    ///
+    /// # Errors
+    /// [`ManifestError`] with the JSON path of the first offending key or value.
+    pub fn from_json(text: &str) -> Result<Self, ManifestError> {
+        let deserializer = &mut serde_json::Deserializer::from_str(text);
+        let manifest: Self = serde_path_to_error::deserialize(deserializer).map_err(|e| ManifestError::Syntax {
+            path: e.path().to_string(),
+            reason: e.inner().to_string(),
+        })?;
+        validate::validate(&manifest)?;
+        Ok(manifest)
+    }
+
+    /// The JSON Schema of `manifest.json`, as stored in `models/schema.json`.
+    pub fn json_schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Manifest).to_value();
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("title".into(), "orthanc-ai model manifest".into());
+        }
+        schema
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! What a class means, and what the structured report says.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::CodedConcept;
+
+/// One output of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassSpec {
+    pub name: String,
+    /// `#rrggbb`, on cards and bars.
+    pub color: String,
+    /// The concept reported as Present, Absent or Undetermined.
+    pub concept: CodedConcept,
+    pub thresholds: Thresholds,
+    /// The class's name by language ("ko").
+    #[serde(default)]
+    pub translations: BTreeMap<String, String>,
+}
+
+/// CID 240: Present at `present` and above, Absent below `absent`, else Undetermined.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    pub present: f64,
+    pub absent: f64,
+}
+
+/// The TID 1500 report's own words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportSpec {
+    /// SeriesDescription, at most 64 characters; "(research only)" belongs in it.
+    pub series_description: String,
+    /// SeriesNumber of the report's series.
+    pub series_number: u32,
+    /// First comment of the report and last line of every page: research use only.
+    pub disclaimer: String,
+    pub algorithm_name: String,
+    /// (121058, DCM, "Procedure reported")
+    pub procedure_reported: CodedConcept,
+    /// (363698007, SCT, "Finding Site")
+    pub finding_site: CodedConcept,
+    /// What the probability is, e.g. (122157, DCM, "Probability").
+    pub probability_concept: CodedConcept,
+}
