@@ -31,13 +31,15 @@ main() {
     say "starting Orthanc ($ORTHANC_VERSION) on $URL"
     start_server "$FOLDER" "$port"
     upload "$exam"
+    local failed=0
     for study in $STUDIES; do
-        analyse "$study"
+        analyse "$study" || failed=$((failed + 1))
     done
     if [ "$KEEP_RUNNING" = 1 ]; then
         say "Orthanc keeps running; Ctrl-C stops it and removes $FOLDER"
-        wait "$SERVER"
+        wait "$SERVER" || true
     fi
+    [ "$failed" = 0 ] || die "$failed of $(wc -w <<<"$STUDIES") studies could not be analysed (above)"
 }
 
 clean_up() {
@@ -67,10 +69,12 @@ analyse() {
     say "study $1: $MODEL"
     answer=$(request --data "$(jq -n --arg model "$MODEL" '{ Model: $model, Synchronous: true }')" "$URL/studies/$1/ai") || {
         jq -r '"\(.Message // "error"): \(.Details // "")"' <<<"$answer" >&2 2>/dev/null || printf '%s\n' "$answer" >&2
-        die "The analysis of study $1 failed (above)" "What applies, and why not: $URL/studies/$1/ai (KEEP_RUNNING=1 leaves the server there)"
+        say "the analysis of study $1 failed (above); which models apply, and why not: GET $URL/studies/$1/ai (KEEP_RUNNING=1)"
+        return 1
     }
-    findings <<<"$answer"
-    printf '\n%-12s %s\n' 'Explorer' "$URL/app/explorer.html#study?uuid=$1" 'AI page' "$URL/ai/app/"
+    findings <<<"$answer" || return 1
+    printf '\n'
+    printf '%-12s %s\n' 'Explorer' "$URL/app/explorer.html#study?uuid=$1" 'AI page' "$URL/ai/app/"
     jq -r '.Stored[]? | "\(.Kind)\t\(.ID)"' <<<"$answer" | while IFS=$'\t' read -r kind id; do
         printf '%-12s %s\n' "$kind" "$URL/instances/$id" '' "$URL/app/explorer.html#instance?uuid=$id"
     done

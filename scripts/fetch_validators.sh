@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PINNED='highdicom==0.28.2 pydicom==3.0.2 dcmqi==1.5.7 numpy'
+PINNED='highdicom==0.28.2 pydicom==3.0.2 dcmqi==1.5.7'
 VENV=$VALIDATOR_HOME/venv
 STAMP=$VENV/.orthanc-ai
 

@@ -29,7 +29,7 @@ unpacked() {
     export LOCPATH=$root/usr/lib/locale OPENSSL_MODULES=$libraries/ossl-modules
     # Programs that Orthanc starts are the system's and must find the system's libraries.
     unset LD_LIBRARY_PATH
-    exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$LIBTORCH/lib" --argv0 Orthanc "$root/usr/sbin/Orthanc" "$config" "$@"
+    exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$root/usr/lib:$LIBTORCH/lib" --argv0 Orthanc "$root/usr/sbin/Orthanc" "$config" "$@"
 }
 
 case $version in

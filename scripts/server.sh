@@ -13,7 +13,7 @@ write_config() {
     [ -e "$dicomweb" ] || dicomweb=
     jq -n --arg folder "$1" --argjson port "$2" --arg plugin "$REPOSITORY/build/libOrthancAi.so" --arg dicomweb "$dicomweb" \
         --arg models "${MODELS:-$REPOSITORY/models}" '{
-            Name: "orthanc-ai",
+            Name: "orthanc-ai", Locale: "C.UTF-8",
             StorageDirectory: "\($folder)/storage", IndexDirectory: "\($folder)/storage",
             HttpPort: $port, RemoteAccessAllowed: false, AuthenticationEnabled: false, DicomServerEnabled: false,
             Plugins: ([$plugin, $dicomweb] | map(select(. != ""))),
