@@ -93,26 +93,26 @@ def download(session, link, part: Path, what: str) -> None:
     """Fetches `link` into `part`, going on from the bytes that are there. Raises Failure when tries bring nothing more."""
     tries, reason = 0, ""
     while tries < TRIES_WITHOUT_PROGRESS:
-        have = part.stat().st_size if part.exists() else 0
+        have = size(part)
         try:
             if fetch_rest(session, link.url_without_fragment, part, have, what):
                 return
             reason = "the connection ended early"
         except OSError as error:  # requests' and urllib3's network errors are OSErrors too
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Failure(f"The disk is full: {part} has {have >> 20} MB of {what}\nFree some space; the next run goes on from there.") from error
+                raise Failure(f"The disk is full: {part} has {size(part) >> 20} MB of {what}\nFree some space; the next run goes on from there.") from error
             reason = type(error).__name__
         except Exception as error:  # noqa: BLE001 (pip's vendored urllib3 raises its own types)
             if type(error).__module__.split(".")[0] != "pip":
                 raise
             reason = type(error).__name__
-        got = part.stat().st_size if part.exists() else 0
+        got = size(part)
         tries = 0 if got > have else tries + 1
         note(f"{what}: {reason} at {got >> 20} MB, trying again")
         time.sleep(min(2**tries, 30))
     raise Failure(
         f"{what} could not be downloaded from {urlsplit(link.url).hostname}: {reason}\n"
-        f"Check the network and the proxy, then run the same command again: it goes on from the {part.stat().st_size >> 20 if part.exists() else 0} MB that are here."
+        f"Check the network and the proxy, then run the same command again: it goes on from the {size(part) >> 20} MB that are here."
     )
 
 
@@ -157,6 +157,10 @@ def verify(file: Path, sha256: str, what: str) -> None:
             f"Checksum mismatch for {what}: expected SHA-256 {sha256}, found {found}\n"
             "The file was deleted. Run the same command again; if it happens again, the index or a proxy serves another file than the pinned one."
         )
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 def digest(file: Path) -> str:
