@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::{Config, ConfigError};
-use crate::model::{Device, ModelError};
+use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind};
 use crate::orthanc::{Host, HostError, explorer, rest_server};
 use crate::run::service::Ports;
@@ -20,8 +20,10 @@ pub enum PluginError {
     Host(#[from] HostError),
     #[error("configuration, Ai.Device: {0}")]
     Device(#[from] ModelError),
-    #[error("{0}")]
-    Service(String),
+    #[error("configuration, Ai.ModelsDirectory: the folder cannot be listed: {0}")]
+    ModelsDirectory(std::io::Error),
+    #[error("the worker's thread cannot start: {0}")]
+    Worker(std::io::Error),
 }
 
 /// The service of this life: `/tools/reset` ends one and begins the next in the same process.
@@ -32,11 +34,23 @@ pub fn service() -> Option<Arc<RunService>> {
     SERVICE.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Reads the configuration, loads the models, registers routes, events and buttons. No database and no REST yet.
+/// Called while the server starts. Whatever is wrong leaves the plugin off and says so: a mistake in its configuration must
+/// not keep a hospital's archive from starting.
 ///
 /// # Errors
-/// [`PluginError`]
+/// None today; Orthanc would stop the server.
+#[allow(clippy::unnecessary_wraps, reason = "the host layer's signature")]
 pub fn initialize(host: &Host) -> Result<(), PluginError> {
+    if let Err(error) = start(host) {
+        log::error!("the AI plugin is off: {error}");
+        finalize();
+    }
+    Ok(())
+}
+
+/// Reads the configuration and the manifests, starts the worker (which loads the weights), registers routes, events and
+/// buttons. No database and no REST yet.
+fn start(host: &Host) -> Result<(), PluginError> {
     let config = Config::from_orthanc(&host.configuration()?)?;
     explorer::set_description(host, "Runs AI models inside Orthanc and stores the results as DICOM (research use only)")?;
     if !config.enable {
@@ -49,9 +63,12 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
         results: Arc::new(OrthancSource),
         announce: host_job::announce,
     };
-    let service = RunService::start(&config, device, ports).map_err(PluginError::Service)?;
+    let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
+    let service = RunService::start(&config.runs, models, device, ports).map_err(PluginError::Worker)?;
     *SERVICE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(service));
 
+    #[cfg(feature = "fault-injection")]
+    crate::orthanc::fault::register(host)?;
     rest_server::register(host, api::ROUTES)?;
     events::subscribe(host, on_event)?;
     explorer::extend_orthanc_explorer(host, web::EXPLORER_JS)?;
@@ -61,7 +78,7 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
 }
 
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.
-fn on_event(event: &Event) {
+fn on_event(event: Event) {
     // The last moment at which REST still works.
     if event.kind == EventKind::OrthancStopped {
         stop();

@@ -3,22 +3,19 @@
 use serde_json::{Value, json};
 
 use super::body::{self, RunBody};
-use super::{respond, service};
-use crate::model::ModelState;
+use super::{allow, orthanc_id, service};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
 use crate::source::orthanc::{OrthancSource, study_of};
 use crate::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
 
-pub fn resource(request: &Request<'_>) -> Response {
-    respond(request, || {
-        request.allow(&[Method::Get, Method::Post])?;
-        let level = request.groups.first().copied().and_then(Level::from_collection);
-        let level = level.ok_or_else(|| RestError::new(404, "unknown level"))?;
-        let resource = Resource::new(level, request.groups.get(1).copied().unwrap_or_default());
-        if request.method == Method::Post { analyse(request, &resource) } else { inspect(&resource) }
-    })
+pub fn resource(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get, Method::Post])?;
+    let level = request.groups.first().copied().and_then(Level::from_collection);
+    let level = level.ok_or_else(|| RestError::not_found("unknown level"))?;
+    let resource = Resource::new(level, orthanc_id(request.groups.get(1).copied().unwrap_or_default())?);
+    if request.method == Method::Post { analyse(request, &resource) } else { inspect(&resource) }
 }
 
 /// Which models apply and why not, and the runs so far.
@@ -32,17 +29,17 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
         .iter()
         .map(|model| {
             let selection = service.select(&model.name, &headers);
-            let ready = matches!(model.state, ModelState::Ready | ModelState::Loading);
+            let ready = model.can_run();
             let reason = match &selection {
                 Ok(s) if ready => format!("{} images fit", s.inputs.len()),
-                Ok(_) => model.state.describe(),
+                Ok(_) => model.reason.clone().unwrap_or_default(),
                 Err(e) => e.to_string(),
             };
             json!({
                 "Model": model.name,
-                "Title": model.title(),
-                "Demo": model.demo(),
-                "State": model.state.name(),
+                "Title": model.title,
+                "Demo": model.demo,
+                "State": model.state,
                 "Applies": selection.is_ok() && ready,
                 "Reason": reason,
                 "Images": selection.map_or(0, |s| s.inputs.len()),
@@ -51,7 +48,7 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
         .collect();
     let runs = service.store.list(&RunFilter { study: Some(study.clone()), ..RunFilter::default() });
     let parent = (resource.level != Level::Study).then(|| format!("/studies/{study}"));
-    Ok(Response::json(&json!({
+    Response::json(&json!({
         "Resource": resource.to_string(),
         "Parent": parent,
         "Models": models,
@@ -63,7 +60,7 @@ fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestE
     let body: RunBody = body::read(request)?;
     let synchronous = match (body.synchronous, body.asynchronous) {
         (Some(s), Some(a)) if s == a => {
-            return Err(RestError::new(400, "body: Synchronous and Asynchronous contradict each other"));
+            return Err(RestError::bad_request("body: Synchronous and Asynchronous contradict each other"));
         }
         (Some(s), _) => s,
         (None, Some(a)) => !a,
@@ -78,10 +75,10 @@ fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestE
     }
     if !synchronous {
         let references: Vec<Value> = runs.iter().map(reference).collect();
-        return Ok(Response::json(&one_or_list(&body, references)));
+        return Response::json(&one_or_list(&body, references));
     }
     let finished = runs.iter().map(|run| finish(&service, run)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Response::json(&one_or_list(&body, finished)))
+    Response::json(&one_or_list(&body, finished))
 }
 
 /// One answer where one model was named, else a list.
@@ -115,14 +112,13 @@ fn run_requests(
     };
     if let Some(model) = &body.model {
         return request(model).map(|r| vec![r]).map_err(|e| match e {
-            SubmitError::NotApplicable { .. } => RestError::new(422, hint(e.to_string())),
+            SubmitError::NotApplicable { .. } => RestError::unprocessable( hint(e.to_string())),
             e => submit_error(&e),
         });
     }
-    let ready = |state: &ModelState| matches!(state, ModelState::Ready | ModelState::Loading);
     let models = service.models.list();
     let (mut requests, mut reasons) = (Vec::new(), Vec::new());
-    for model in models.iter().filter(|m| ready(&m.state)) {
+    for model in models.iter().filter(|m| m.can_run()) {
         match request(&model.name) {
             Ok(r) => requests.push(r),
             Err(e) => reasons.push(e.to_string()),
@@ -134,7 +130,7 @@ fn run_requests(
     if reasons.is_empty() {
         return Err(RestError::new(503, "no model is ready: GET /ai/models tells why"));
     }
-    Err(RestError::new(422, hint(format!("no model applies: {}", reasons.join("; ")))))
+    Err(RestError::unprocessable( hint(format!("no model applies: {}", reasons.join("; ")))))
 }
 
 /// `{"ID", "Path"}`, as Orthanc answers for what runs on its own.
@@ -149,7 +145,7 @@ fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
     match run.state {
         RunState::Succeeded => serde_json::to_value(&run).map_err(|e| RestError::new(500, e.to_string())),
         RunState::Failed => {
-            Err(RestError::new(422, format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
+            Err(RestError::unprocessable( format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
         }
         RunState::Cancelled => Err(RestError::new(409, format!("run {} was cancelled", run.id))),
         RunState::Queued | RunState::Running => {
@@ -159,28 +155,26 @@ fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
 }
 
 /// The latest succeeded run's report of each model, newest first.
-pub fn report(request: &Request<'_>) -> Response {
-    respond(request, || {
-        request.allow(&[Method::Get])?;
-        let study = request.groups.first().copied().unwrap_or_default();
-        let resource = Resource::new(Level::Study, study);
-        study_of(&resource).map_err(source_error)?;
-        let filter = RunFilter {
-            study: Some(study.to_string()),
-            state: Some(RunState::Succeeded),
-            ..RunFilter::default()
-        };
-        let mut reports: Vec<crate::result::Report> = Vec::new();
-        for report in service()?.store.list(&filter).into_iter().filter_map(|run| run.report) {
-            if reports.iter().all(|r| r.model != report.model) {
-                reports.push(report);
-            }
+pub fn report(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get])?;
+    let study = orthanc_id(request.groups.first().copied().unwrap_or_default())?;
+    let resource = Resource::new(Level::Study, study);
+    study_of(&resource).map_err(source_error)?;
+    let filter = RunFilter {
+        study: Some(study.to_string()),
+        state: Some(RunState::Succeeded),
+        ..RunFilter::default()
+    };
+    let mut reports: Vec<crate::result::Report> = Vec::new();
+    for report in service()?.store.list(&filter).into_iter().filter_map(|run| run.report) {
+        if reports.iter().all(|r| r.model != report.model) {
+            reports.push(report);
         }
-        if reports.is_empty() {
-            return Err(RestError::new(404, format!("no analysis of {resource} has succeeded yet")));
-        }
-        Ok(Response::json(&reports))
-    })
+    }
+    if reports.is_empty() {
+        return Err(RestError::new(404, format!("no analysis of {resource} has succeeded yet")));
+    }
+    Response::json(&reports)
 }
 
 pub(super) fn submit_error(error: &SubmitError) -> RestError {
@@ -188,7 +182,7 @@ pub(super) fn submit_error(error: &SubmitError) -> RestError {
         SubmitError::UnknownModel { .. } => 400,
         SubmitError::NotApplicable { .. } => 422,
         SubmitError::NotReady { .. } => 503,
-        SubmitError::QueueFull(_) => return RestError::new(503, error.to_string()).header("Retry-After", "10"),
+        SubmitError::QueueFull(_) => return RestError::unavailable(error.to_string(), 10),
     };
     RestError::new(status, error.to_string())
 }

@@ -40,8 +40,8 @@ pub fn read<T: DeserializeOwned + Default>(request: &Request<'_>) -> Result<T, R
     }
     let deserializer = &mut serde_json::Deserializer::from_slice(request.body);
     let body = serde_path_to_error::deserialize(&mut *deserializer).map_err(|e| {
-        RestError::new(400, format!("body, at {}: {}", e.path(), e.inner()))
+        RestError::bad_request(format!("body, at {}: {}", e.path(), e.inner()))
     })?;
-    deserializer.end().map_err(|e| RestError::new(400, format!("body: {e}")))?;
+    deserializer.end().map_err(|e| RestError::bad_request(format!("body: {e}")))?;
     Ok(body)
 }

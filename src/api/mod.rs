@@ -12,30 +12,40 @@ mod runs;
 use std::sync::Arc;
 
 use crate::orthanc::RestError;
-use crate::orthanc::rest_server::{Request, Response, Route};
+use crate::orthanc::rest_server::{Method, Request, Route};
 use crate::run::RunService;
 
-/// Every route of the plugin. Patterns are anchored by Orthanc.
+/// Every route of the plugin. A pattern must match the whole path.
 pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai", handler: info::overview },
     Route { pattern: "/ai/health", handler: info::health },
     Route { pattern: "/ai/models", handler: info::models },
-    Route { pattern: "/ai/models/([a-z0-9-]+)", handler: info::model },
-    Route { pattern: "/(studies|series|instances)/([0-9a-f-]+)/ai", handler: analyse::resource },
-    Route { pattern: "/studies/([0-9a-f-]+)/ai/report", handler: analyse::report },
+    Route { pattern: "/ai/models/([^/]+)", handler: info::model },
+    Route { pattern: "/(studies|series|instances)/([^/]+)/ai", handler: analyse::resource },
+    Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/ai/runs", handler: runs::list },
-    Route { pattern: "/ai/runs/([0-9a-f-]+)", handler: runs::one },
-    Route { pattern: "/ai/runs/([0-9a-f-]+)/(cancel|retry)", handler: runs::action },
+    Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
+    Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
     Route { pattern: "/ai/app", handler: assets::to_index },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];
 
 /// The running service; 503 while the server starts or stops.
 fn service() -> Result<Arc<RunService>, RestError> {
-    crate::plugin::service().ok_or_else(|| RestError::new(503, "the AI plugin is starting or stopping").header("Retry-After", "2"))
+    crate::plugin::service().ok_or_else(|| RestError::unavailable("the AI plugin is starting or stopping", 2))
 }
 
-/// Lets handlers use `?`.
-fn respond(request: &Request<'_>, handler: impl FnOnce() -> Result<Response, RestError>) -> Response {
-    handler().unwrap_or_else(|error| error.respond(request))
+/// 405 with the methods that the route has, for any other.
+fn allow(request: &Request<'_>, methods: &[Method]) -> Result<(), RestError> {
+    if methods.contains(&request.method) {
+        return Ok(());
+    }
+    let names: Vec<&str> = methods.iter().map(|m| m.as_str()).collect();
+    Err(RestError::method_not_allowed(&names.join(",")))
+}
+
+/// A resource id as Orthanc makes them (SHA-1 in five groups). Anything else is unknown, and never becomes part of a path.
+fn orthanc_id(text: &str) -> Result<&str, RestError> {
+    let id = text.len() == 44 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if id { Ok(text) } else { Err(RestError::not_found("unknown resource: not an Orthanc identifier")) }
 }

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::body::{self, EmptyBody};
-use super::{respond, service};
+use super::{allow, service};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
-use crate::orthanc::{host, rest_client};
+use crate::orthanc::host;
+use crate::orthanc::rest_client::RestClient;
 use crate::run::service::ChangeError;
 use crate::run::{RunFilter, RunId, RunState};
 use crate::source::{Level, Resource};
@@ -14,26 +15,24 @@ use crate::source::{Level, Resource};
 /// Runs shown where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
 
-pub fn list(request: &Request<'_>) -> Response {
-    respond(request, || {
-        request.allow(&[Method::Get])?;
-        Ok(Response::json(&service()?.store.list(&filter(request)?)))
-    })
+pub fn list(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get])?;
+    Response::json(&service()?.store.list(&filter(request)?))
 }
 
 fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
     let mut filter = RunFilter { limit: Some(DEFAULT_LIMIT), ..RunFilter::default() };
     for (key, value) in &request.query {
-        let refuse = |expected: &str| RestError::new(400, format!("{key}: found \"{value}\", expected {expected}"));
-        match *key {
+        let refuse = |expected: &str| RestError::bad_request(format!("{key}: found \"{value}\", expected {expected}"));
+        match key.as_ref() {
             "state" => {
                 let state = serde_json::from_value::<RunState>(json!(value));
                 filter.state = Some(state.map_err(|_| refuse("Queued, Running, Succeeded, Failed or Cancelled"))?);
             }
-            "model" => filter.model = Some((*value).to_string()),
+            "model" => filter.model = Some(value.to_string()),
             "resource" => filter.resource = Some(resource(value).ok_or_else(|| refuse("/studies/{id} or the like"))?),
             "limit" => filter.limit = Some(value.parse().map_err(|_| refuse("a number"))?),
-            _ => return Err(RestError::new(400, format!("unknown parameter \"{key}\", known: state, model, resource, limit"))),
+            _ => return Err(RestError::bad_request(format!("unknown parameter \"{key}\", known: state, model, resource, limit"))),
         }
     }
     Ok(filter)
@@ -44,49 +43,45 @@ fn resource(path: &str) -> Option<Resource> {
     Some(Resource::new(Level::from_collection(collection)?, id))
 }
 
-pub fn one(request: &Request<'_>) -> Response {
-    respond(request, || {
-        request.allow(&[Method::Get, Method::Delete])?;
-        let id = run_id(request);
-        if request.method == Method::Delete {
-            return delete(&id);
-        }
-        let run = service()?.store.get(&id).ok_or_else(|| RestError::new(404, format!("unknown run {id}")))?;
-        Ok(Response::json(&run))
-    })
+pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get, Method::Delete])?;
+    let id = run_id(request);
+    if request.method == Method::Delete {
+        return delete(&id);
+    }
+    let run = service()?.store.get(&id).ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
+    Response::json(&run)
 }
 
 /// Deletes what the run stored, then forgets the run. An object that another run stored first stays with that run.
 fn delete(id: &RunId) -> Result<Response, RestError> {
     let service = service()?;
-    let run = service.store.get(id).ok_or_else(|| RestError::new(404, format!("unknown run {id}")))?;
+    let run = service.store.get(id).ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
     if !run.state.is_final() {
         return Err(RestError::new(409, "the run is not finished: cancel it first"));
     }
-    let host = host::current().ok_or_else(|| RestError::new(503, "the server is stopping"))?;
+    let client = RestClient::new(host::current().ok_or_else(|| RestError::unavailable("the server is stopping", 2))?);
     for stored in &run.stored {
-        match rest_client::delete(&host, &stored.path) {
+        match client.delete(&stored.path) {
             Ok(()) => {}
-            Err(e) if e.http_status() == Some(404) => {}
+            Err(e) if e.is_not_found() => {}
             Err(e) => return Err(RestError::new(500, format!("{} was not deleted: {e}", stored.path))),
         }
     }
     service.forget(id).map_err(change_error)?;
-    Ok(Response::json(&json!({})))
+    Response::json(&json!({}))
 }
 
-pub fn action(request: &Request<'_>) -> Response {
-    respond(request, || {
-        request.allow(&[Method::Post])?;
-        body::read::<EmptyBody>(request)?;
-        let id = run_id(request);
-        let service = service()?;
-        if request.groups.get(1) == Some(&"cancel") {
-            return Ok(Response::json(&service.cancel(&id).map_err(change_error)?));
-        }
-        let run = service.retry(&id).map_err(change_error)?;
-        Ok(Response::json(&super::analyse::reference(&run)))
-    })
+pub fn action(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Post])?;
+    body::read::<EmptyBody>(request)?;
+    let id = run_id(request);
+    let service = service()?;
+    if request.groups.get(1) == Some(&"cancel") {
+        return Response::json(&service.cancel(&id).map_err(change_error)?);
+    }
+    let run = service.retry(&id).map_err(change_error)?;
+    Response::json(&super::analyse::reference(&run))
 }
 
 fn run_id(request: &Request<'_>) -> RunId {
@@ -95,7 +90,7 @@ fn run_id(request: &Request<'_>) -> RunId {
 
 fn change_error(error: ChangeError) -> RestError {
     match error {
-        ChangeError::UnknownRun(_) => RestError::new(404, error.to_string()),
+        ChangeError::UnknownRun(_) => RestError::not_found(error.to_string()),
         ChangeError::State { .. } => RestError::new(409, error.to_string()),
         ChangeError::Submit(e) => super::analyse::submit_error(&e),
     }

@@ -1,1 +1,46 @@
-fn main() {}
+//! The command-line tool: the plugin's pipeline without a server.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod commands;
+
+/// AI models on DICOM files, for research use only
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a model on a folder of DICOM files
+    Run(commands::run::RunArgs),
+    /// Verify a model: manifest, weights, a dry run
+    Check(commands::check::CheckArgs),
+    /// Say which models would run on a folder and why the others not
+    Inspect(commands::inspect::InspectArgs),
+    /// Write synthetic exams
+    Phantom(commands::phantom::PhantomArgs),
+    /// Print the JSON Schema of manifest.json
+    Schema,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Phantom(args) => commands::phantom::run(args),
+        Command::Schema => commands::schema(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("orthanc-ai: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

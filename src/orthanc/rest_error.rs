@@ -75,18 +75,18 @@ impl RestError {
 
     /// The answer to `request`: a JSON object with the keys of Orthanc's own errors.
     pub fn respond(&self, request: &Request<'_>) -> Response {
-        let mut body = json!({
+        // As Orthanc's own: Message is the code's fixed text, Details is what happened here.
+        let details = self.details.as_ref().map_or_else(|| self.message.clone(), |d| format!("{}: {d}", self.message));
+        let body = json!({
             "HttpError": reason_phrase(self.status),
             "HttpStatus": self.status,
-            "Message": self.message,
+            "Message": self.code.description(),
             "Method": request.method.as_str(),
             "OrthancError": self.code.description(),
             "OrthancStatus": self.code.0,
             "Uri": request.path,
+            "Details": details,
         });
-        if let Some(details) = &self.details {
-            body["Details"] = json!(details);
-        }
         Response {
             status: self.status,
             content_type: "application/json".into(),

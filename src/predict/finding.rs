@@ -18,6 +18,20 @@ pub struct Finding {
     pub all: Vec<ClassProbability>,
 }
 
+impl Finding {
+    /// The class with the highest probability wins; the first of equals.
+    pub fn from_probabilities(probabilities: &[f64]) -> Self {
+        let all: Vec<ClassProbability> = probabilities
+            .iter()
+            .enumerate()
+            .map(|(class, &probability)| ClassProbability { class, probability })
+            .collect();
+        let best = all.iter().copied().reduce(|best, c| if c.probability > best.probability { c } else { best });
+        let ClassProbability { class, probability } = best.unwrap_or(ClassProbability { class: 0, probability: 0.0 });
+        Self { class, probability, all }
+    }
+}
+
 /// What the model said of one input image, or why it could not.
 #[derive(Debug, Clone)]
 pub struct ImagePrediction {

@@ -19,7 +19,7 @@ use crate::model::{LoadedModel, Logits, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
 use crate::result::{self, Report, ResultContext, ResultError};
 use crate::source::{InstanceSource, ResultStore, SourceError, StoredInstance};
-use crate::transform::TransformChain;
+use crate::transform::{TransformChain, TransformError};
 
 /// What a run tells while it runs, and whether it is still wanted. The worker, the tool and the tests each have one.
 pub trait Monitor: Sync {
@@ -36,6 +36,8 @@ pub enum RunError {
     /// Every image failed: there is nothing to report.
     #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
     NoImage(Vec<String>),
+    #[error(transparent)]
+    Transform(#[from] TransformError),
     #[error(transparent)]
     Result(#[from] ResultError),
     #[error(transparent)]
@@ -62,10 +64,10 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
-    let prepared = prepare_all(source, &model.chain, &request.inputs, monitor, &clock)?;
+    let chain = TransformChain::new(&model.manifest.preprocessing)?;
+    let prepared = prepare_all(source, &chain, &request.inputs, monitor, &clock)?;
     let prediction = infer_all(model, &request.inputs, &prepared, monitor, &clock)?;
-    let attributes: Vec<Option<&ImageAttributes>> =
-        prepared.iter().map(|p| p.as_ref().ok().map(|p| &p.attributes)).collect();
+    let attributes: Vec<Option<&ImageAttributes>> = prepared.iter().map(|p| p.attributes.as_ref()).collect();
     let objects = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
         result::encode(&context(model, request, &attributes), &prediction)
@@ -80,11 +82,12 @@ pub fn run(
     Ok(RunOutcome { report: objects.report, stored, stage_seconds: clock.seconds() })
 }
 
-/// An image ready for the network: what the result needs of its source, and the array.
+/// An image ready for the network, and what the result needs of its source.
 struct PreparedImage {
-    attributes: ImageAttributes,
-    /// (channel, row, column)
-    array: Array3<f32>,
+    /// None where not even the header can be read.
+    attributes: Option<ImageAttributes>,
+    /// (channel, row, column); or why this image cannot be analysed.
+    array: Result<Array3<f32>, String>,
 }
 
 /// Fetch → read → prepare, each image on its own; at most [`PREPARE_THREADS`] at a time.
@@ -94,11 +97,11 @@ fn prepare_all(
     inputs: &[Input],
     monitor: &dyn Monitor,
     clock: &Clock,
-) -> Result<Vec<Result<PreparedImage, String>>, RunError> {
+) -> Result<Vec<PreparedImage>, RunError> {
     const PREPARE_THREADS: usize = 2;
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let prepared: Vec<Mutex<Option<Result<PreparedImage, String>>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
+    let prepared: Vec<Mutex<Option<PreparedImage>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
     monitor.progress(Stage::Fetch, 0, inputs.len());
     std::thread::scope(|scope| {
         for _ in 0..PREPARE_THREADS.min(inputs.len()) {
@@ -125,19 +128,28 @@ fn prepare(
     chain: &TransformChain,
     input: &Input,
     clock: &Clock,
-) -> Result<PreparedImage, String> {
-    let image = {
-        let bytes = clock.time(Stage::Fetch, || source.fetch(&input.id)).map_err(|e| e.to_string())?;
-        clock.time(Stage::Read, || imaging::read_instance(&bytes, source.frame_decoder())).map_err(|e| e.to_string())?
+) -> PreparedImage {
+    let bytes = match clock.time(Stage::Fetch, || source.fetch(&input.id)) {
+        Ok(bytes) => bytes,
+        Err(e) => return PreparedImage { attributes: None, array: Err(e.to_string()) },
     };
-    let prepared = clock.time(Stage::Prepare, || chain.apply(&image)).map_err(|e| e.to_string())?;
-    Ok(PreparedImage { attributes: image.attributes, array: prepared.array })
+    let image = match clock.time(Stage::Read, || imaging::read_instance(&bytes, source.frame_decoder())) {
+        Ok(image) => image,
+        // The report still names the image that failed.
+        Err(e) => {
+            return PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(e.to_string()) };
+        }
+    };
+    drop(bytes);
+    let prepared = clock.time(Stage::Prepare, || chain.apply(&image));
+    let array = prepared.map(|p| p.array).map_err(|e| e.to_string());
+    PreparedImage { attributes: Some(image.attributes), array }
 }
 
 fn infer_all(
     model: &mut LoadedModel,
     inputs: &[Input],
-    prepared: &[Result<PreparedImage, String>],
+    prepared: &[PreparedImage],
     monitor: &dyn Monitor,
     clock: &Clock,
 ) -> Result<Prediction, RunError> {
@@ -147,8 +159,8 @@ fn infer_all(
             return Err(RunError::Cancelled);
         }
         monitor.progress(Stage::Infer, i, inputs.len());
-        let outcome = match image {
-            Ok(image) => clock.time(Stage::Infer, || infer(model, &image.array)).map_err(|e| e.to_string()),
+        let outcome = match &image.array {
+            Ok(array) => clock.time(Stage::Infer, || infer(model, array)).map_err(|e| e.to_string()),
             Err(reason) => Err(reason.clone()),
         };
         images.push(ImagePrediction { image: i, view: input.view.clone(), outcome });
@@ -166,7 +178,7 @@ fn infer(model: &mut LoadedModel, array: &Array3<f32>) -> Result<Finding, ModelE
     let Logits::Global(logits) = model.network.forward(array.view().insert_axis(Axis(0)))?;
     let row: Vec<f32> = logits.row(0).to_vec();
     if let Some(bad) = row.iter().find(|l| !l.is_finite()) {
-        return Err(ModelError::NotFinite(*bad));
+        return Err(ModelError::Output { found: bad.to_string(), expected: "finite logits".into() });
     }
     Ok(Finding::from_probabilities(&activate::softmax(&row)))
 }

@@ -9,7 +9,7 @@ use super::record::{Run, RunId, RunRequest, RunState, Timestamp};
 use super::select::{self, NotApplicable, Selection};
 use super::store::{MemoryRunStore, RunStore};
 use super::worker::{Current, Worker};
-use crate::config::Config;
+use crate::config::RunsConfig;
 use crate::model::{Device, ModelInfo, ModelRegistry, ModelState};
 use crate::source::{InstanceHeader, InstanceSource, ResultStore};
 
@@ -40,7 +40,7 @@ pub enum ChangeError {
 /// The models, the queue, the runs and the worker of one life of the plugin.
 pub struct RunService {
     pub device: Device,
-    pub models: Arc<ModelRegistry>,
+    pub models: ModelRegistry,
     pub queue: Arc<RunQueue>,
     pub store: Arc<dyn RunStore>,
     pub synchronous_timeout: Duration,
@@ -59,11 +59,10 @@ impl RunService {
     /// Reads the manifests and starts the worker, which loads the weights ahead of the first run.
     ///
     /// # Errors
-    /// In words, where the worker's thread cannot start.
-    pub fn start(config: &Config, device: Device, ports: Ports) -> Result<Self, String> {
-        let models = Arc::new(ModelRegistry::open(&config.models_directory));
-        let queue = Arc::new(RunQueue::new(config.runs.queue_limit));
-        let store: Arc<dyn RunStore> = Arc::new(MemoryRunStore::new(config.runs.history));
+    /// The worker's thread cannot start.
+    pub fn start(config: &RunsConfig, models: ModelRegistry, device: Device, ports: Ports) -> std::io::Result<Self> {
+        let queue = Arc::new(RunQueue::new(config.queue_limit));
+        let store: Arc<dyn RunStore> = Arc::new(MemoryRunStore::new(config.history));
         let current = Arc::new(Current::default());
         let worker = Worker {
             queue: queue.clone(),
@@ -75,17 +74,16 @@ impl RunService {
         };
         let registry = models.clone();
         let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
-            device.enter_thread();
-            let mut loaded = registry.load_all(device);
+            let mut loaded = registry.load(device);
+            log_models(&registry);
             worker.work(&mut loaded);
-        });
-        let thread = thread.map_err(|e| format!("the worker's thread cannot start: {e}"))?;
+        })?;
         Ok(Self {
             device,
             models,
             queue,
             store,
-            synchronous_timeout: Duration::from_secs(config.runs.synchronous_timeout),
+            synchronous_timeout: Duration::from_secs(config.synchronous_timeout),
             current,
             worker: Mutex::new(Some(thread)),
         })
@@ -106,13 +104,19 @@ impl RunService {
         }
     }
 
+    /// False once the worker's thread has ended.
+    pub fn worker_is_alive(&self) -> bool {
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Whether `model` takes these instances.
     ///
     /// # Errors
     /// [`SubmitError`] but [`SubmitError::QueueFull`].
     pub fn select(&self, model: &str, headers: &[InstanceHeader]) -> Result<Selection, SubmitError> {
         let info = self.known(model)?;
-        let manifest = info.manifest.as_ref().ok_or_else(|| not_ready(&info))?;
+        let manifest = self.models.manifest(model).ok_or_else(|| not_ready(&info))?;
         select::select(&manifest.input, headers)
             .map_err(|reason| SubmitError::NotApplicable { model: model.into(), reason })
     }
@@ -130,10 +134,8 @@ impl RunService {
     /// [`SubmitError`]; then there is no run.
     pub fn submit(&self, request: RunRequest) -> Result<Run, SubmitError> {
         let info = self.known(&request.model)?;
-        if !matches!(info.state, ModelState::Ready | ModelState::Loading) {
-            return Err(not_ready(&info));
-        }
-        let manifest = info.manifest.as_ref().ok_or_else(|| not_ready(&info))?;
+        let manifest = self.models.manifest(&request.model).filter(|_| info.can_run());
+        let manifest = manifest.ok_or_else(|| not_ready(&info))?;
         let run = Run {
             id: RunId::random(),
             model: manifest.name.clone(),
@@ -219,6 +221,19 @@ impl RunService {
     }
 }
 
+/// One line a model: the administrator's first look.
+fn log_models(registry: &ModelRegistry) {
+    for model in registry.list() {
+        let demo = if model.demo { " [DEMO weights: results mean nothing for a patient]" } else { "" };
+        let (name, version, reason) = (&model.name, &model.version, model.reason.as_deref().unwrap_or_default());
+        match model.state {
+            ModelState::Ready => log::info!("model {name} {version} is ready{demo}"),
+            ModelState::Failed => log::error!("model {name} failed: {reason}"),
+            ModelState::NoWeights | ModelState::Loading => log::warn!("model {name}: {reason}"),
+        }
+    }
+}
+
 fn cancel_queued(run: &mut Run) {
     if run.state == RunState::Queued {
         run.state = RunState::Cancelled;
@@ -227,5 +242,5 @@ fn cancel_queued(run: &mut Run) {
 }
 
 fn not_ready(info: &ModelInfo) -> SubmitError {
-    SubmitError::NotReady { name: info.name.clone(), reason: info.state.describe() }
+    SubmitError::NotReady { name: info.name.clone(), reason: info.reason.clone().unwrap_or_default() }
 }

@@ -1,6 +1,5 @@
 //! The one thread that owns the networks and the device: it takes runs from the queue and carries them out.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +8,7 @@ use super::pipeline::{self, Monitor, RunError, RunOutcome};
 use super::queue::RunQueue;
 use super::record::{ImageResult, Run, RunId, RunState, Stage, Timestamp};
 use super::store::RunStore;
-use crate::model::LoadedModel;
+use crate::model::{LoadedModel, LoadedModels};
 use crate::source::{InstanceSource, ResultStore, StoreStatus};
 
 /// The run the worker is at, and whether it is still wanted.
@@ -64,7 +63,7 @@ pub struct Worker {
 
 impl Worker {
     /// Works until the queue is closed.
-    pub fn work(&self, models: &mut HashMap<String, LoadedModel>) {
+    pub fn work(&self, models: &mut LoadedModels) {
         while let Some(id) = self.queue.pop() {
             self.current.begin(&id);
             self.carry_out(&id, models);
@@ -72,7 +71,7 @@ impl Worker {
         }
     }
 
-    fn carry_out(&self, id: &RunId, models: &mut HashMap<String, LoadedModel>) {
+    fn carry_out(&self, id: &RunId, models: &mut LoadedModels) {
         let job_id = (self.announce)(id);
         let taken_up = self.store.update(id, &mut |run| {
             if run.state == RunState::Queued {

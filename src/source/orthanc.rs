@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dicom_core::Tag;
+use ndarray::Array2;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,8 +11,10 @@ use super::{
     InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
     StoredInstance,
 };
-use crate::imaging::{DecodedFrame, FrameDecoder};
-use crate::orthanc::{Host, HostError, decode, host, rest_client};
+use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
+use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
+use crate::orthanc::rest_client::RestClient;
+use crate::orthanc::{Host, HostError, host};
 use crate::result::ResultObject;
 
 /// Stateless: the host may change under a reset.
@@ -22,14 +25,17 @@ fn host() -> Result<Host, SourceError> {
     host::current().ok_or_else(|| SourceError::Host("the server is stopping".into()))
 }
 
+fn client() -> Result<RestClient, SourceError> {
+    host().map(RestClient::new)
+}
+
 /// GET of a resource of Orthanc's; 404 is [`SourceError::UnknownResource`].
 fn get_json<T: for<'de> Deserialize<'de>>(resource: &Resource, path: &str) -> Result<T, SourceError> {
-    let body = rest_client::get(&host()?, path).map_err(|e| host_error(resource, &e))?;
-    serde_json::from_slice(&body).map_err(|e| SourceError::Host(format!("GET {path}: unexpected answer: {e}")))
+    client()?.get_json(path).map_err(|e| host_error(resource, &e))
 }
 
 fn host_error(resource: &Resource, error: &HostError) -> SourceError {
-    if error.http_status() == Some(404) {
+    if error.is_not_found() {
         SourceError::UnknownResource(resource.to_string())
     } else {
         SourceError::Host(error.to_string())
@@ -69,7 +75,7 @@ impl InstanceSource for OrthancSource {
 
     fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
         let path = format!("/instances/{id}/file");
-        let bytes = rest_client::get(&host()?, &path)
+        let bytes = client()?.get(&path)
             .map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
         Ok(Box::new(bytes))
     }
@@ -96,8 +102,23 @@ impl FrameDecoder for OrthancSource {
     fn decode(&self, dicom: &[u8], frame: u32) -> Result<DecodedFrame, String> {
         let host = host().map_err(|e| e.to_string())?;
         let image = decode::decode_frame(&host, dicom, frame).map_err(|e| e.to_string())?;
-        DecodedFrame::try_from(image)
+        decoded_frame(image).map(|pixels| DecodedFrame { pixels })
     }
+}
+
+/// Monochrome pixels in the machine's byte order, as Orthanc lays them out.
+fn decoded_frame(image: DecodedImage) -> Result<Pixels, String> {
+    let shape = (image.height, image.width);
+    let pairs = || image.data.chunks_exact(2).map(|b| [b[0], b[1]]);
+    let pixels = match image.pixel_format {
+        PixelFormat::Grayscale8 => Array2::from_shape_vec(shape, image.data).map(Pixels::U8),
+        PixelFormat::Grayscale16 => Array2::from_shape_vec(shape, pairs().map(u16::from_ne_bytes).collect()).map(Pixels::U16),
+        PixelFormat::SignedGrayscale16 => {
+            Array2::from_shape_vec(shape, pairs().map(i16::from_ne_bytes).collect()).map(Pixels::I16)
+        }
+        other => return Err(format!("Orthanc decodes to {other:?}, expected a monochrome format")),
+    };
+    pixels.map_err(|e| format!("Orthanc decodes to an image of another size than it says: {e}"))
 }
 
 impl ResultStore for OrthancSource {
@@ -113,7 +134,7 @@ impl ResultStore for OrthancSource {
             status: String,
         }
         let refuse = |reason: String| SourceError::Store { sop_instance_uid: object.sop_instance_uid.clone(), reason };
-        let answer = rest_client::post(&host()?, "/instances", &object.bytes).map_err(|e| refuse(e.to_string()))?;
+        let answer = client()?.post("/instances", &object.bytes).map_err(|e| refuse(e.to_string()))?;
         let answer: Answer = serde_json::from_slice(&answer).map_err(|e| refuse(format!("unexpected answer: {e}")))?;
         let status = match answer.status.as_str() {
             "Success" => StoreStatus::Stored,

@@ -128,7 +128,7 @@ impl Orthanc {
     fn spawn(version: Version, options: &Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let http = free_port();
-        let name = if options.fault { "build/test/libOrthancAi-fault.so" } else { "build/libOrthancAi.so" };
+        let name = if options.fault { "build/fault-injection/libOrthancAi.so" } else { "build/libOrthancAi.so" };
         let plugin = root().join(name);
         assert!(plugin.exists(), "{name} is not built: run `make build` (or `make test`, which does)");
         let mut ai = json!({"Enable": true, "ModelsDirectory": root().join("models")});

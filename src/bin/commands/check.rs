@@ -1,8 +1,8 @@
 //! `orthanc-ai check [MODEL]`: manifest, weights, and a dry run.
 
-use orthanc_ai::model::{Device, ModelRegistry};
+use std::error::Error;
 
-use super::{CommandError, ModelsArgs};
+use super::{ModelsArgs, load};
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
@@ -12,22 +12,20 @@ pub struct CheckArgs {
     models: ModelsArgs,
 }
 
-pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
-    let device = Device::from_choice(&args.models.device, args.models.threads)?;
-    device.enter_thread();
-    let registry = ModelRegistry::open(&args.models.models_directory);
+pub fn run(args: &CheckArgs) -> Result<(), Box<dyn Error>> {
+    let (registry, device) = (args.models.registry()?, args.models.device()?);
     let names: Vec<String> = match &args.model {
         Some(name) => vec![name.clone()],
         None => registry.list().into_iter().map(|m| m.name).collect(),
     };
     if names.is_empty() {
-        return Err(CommandError::Message("no model in the models directory".into()));
+        return Err("no model in the models directory".into());
     }
     let mut failed = 0usize;
     for name in &names {
-        match registry.load_one(name, device) {
+        match load(&registry, name, device) {
             Ok(model) => println!(
-                "{name}: ready; version {}, weights {} (SHA-256), dry run done on {}",
+                "{name}: ready; version {}, weights SHA-256 {}, dry run done on {}",
                 model.manifest.version,
                 model.weights_sha256,
                 device.describe()
@@ -39,5 +37,5 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
         }
     }
     // A model that was asked for by name has to be ready; in the list, one without weights is what was shipped.
-    if args.model.is_some() && failed > 0 { Err(CommandError::Message("not ready".into())) } else { Ok(()) }
+    if args.model.is_some() && failed > 0 { Err("not ready".into()) } else { Ok(()) }
 }

@@ -1,12 +1,12 @@
 //! `orthanc-ai inspect DIR`: what would run on a folder and why not.
 
+use std::error::Error;
 use std::path::PathBuf;
 
-use orthanc_ai::model::ModelRegistry;
 use orthanc_ai::run::select;
 use orthanc_ai::source::directory::DirectorySource;
 
-use super::{CommandError, ModelsArgs, studies};
+use super::{ModelsArgs, studies};
 
 #[derive(Debug, clap::Args)]
 pub struct InspectArgs {
@@ -16,20 +16,21 @@ pub struct InspectArgs {
     models: ModelsArgs,
 }
 
-pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
-    let registry = ModelRegistry::open(&args.models.models_directory);
+pub fn run(args: &InspectArgs) -> Result<(), Box<dyn Error>> {
+    let registry = args.models.registry()?;
     let source = DirectorySource::open(&args.folder)?;
     let studies = studies::of(&source)?;
     println!("{} files, {} studies", source.len(), studies.len());
     for study in &studies {
         println!("study {}: {} instances", study.number, study.headers.len());
         for info in registry.list() {
-            let verdict = match &info.manifest {
-                None => format!("cannot run: {}", info.state.describe()),
+            let reason = info.reason.clone().unwrap_or_default();
+            let verdict = match registry.manifest(&info.name) {
+                None => format!("cannot run: {reason}"),
                 Some(manifest) => match select::select(&manifest.input, &study.headers) {
                     Ok(selection) => {
                         let views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
-                        format!("would run on {}{}", views.join(", "), note(&info.state.describe()))
+                        format!("would run on {}{}", views.join(", "), note(&reason))
                     }
                     Err(reason) => format!("would not run: {reason}"),
                 },
@@ -40,7 +41,6 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// States other than "found, not loaded yet" are worth a word.
-fn note(state: &str) -> String {
-    if state.is_empty() { String::new() } else { format!(" (weights: {state})") }
+fn note(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!("; but {reason}") }
 }

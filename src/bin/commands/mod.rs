@@ -1,14 +1,15 @@
-//! The tool's subcommands, one file each.
+//! The tool's subcommands, one file each: arguments and what is printed; the work is the library's.
 
 pub mod check;
 pub mod inspect;
+pub mod phantom;
 pub mod run;
 mod studies;
 
+use std::error::Error;
 use std::path::PathBuf;
 
-use orthanc_ai::model::ModelError;
-use orthanc_ai::source::SourceError;
+use orthanc_ai::model::{Device, LoadedModel, ModelRegistry};
 
 /// Where the models are and what they run on.
 #[derive(Debug, clap::Args)]
@@ -24,12 +25,31 @@ pub struct ModelsArgs {
     pub threads: Option<usize>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    #[error("{0}")]
-    Message(String),
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
+impl ModelsArgs {
+    pub fn registry(&self) -> Result<ModelRegistry, Box<dyn Error>> {
+        let folder = &self.models_directory;
+        ModelRegistry::scan(folder).map_err(|e| format!("--models-directory {}: {e}", folder.display()).into())
+    }
+
+    pub fn device(&self) -> Result<Device, Box<dyn Error>> {
+        Ok(Device::from_choice(&self.device, self.threads)?)
+    }
+}
+
+/// Loads one model by name, or says why it is not ready.
+pub fn load(registry: &ModelRegistry, name: &str, device: Device) -> Result<LoadedModel, String> {
+    if let Some(model) = registry.load_model(name, device) {
+        return Ok(model);
+    }
+    let known = || registry.list().into_iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
+    Err(match registry.get(name) {
+        Some(info) => info.reason.unwrap_or_else(|| format!("{:?}", info.state)),
+        None => format!("unknown model \"{name}\", known models: {}", known()),
+    })
+}
+
+/// `orthanc-ai schema`
+pub fn schema() -> Result<(), Box<dyn Error>> {
+    println!("{}", serde_json::to_string_pretty(&orthanc_ai::manifest::Manifest::json_schema())?);
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! `orthanc-ai run MODEL DIR -o OUT`: the plugin's pipeline on a folder, without a server.
 
+use std::error::Error;
 use std::path::PathBuf;
 
-use orthanc_ai::model::{Device, ModelRegistry};
 use orthanc_ai::run::pipeline::{self, Monitor};
 use orthanc_ai::run::select;
 use orthanc_ai::run::{Origin, RunRequest, Stage};
@@ -10,7 +10,7 @@ use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
 use orthanc_ai::source::{Level, Resource, StoreStatus};
 
 use super::studies::{self, Study};
-use super::{CommandError, ModelsArgs};
+use super::{ModelsArgs, load};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -28,11 +28,8 @@ pub struct RunArgs {
     models: ModelsArgs,
 }
 
-pub fn run(args: &RunArgs) -> Result<(), CommandError> {
-    let device = Device::from_choice(&args.models.device, args.models.threads)?;
-    device.enter_thread();
-    let registry = ModelRegistry::open(&args.models.models_directory);
-    let mut model = registry.load_one(&args.model, device).map_err(CommandError::Message)?;
+pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
+    let mut model = load(&args.models.registry()?, &args.model, args.models.device()?)?;
     let source = DirectorySource::open(&args.folder)?;
     let store = DirectoryStore::create(&args.out)?;
     let mut refused = Vec::new();
@@ -56,7 +53,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             force: args.force,
         };
         let outcome = pipeline::run(&source, &store, &mut model, &request, &Quiet)
-            .map_err(|e| CommandError::Message(format!("study {number}: {e}")))?;
+            .map_err(|e| format!("study {number}: {e}"))?;
         done += 1;
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
         for image in &outcome.report.images {
@@ -79,7 +76,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         eprintln!("not run: {reason}");
     }
     if done == 0 {
-        return Err(CommandError::Message(format!("{} applies to nothing in this folder", args.model)));
+        return Err(format!("{} applies to nothing in this folder", args.model).into());
     }
     Ok(())
 }
