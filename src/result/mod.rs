@@ -1,0 +1,88 @@
+//! What a run says, as DICOM objects and as JSON for people. One file an IOD; nothing here runs a model or talks to a server.
+
+pub mod charset;
+pub mod codes;
+pub mod common;
+pub mod content;
+pub mod evidence;
+pub mod image_library;
+pub mod report;
+pub mod source;
+pub mod sr;
+pub mod uid;
+pub mod vr;
+
+use time::OffsetDateTime;
+
+use crate::imaging::ImageAttributes;
+use crate::manifest::Manifest;
+
+pub use report::Report;
+pub use sr::{SrSopClass, measurement_report};
+pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};
+
+/// Why no result object was made. Never quotes a patient's data.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    #[error("no source image")]
+    NoImages,
+    /// The images are of more than one patient or study.
+    #[error("the source images differ in {attribute}: expected one patient and one study")]
+    MixedStudies { attribute: &'static str },
+    /// Nothing to report: an error of the run, not a report without findings.
+    #[error("none of the {images} images could be analysed: no report is made")]
+    AllFailed { images: usize },
+    /// The prediction is not one of these images or of this model.
+    #[error("prediction: {reason}")]
+    Prediction { reason: String },
+    /// A value of ours breaks its VR's rules.
+    #[error("{attribute}: {reason}")]
+    Value { attribute: String, reason: String },
+    /// A value of the source that the result cannot do without.
+    #[error("source image, {attribute}: {reason}")]
+    Source { attribute: String, reason: String },
+    #[error(
+        "the manifest's texts need UTF-8, but the source's texts (SpecificCharacterSet \"{declared}\") cannot be converted: expected ASCII texts in the manifest"
+    )]
+    CharacterSet { declared: String },
+    #[error("encoding: {0}")]
+    Encoding(String),
+}
+
+/// What every result object of one run needs to know.
+#[derive(Debug, Clone)]
+pub struct ResultContext<'a> {
+    pub manifest: &'a Manifest,
+    /// SHA-256 of the weights file, 64 hexadecimal digits.
+    pub weights_sha256: &'a str,
+    /// The source instances, in the order of the report. `ImagePrediction::image` indexes it.
+    pub images: &'a [&'a ImageAttributes],
+    /// When the run ended. Written in the study's TimezoneOffsetFromUTC where it has one, else in this value's own offset.
+    pub created: OffsetDateTime,
+    pub uids: ResultUids,
+    /// Version of this plugin.
+    pub software_version: &'a str,
+    pub sr_sop_class: SrSopClass,
+}
+
+/// One object to be stored.
+#[derive(Debug, Clone)]
+pub struct ResultObject {
+    pub kind: ResultKind,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+    pub series_instance_uid: String,
+    /// A DICOM file (PS3.10), Explicit VR Little Endian.
+    pub bytes: Vec<u8>,
+    /// Keywords of patient and study attributes that were not copied because the source's value is not valid.
+    pub left_out: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultKind {
+    /// TID 1500 measurement report.
+    Sr,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use time::format_description::well_known::Rfc3339;
+
+use super::codes::Presence;
+use super::common::demo_marked;
+use super::{ResultContext, ResultError};
+use crate::predict::{Finding, ImagePrediction, Prediction};
+
+/// One run in words and numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Report {
+    pub model: String,
+    pub title: String,
+    pub version: String,
+    /// SHA-256 of the weights.
+    pub weights: String,
+    pub demo: bool,
+    pub disclaimer: String,
+    /// RFC 3339.
+    pub created: String,
+    pub images: Vec<ImageReport>,
+}
+
+/// One image: either analysed (all but `error`) or not (only `error`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ImageReport {
+    pub view: String,
+    /// SOPInstanceUID of the source.
+    pub instance_uid: String,
+    pub success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Classification>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Classification {
+    /// The winning class's name.
+    pub class: String,
+    /// `#rrggbb`
+    pub color: String,
+    /// Of the winning class, 0..=1.
+    pub probability: f64,
+    /// Class name to probability, in the manifest's order.
+    pub all_probabilities: Map<String, Value>,
+    /// One line for people: "Mass: 87.0 %, present".
+    pub finding: String,
+}
+
+impl Report {
+    /// The report of a run; in contrast to the SR there is one, too, when every image failed.
+    ///
+    /// # Errors
+    /// [`ResultError::Prediction`] where the prediction names an image or a class that is not there.
+    pub fn new(ctx: &ResultContext, prediction: &Prediction) -> Result<Self, ResultError> {
+        let manifest = ctx.manifest;
+        Ok(Self {
+            model: manifest.name.clone(),
+            title: demo_marked(manifest, &manifest.title),
+            version: manifest.version.clone(),
+            weights: ctx.weights_sha256.to_owned(),
+            demo: manifest.demo,
+            disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
+            created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
+            images: prediction.images.iter().map(|p| image_report(ctx, p)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn image_report(ctx: &ResultContext, p: &ImagePrediction) -> Result<ImageReport, ResultError> {
+    let image = ctx.images.get(p.image).ok_or_else(|| ResultError::Prediction {
+        reason: format!("found image {}, expected 0..{}", p.image, ctx.images.len()),
+    })?;
+    let (result, error) = match &p.outcome {
+        Ok(finding) => (Some(classification(ctx, finding)?), None),
+        Err(reason) => (None, Some(reason.clone())),
+    };
+    Ok(ImageReport {
+        view: p.view.clone(),
+        instance_uid: image.sop_instance_uid.clone(),
+        success: result.is_some(),
+        error,
+        result,
+    })
+}
+
+fn classification(ctx: &ResultContext, finding: &Finding) -> Result<Classification, ResultError> {
+    let class = |index: usize| {
+        ctx.manifest.classes.get(index).ok_or_else(|| ResultError::Prediction {
+            reason: format!("found class {index}, expected 0..{}", ctx.manifest.classes.len()),
+        })
+    };
+    let winner = class(finding.class)?;
+    let mut all_probabilities = Map::new();
+    for c in &finding.all {
+        all_probabilities.insert(class(c.class)?.name.clone(), c.probability.into());
+    }
+    let presence = match Presence::of(finding.probability, winner.thresholds) {
+        Presence::Present => "present",
+        Presence::Absent => "absent",
+        Presence::Undetermined => "undetermined",
+    };
+    Ok(Classification {
+        class: winner.name.clone(),
+        color: winner.color.clone(),
+        probability: finding.probability,
+        all_probabilities,
+        finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
+    })
+}

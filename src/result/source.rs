@@ -1,0 +1,208 @@
+//! The patient and study modules of the source images, copied into a result (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2).
+//!
+//! Real headers are dirty. Rules: valid values are copied byte for byte; an invalid optional one is left out and named; a Type 2
+//! attribute that is absent or invalid becomes empty; nothing is invented. The identity of patient and study is never guessed at: what
+//! cannot be copied is refused, because the result would hang in another patient's study.
+
+use dicom_core::value::PrimitiveValue;
+use dicom_core::{DataElement, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+
+use super::ResultError;
+use super::charset::{SourceCharset, needs_utf8, pieces};
+use super::vr::{check, keyword, put_empty, put_items, standard_vr};
+use crate::imaging::ImageAttributes;
+
+/// Type 2 of the result's IODs: written empty where the source has nothing valid.
+const TYPE_2: [Tag; 8] = [
+    tags::PATIENT_NAME,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_ID,
+    tags::ACCESSION_NUMBER,
+];
+
+/// Copied where valid, single-valued.
+const TYPE_3: [Tag; 6] = [
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_IDENTITY_REMOVED,
+    tags::PATIENT_AGE,
+    tags::STUDY_DESCRIPTION,
+    tags::TIMEZONE_OFFSET_FROM_UTC,
+    tags::DEIDENTIFICATION_METHOD,
+];
+
+/// Copies the patient and study modules of `image` into `object`, whose own texts are all in place already: they decide whether the
+/// source's character set can stay. Returns the keywords of attributes whose source value was not valid.
+///
+/// # Errors
+/// [`ResultError::Source`] if PatientID or StudyInstanceUID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
+/// the source's cannot be converted.
+pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<Vec<String>, ResultError> {
+    let source = &image.dataset;
+    let charset = SourceCharset::of(source);
+    let utf8 = needs_utf8(object);
+    let mut left_out = Vec::new();
+    let mut copied = vec![patient_id(source, &charset)?];
+    for tag in TYPE_2.into_iter().chain(TYPE_3) {
+        match valid(source, tag, &charset) {
+            Ok(Some(values)) => copied.push((tag, values)),
+            Ok(None) => {}
+            Err(_) => left_out.push(keyword(tag)),
+        }
+    }
+    if utf8 && !copied.iter().all(|(_, values)| values.iter().all(|v| charset.is_convertible(v))) {
+        return Err(ResultError::CharacterSet { declared: charset.terms().join("\\") });
+    }
+    for tag in TYPE_2 {
+        put_empty(object, tag);
+    }
+    for (tag, values) in copied {
+        object.put(DataElement::new(tag, standard_vr(tag), PrimitiveValue::Strs(values.into_iter().collect())));
+    }
+    put_study_uid(image, object)?;
+    put_deidentification_codes(source, object);
+    if utf8 {
+        put_charset(object, &["ISO_IR 192".to_owned()]);
+    } else if !charset.terms().is_empty() {
+        put_charset(object, charset.terms());
+    }
+    Ok(left_out)
+}
+
+/// The value of TimezoneOffsetFromUTC (0008,0201), where valid.
+pub fn timezone_offset(image: &ImageAttributes) -> Option<time::UtcOffset> {
+    let values = valid(&image.dataset, tags::TIMEZONE_OFFSET_FROM_UTC, &SourceCharset::of(&image.dataset)).ok()??;
+    let text = values.first()?.trim();
+    let sign = match text.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = (text.get(1..3)?.parse::<i8>().ok()?, text.get(3..5)?.parse::<i8>().ok()?);
+    (text.len() == 5).then(|| time::UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok())?
+}
+
+/// The valid value of one attribute, trimmed; for texts that decide what else is written.
+pub fn valid_text(image: &ImageAttributes, tag: Tag) -> Option<String> {
+    let values = valid(&image.dataset, tag, &SourceCharset::of(&image.dataset)).ok()??;
+    values.first().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// The valid values of a multi-valued attribute, trimmed.
+pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
+    let Some(value) = image.dataset.get(tag).and_then(|e| e.value().primitive()) else { return Vec::new() };
+    let values: Vec<String> = pieces(value).iter().map(|p| p.trim_end_matches([' ', '\0']).to_owned()).collect();
+    if values.iter().all(|v| check(standard_vr(tag), v).is_ok()) { values } else { Vec::new() }
+}
+
+/// All images must belong to one study of one patient.
+///
+/// # Errors
+/// [`ResultError::MixedStudies`] names the attribute, never its value.
+pub fn require_one_study(images: &[&ImageAttributes]) -> Result<(), ResultError> {
+    let Some((first, rest)) = images.split_first() else { return Err(ResultError::NoImages) };
+    let identity = |i: &ImageAttributes| {
+        let id = i.dataset.get(tags::PATIENT_ID).and_then(|e| e.value().primitive()).map(pieces).unwrap_or_default();
+        // Padding does not tell patients apart (PS3.5 6.2).
+        id.join("\\").trim_matches([' ', '\0']).to_owned()
+    };
+    for image in rest {
+        if image.study_instance_uid != first.study_instance_uid {
+            return Err(ResultError::MixedStudies { attribute: "StudyInstanceUID" });
+        }
+        if identity(image) != identity(first) {
+            return Err(ResultError::MixedStudies { attribute: "PatientID" });
+        }
+    }
+    Ok(())
+}
+
+type Values = (Tag, Vec<String>);
+
+/// PatientID (Type 2) as it is, even longer than LO allows: a shortened or emptied one would be another patient.
+fn patient_id(source: &InMemDicomObject, charset: &SourceCharset) -> Result<Values, ResultError> {
+    let refuse = |reason: &str| ResultError::Source { attribute: keyword(tags::PATIENT_ID), reason: reason.into() };
+    let Some(element) = source.get(tags::PATIENT_ID) else { return Ok((tags::PATIENT_ID, Vec::new())) };
+    let value = element.value().primitive().ok_or_else(|| refuse("found a sequence, expected VR LO"))?;
+    let values = match value {
+        PrimitiveValue::Empty | PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) => pieces(value),
+        // VR UN, as some archives write what they once did not know.
+        PrimitiveValue::U8(bytes) if bytes.iter().all(|b| (0x20..0x7f).contains(b)) => {
+            pieces(&PrimitiveValue::from(String::from_utf8_lossy(bytes).as_ref()))
+        }
+        _ => return Err(refuse(&format!("found VR {}, expected LO", element.vr()))),
+    };
+    if values.iter().all(|v| charset.is_verbatim(v)) {
+        Ok((tags::PATIENT_ID, values))
+    } else {
+        Err(refuse("found bytes that SpecificCharacterSet does not explain"))
+    }
+}
+
+/// The value of `tag` if the result may repeat it: `Ok(None)` where absent or empty.
+fn valid(source: &InMemDicomObject, tag: Tag, charset: &SourceCharset) -> Result<Option<Vec<String>>, String> {
+    let Some(element) = source.get(tag) else { return Ok(None) };
+    let value = element.value().primitive().ok_or("a sequence")?;
+    if matches!(value, PrimitiveValue::U8(_)) {
+        return Err(format!("VR {}", element.vr()));
+    }
+    let values = pieces(value);
+    if values.iter().all(|v| v.trim_matches([' ', '\0']).is_empty()) {
+        return Ok(None);
+    }
+    let vr = standard_vr(tag);
+    // Bytes in disguise have other lengths than the text, and may contain what looks like a separator.
+    let opaque = !charset.is_decoded() && values.iter().any(|v| !v.is_ascii() || v.contains('\u{1b}'));
+    if values.len() > 1 && !opaque {
+        return Err(format!("{} values", values.len()));
+    }
+    for value in &values {
+        if !charset.is_verbatim(value) {
+            return Err("bytes that SpecificCharacterSet does not explain".into());
+        }
+        if !opaque {
+            check(vr, value)?;
+        }
+    }
+    Ok(Some(values))
+}
+
+fn put_study_uid(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<(), ResultError> {
+    super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)
+        .map_err(|e| ResultError::Source { attribute: "StudyInstanceUID".into(), reason: e.to_string() })
+}
+
+/// DeidentificationMethodCodeSequence (0012,0064): the codes, no further content of the items.
+fn put_deidentification_codes(source: &InMemDicomObject, object: &mut InMemDicomObject) {
+    let Some(items) = source.get(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).and_then(|e| e.value().items()) else {
+        return;
+    };
+    let plain = |item: &InMemDicomObject, tag: Tag| -> Option<String> {
+        let text = item.get(tag)?.value().primitive().map(pieces)?.concat().trim().to_owned();
+        (text.is_ascii() && !text.is_empty() && check(standard_vr(tag), &text).is_ok()).then_some(text)
+    };
+    let codes: Vec<InMemDicomObject> = items
+        .iter()
+        .filter_map(|item| {
+            let mut code = InMemDicomObject::new_empty();
+            for tag in [tags::CODE_VALUE, tags::CODING_SCHEME_DESIGNATOR, tags::CODE_MEANING] {
+                code.put(DataElement::new(tag, standard_vr(tag), PrimitiveValue::from(plain(item, tag)?)));
+            }
+            Some(code)
+        })
+        .collect();
+    if !codes.is_empty() {
+        put_items(object, tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, codes);
+    }
+}
+
+fn put_charset(object: &mut InMemDicomObject, terms: &[String]) {
+    // As separate values: the writer takes its codec from the first.
+    let terms = PrimitiveValue::Strs(terms.iter().cloned().collect());
+    object.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, terms));
+}

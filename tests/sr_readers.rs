@@ -1,0 +1,217 @@
+//! Other people's readers on our structured reports: what several of them accept, viewers can show.
+//!
+//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual environment at
+//! `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from `$ORTHANC_AI_SHARED` (default `../shared`). A tool
+//! that is not there is skipped, in words.
+
+#[path = "support/mammograms.rs"]
+mod mammograms;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use mammograms::{SHA, attributes, exam, header, manifest, prediction, put, write_files};
+use orthanc_ai::imaging::ImageAttributes;
+use orthanc_ai::result::{ResultContext, ResultUids, SrSopClass, measurement_report};
+use time::macros::datetime;
+
+struct Variant {
+    name: &'static str,
+    demo: bool,
+    images: Vec<ImageAttributes>,
+    failed: &'static [usize],
+    sop_class: SrSopClass,
+}
+
+fn variants() -> Vec<Variant> {
+    let base = |name| Variant { name, demo: true, images: exam(), failed: &[], sop_class: SrSopClass::Comprehensive3d };
+    let edited = |edit: &dyn Fn(&mut dicom_object::InMemDicomObject)| {
+        let headers = (0..4).map(|n| {
+            let mut dataset = header(n);
+            edit(&mut dataset);
+            attributes(dataset)
+        });
+        headers.collect::<Vec<_>>()
+    };
+    vec![
+        base("complete"),
+        Variant { demo: false, ..base("site_weights") },
+        Variant { sop_class: SrSopClass::Comprehensive, ..base("comprehensive_sr") },
+        Variant { failed: &[3], ..base("one_failed") },
+        Variant { failed: &[0, 1, 2], ..base("three_failed") },
+        Variant {
+            images: edited(&|o| {
+                for tag in [tags::ACCESSION_NUMBER, tags::STUDY_ID, tags::PATIENT_SEX, tags::REFERRING_PHYSICIAN_NAME] {
+                    o.remove_element(tag);
+                }
+                for tag in [tags::IMAGE_LATERALITY, tags::VIEW_POSITION, tags::PATIENT_ORIENTATION, tags::IMAGER_PIXEL_SPACING] {
+                    o.remove_element(tag);
+                }
+                put(o, tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, "+0900");
+            }),
+            ..base("sparse_header")
+        },
+        Variant {
+            images: edited(&|o| {
+                put(o, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192");
+                put(o, tags::PATIENT_NAME, VR::PN, "Hong^Gildong=洪^吉洞=홍^길동");
+            }),
+            ..base("utf8")
+        },
+    ]
+}
+
+fn write_variant(dir: &Path, v: &Variant) -> PathBuf {
+    let manifest = manifest(v.demo);
+    let images: Vec<&ImageAttributes> = v.images.iter().collect();
+    let ctx = ResultContext {
+        manifest: &manifest,
+        weights_sha256: SHA,
+        images: &images,
+        created: datetime!(2026-03-02 11:22:33 UTC),
+        uids: ResultUids::new(&images, &manifest, SHA),
+        software_version: "0.1.0",
+        sr_sop_class: v.sop_class,
+    };
+    let sr = measurement_report(&ctx, &prediction(v.failed)).unwrap();
+    let path = dir.join(format!("{}.dcm", v.name));
+    std::fs::write(&path, sr.bytes).unwrap();
+    path
+}
+
+/// None, with a line, where the program is not installed.
+fn run(program: &Path, args: &[&str]) -> Option<Output> {
+    match Command::new(program).args(args).output() {
+        Ok(output) => Some(output),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("SKIPPED {}: not installed", program.display());
+            None
+        }
+        Err(e) => panic!("{}: {e}", program.display()),
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn validators() -> PathBuf {
+    let env = |key: &str| std::env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
+    env("ORTHANC_AI_VALIDATORS").unwrap_or_else(|| {
+        let cache = env("ORTHANC_AI_CACHE").or_else(|| env("XDG_CACHE_HOME").map(|c| c.join("orthanc-ai")));
+        cache.or_else(|| env("HOME").map(|h| h.join(".cache/orthanc-ai"))).unwrap_or_default().join("validators/venv")
+    })
+}
+
+/// The folder with every variant's report and, in `source`, the images of one variant.
+fn each(check: impl Fn(&Variant, &str)) {
+    let dir = tempfile::tempdir().unwrap();
+    for v in variants() {
+        let path = write_variant(dir.path(), &v);
+        check(&v, path.to_str().unwrap());
+    }
+}
+
+#[test]
+fn dciodvfy_finds_no_error() {
+    each(|v, path| {
+        let Some(output) = run(Path::new("dciodvfy"), &["-new", path]) else { return };
+        let text = text(&output);
+        let iod = if v.sop_class == SrSopClass::Comprehensive { "ComprehensiveSR" } else { "Comprehensive3DSR" };
+        assert!(text.lines().any(|l| l.trim() == iod), "{}: not recognised as {iod}:\n{text}", v.name);
+        let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("Error") || l.starts_with("Abort")).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", v.name);
+    });
+}
+
+#[test]
+fn dsrdump_reads_strictly() {
+    each(|v, path| {
+        let Some(output) = run(Path::new("dsrdump"), &[path]) else { return };
+        let text = text(&output);
+        let bad = text.lines().any(|l| l.starts_with("E:") || l.starts_with("F:"));
+        assert!(output.status.success() && !bad, "{}:\n{text}", v.name);
+        assert!(text.contains("Imaging Measurement Report") && text.contains("UNVERIFIED"), "{}:\n{text}", v.name);
+    });
+}
+
+/// highdicom reads back what was written: groups, findings, sides, probabilities with their class, presence.
+#[test]
+fn highdicom_reads_the_same_findings() {
+    const SCRIPT: &str = r#"
+import sys, highdicom as hd
+for g in hd.sr.srread(sys.argv[1]).content.get_planar_roi_measurement_groups():
+    site = g.finding_sites[0]
+    nums = [(m.value, m[0].ContentSequence[0].ConceptCodeSequence[0].CodeValue) for m in g.get_measurements()]
+    codes = [(q.name.value, q.value.meaning) for q in g.get_qualitative_evaluations()]
+    print(g.finding_type.value, site.value.value, site.laterality.meaning if site.laterality else '-', g.roi.graphic_type.value,
+          *(f'{c}={v}' for v, c in nums), *(f'{n}:{p}' for n, p in codes if n in {c for _, c in nums}), sep='|')
+"#;
+    let python = validators().join("bin/python");
+    if !python.exists() {
+        return eprintln!("SKIPPED highdicom: no virtual environment at $ORTHANC_AI_VALIDATORS or in the cache");
+    }
+    each(|v, path| {
+        let Some(output) = run(&python, &["-c", SCRIPT, path]) else { return };
+        assert!(output.status.success(), "{}:\n{}", v.name, text(&output));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(stdout.lines().collect::<Vec<_>>(), expected_groups(v), "{}", v.name);
+    });
+}
+
+fn expected_groups(v: &Variant) -> Vec<String> {
+    let manifest = manifest(v.demo);
+    let mut lines = Vec::new();
+    for p in &prediction(v.failed).images {
+        let Ok(finding) = &p.outcome else { continue };
+        let code = |class: usize| manifest.classes[class].concept.value.as_str();
+        let side = match v.images[p.image].laterality.as_deref() {
+            Some("L") => "Left",
+            Some("R") => "Right",
+            _ => "-",
+        };
+        let mut parts = vec![code(finding.class).to_owned(), "76752008".into(), side.into(), "POLYLINE".into()];
+        let mut order = finding.all.clone();
+        order.sort_by_key(|c| (c.class != finding.class, c.class));
+        parts.extend(order.iter().map(|c| format!("{}={}", code(c.class), (c.probability * 1e6).round() / 1e4)));
+        parts.extend(finding.all.iter().map(|c| {
+            let presence = match c.probability {
+                p if p >= 0.5 => "Present",
+                p if p < 0.2 => "Absent",
+                _ => "Undetermined",
+            };
+            format!("{}:{presence}", code(c.class))
+        }));
+        lines.push(parts.join("|"));
+    }
+    lines
+}
+
+/// PixelMed's template validator, OHIF's SR bundle and the rest, behind one script.
+#[test]
+fn check_sr_passes() {
+    let shared = std::env::var_os("ORTHANC_AI_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let check_sr = shared.join("tools/validators/check_sr");
+    if !check_sr.exists() {
+        return eprintln!("SKIPPED check_sr: not found under $ORTHANC_AI_SHARED or ../shared");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for v in variants() {
+        let path = write_variant(dir.path(), &v);
+        let sources = dir.path().join(format!("{}_source", v.name));
+        std::fs::create_dir(&sources).unwrap();
+        write_files(&sources, &v.images);
+        let args = [path.to_str().unwrap(), "--source", sources.to_str().unwrap()];
+        let Some(output) = run(&check_sr, &args) else { return };
+        let text = text(&output);
+        assert!(output.status.success() && text.contains("RESULT PASS"), "{}:\n{text}", v.name);
+    }
+    // For a person who wants to look: ORTHANC_AI_KEEP=DIR copies everything there.
+    if let Some(keep) = std::env::var_os("ORTHANC_AI_KEEP") {
+        let status = Command::new("cp").arg("-r").arg(dir.path()).arg(keep).status().unwrap();
+        assert!(status.success());
+    }
+}
