@@ -1,0 +1,95 @@
+// The REST interface: Orthanc's own routes and the plugin's. All addresses are relative to this file, two levels below
+// Orthanc's root, so that a reverse proxy's path prefix needs no configuration.
+import { t } from "./text.js";
+
+const ROOT = new URL("../../", import.meta.url);
+
+// Orthanc Explorer hands these on from its address as request headers for the authorization plugin; so do we.
+const TOKENS = Object.fromEntries([...new URLSearchParams(location.search)]
+  .filter(([name]) => ["token", "auth-token", "authorization"].includes(name)));
+
+/** A request that failed. `status` is the HTTP status, 0 where no answer came. `message` is for people. */
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function request(method, path, body) {
+  const headers = { Accept: "application/json", ...TOKENS };
+  // The JSON content type is what keeps other sites' forms from posting here (the server insists on it).
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response, text;
+  try {
+    response = await fetch(new URL(path, ROOT), {
+      method, headers, credentials: "same-origin", cache: "no-store",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    text = await response.text();
+  } catch {
+    throw new ApiError(0, t("error.offline"));
+  }
+  if (!response.ok) throw new ApiError(response.status, reason(response, text));
+  try {
+    return text === "" ? null : JSON.parse(text);
+  } catch {
+    throw new ApiError(response.status, t("error.notJson"));
+  }
+}
+
+/** Why the server refused, in its own words where it has any (`Details` is the specific half of Orthanc's form). */
+function reason(response, text) {
+  let said = "";
+  try {
+    const error = JSON.parse(text);
+    said = error.Details || error.Message || "";
+  } catch {
+    // A proxy's HTML page says nothing a reader could use.
+  }
+  const after = response.headers.get("Retry-After");
+  const words = said || (response.status === 404 ? t("error.notFound") : t("error.refused"));
+  const wait = response.status === 503 && after ? ` ${t("error.retryAfter", { seconds: after })}` : "";
+  return `${words}${wait} (HTTP ${response.status})`;
+}
+
+const id = encodeURIComponent;
+
+export const getServer = () => request("GET", "ai");
+export const getRuns = (limit) => request("GET", `ai/runs?limit=${limit}`);
+export const getRun = (run) => request("GET", `ai/runs/${id(run)}`);
+export const getApplicability = (level, resource) => request("GET", `${level}/${id(resource)}/ai`);
+export const startRun = (level, resource, body) => request("POST", `${level}/${id(resource)}/ai`, body);
+export const cancelRun = (run) => request("POST", `ai/runs/${id(run)}/cancel`, {});
+export const retryRun = (run) => request("POST", `ai/runs/${id(run)}/retry`, {});
+export const deleteRun = (run) => request("DELETE", `ai/runs/${id(run)}`);
+
+const studies = new Map();
+
+/** Orthanc's `/studies/{id}`, asked once; null where it may not be seen or is gone. */
+export function getStudy(study) {
+  if (!studies.has(study)) {
+    studies.set(study, request("GET", `studies/${id(study)}`).catch((error) => {
+      if (error.status === 0) studies.delete(study);
+      return null;
+    }));
+  }
+  return studies.get(study);
+}
+
+let models = null;
+
+/** `/ai/models`, asked once: what a run's page needs of them (classes, translations) does not change under it. */
+export function getModels() {
+  models ??= request("GET", "ai/models").catch((error) => {
+    models = null;
+    throw error;
+  });
+  return models;
+}
+
+/** Address of a page of Orthanc Explorer: `page` is `study`, `series`, `instance` or `job`. */
+export const explorerUrl = (page, resource) => new URL(`app/explorer.html#${page}?uuid=${id(resource)}`, ROOT).href;
+
+/** Address of a small picture of an instance: Orthanc scales it, a mammogram is megabytes at its full size. */
+export const previewUrl = (instance) => new URL(`instances/${id(instance)}/rendered?width=480&height=480`, ROOT).href;

@@ -1,0 +1,67 @@
+// `#/`: what is installed and what has been run.
+import { getRuns, getServer } from "./api.js";
+import { announce, h, withVariables, classColor } from "./dom.js";
+import { badge, demoMark, facts, isActive, runsTable, studiesOf } from "./parts.js";
+import { className, named, seconds, t } from "./text.js";
+
+const RUNS_SHOWN = 50;
+
+export function overview() {
+  return {
+    async load() {
+      const [server, runs] = await Promise.all([getServer(), getRuns(RUNS_SHOWN)]);
+      return { server, runs, studies: [...await studiesOf(runs)] };
+    },
+    title: () => t("models"),
+    active: ({ server, runs }) => runs.some(isActive) || server.Models.some((model) => model.State === "Loading"),
+    render({ server, runs, studies }, act) {
+      const running = runs.find(isActive);
+      announce(running ? `${running.ModelTitle ?? running.Model}: ${named("stage", running.Stage ?? "fetch")}` : "");
+      return [
+        h("h1", {}, t("models")),
+        server.Models.length ? h("ul", { class: "models" }, server.Models.map(modelItem)) : h("p", {}, t("models.none")),
+        h("div", { class: "heading" },
+          h("h2", {}, t("runs")),
+          h("span", { class: "muted" }, t("server.queue", { length: server.QueueLength, limit: server.QueueLimit })),
+          h("button", { type: "button", "data-key": "refresh", onclick: () => act(async () => {}) }, t("refresh"))),
+        runs.length ? runsTable(runs, server.Models, new Map(studies)) : h("p", {}, t("runs.none")),
+      ];
+    },
+  };
+}
+
+function modelItem(model) {
+  const views = model.Views ?? [];
+  return h("li", { class: "panel model" },
+    h("div", { class: "model-head" }, h("h3", {}, model.Title), demoMark(model.Demo), badge(model.State)),
+    problem(model),
+    h("p", { class: "muted" }, model.Description),
+    facts([
+      [t("model.name"), h("code", {}, model.Name)],
+      [t("model.version"), model.Version],
+      [t("model.input"), t(views.length ? "model.inputViews" : "model.inputCount", { count: model.Count, views: views.join(", ") })],
+      [t("model.classes"), h("ul", { class: "chips" }, (model.Classes ?? []).map((one) => h("li", {},
+        withVariables(h("span", { class: "dot" }), { "class-color": classColor(one.Color) }), className(one, one.Name))))],
+      [t("model.weights"), weights(model)],
+    ]));
+}
+
+/** Why a model cannot run, and for missing weights what to put where. */
+function problem(model) {
+  if (model.State === "NoWeights") {
+    return h("div", { class: "callout callout-warning" },
+      h("p", {}, t("model.noWeights", { file: model.WeightsFile, name: model.Name })),
+      model.Reason ? h("p", { class: "muted" }, model.Reason) : null);
+  }
+  return model.Reason ? h("p", { class: "callout callout-error" }, model.Reason) : null;
+}
+
+function weights(model) {
+  if (!model.WeightsFile) return null;
+  const hash = model.WeightsSha256;
+  return [
+    h("code", {}, model.WeightsFile),
+    hash ? [" · SHA-256 ", h("code", { title: hash }, `${hash.slice(0, 12)}…`)] : null,
+    Number.isFinite(model.LoadSeconds) ? ` · ${t("model.loaded", { seconds: seconds(model.LoadSeconds) })}` : null,
+  ];
+}

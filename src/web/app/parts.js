@@ -1,0 +1,99 @@
+// Parts that several views share: badges, bars, the strip that says whose study this is, the table of runs.
+import { explorerUrl, getStudy } from "./api.js";
+import { h, withVariables } from "./dom.js";
+import { className, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
+
+export const isActive = (run) => run.State === "Queued" || run.State === "Running";
+
+export const badge = (state) => h("span", { class: `badge badge-${String(state).toLowerCase().replace(/[^a-z]/g, "")}` }, named("state", state));
+
+export const demoMark = (demo) => (demo ? h("span", { class: "demo-mark" }, t("demo")) : null);
+
+/** A bar from 0 to 1. `role` is `progressbar` for work in progress and `meter` for a measured value. */
+export function bar(role, fraction, label, color) {
+  const share = Math.min(Math.max(Number(fraction) || 0, 0), 1);
+  const track = h("div", {
+    class: "bar", role, "aria-label": label, "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(share * 100),
+  }, h("div", { class: "bar-fill" }));
+  return withVariables(track, { share: `${share * 100}%`, ...(color ? { "bar-color": color } : {}) });
+}
+
+/** Progress bar and stage of a run that is waiting or at work. */
+export function progress(run) {
+  const stage = run.Stage ? named("stage", run.Stage) : t("run.waiting");
+  return h("div", { class: "progress" },
+    bar("progressbar", run.Progress / 100, t("run.progress")),
+    h("span", { class: "progress-text" }, `${stage} · ${Math.round(run.Progress)} %`));
+}
+
+/** Wall time of a run in seconds; null while it has not ended. */
+function duration(run) {
+  const span = (new Date(run.Finished) - new Date(run.Started)) / 1000;
+  return run.Started && run.Finished && Number.isFinite(span) ? span : null;
+}
+
+export const durationText = (run) => (duration(run) === null ? "–" : seconds(duration(run)));
+
+/** Whose study this is, so that nobody reads one patient's result as another's. `study` may be null. */
+export function patientStrip(study, studyId) {
+  if (!study) return h("p", { class: "patient" }, t("patient.unknown", { id: studyId ?? "" }));
+  const patient = study.PatientMainDicomTags ?? {};
+  const tags = study.MainDicomTags ?? {};
+  const facts = [
+    ["patient.id", patient.PatientID], ["patient.born", dicomDate(patient.PatientBirthDate)], ["patient.sex", patient.PatientSex],
+    ["patient.date", dicomDate(tags.StudyDate)], ["patient.accession", tags.AccessionNumber], ["patient.description", tags.StudyDescription],
+  ].filter(([, value]) => value);
+  return h("div", { class: "patient" },
+    h("strong", {}, personName(patient.PatientName) || patient.PatientID || t("patient.unknown", { id: studyId })),
+    facts.map(([key, value]) => h("span", {}, h("span", { class: "muted" }, `${t(key)} `), value)));
+}
+
+/** The studies that runs belong to, by Orthanc id. */
+export async function studiesOf(runs) {
+  const ids = [...new Set(runs.map((run) => run.Study).filter(Boolean))];
+  return new Map(await Promise.all(ids.map(async (id) => [id, await getStudy(id)])));
+}
+
+function studyCell(run, studies) {
+  const study = studies.get(run.Study);
+  const name = personName(study?.PatientMainDicomTags?.PatientName) || study?.PatientMainDicomTags?.PatientID;
+  const date = dicomDate(study?.MainDicomTags?.StudyDate);
+  return h("td", {},
+    h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, title: run.Study, class: name ? null : "nowrap", "data-key": `study-${run.ID}` }, name || run.Study?.slice(0, 8) || "–"),
+    date ? h("span", { class: "muted nowrap" }, ` ${date}`) : null);
+}
+
+/** One line for a table: each image's class, or how far the run is, or why it failed. */
+function resultCell(run, classes) {
+  if (isActive(run)) return progress(run);
+  if (run.State === "Failed") return h("span", { class: "error-text" }, run.Error ?? "–");
+  return h("ul", { class: "chips" }, (run.Results ?? []).map((result) => h("li", {},
+    h("span", { class: "muted" }, `${result.View} `),
+    result.Success
+      ? [withVariables(h("span", { class: "dot" }), { "class-color": result.Color ?? "#757575" }), `${className(classes?.get(result.Class), result.Class)} ${percent(result.Probability)}`]
+      : h("span", { class: "error-text" }, t("card.failed")))));
+}
+
+/** Classes of every model by name: `model -> class -> {Name, Color, Translations}`. */
+export const classesByModel = (models) => new Map(models.map((model) => [model.Name, new Map((model.Classes ?? []).map((one) => [one.Name, one]))]));
+
+/** Table of runs, newest first as the server gives them. `studies`: what `studiesOf` gave, or null to leave that column out. */
+export function runsTable(runs, models, studies) {
+  const classes = classesByModel(models);
+  const columns = ["run.state", "run.model", studies && "run.study", "run.created", "run.duration", "run.result"].filter(Boolean);
+  return h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": t("runs") }, h("table", { class: "runs" },
+    h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col" }, t(key))))),
+    h("tbody", {}, runs.map((run) => h("tr", {},
+      h("td", {}, badge(run.State)),
+      h("td", {}, h("a", { href: `#/runs/${encodeURIComponent(run.ID)}`, "data-key": `run-${run.ID}` }, run.ModelTitle ?? run.Model), " ", demoMark(run.Demo)),
+      studies ? studyCell(run, studies) : null,
+      h("td", { class: "nowrap" }, moment(run.Created)),
+      h("td", { class: "nowrap number" }, durationText(run)),
+      h("td", {}, resultCell(run, classes.get(run.Model))))))));
+}
+
+export const explorerLink = (page, id, text) => h("a", { href: explorerUrl(page, id), "data-key": `explorer-${page}-${id}` }, text);
+
+/** A list of terms and values; entries without a value are left out. */
+export const facts = (entries) => h("dl", { class: "facts" },
+  entries.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));

@@ -1,0 +1,138 @@
+// `#/runs/ID`: one run. Its progress, then a card an image, with everything that is needed to trust or doubt it.
+import { cancelRun, deleteRun, getModels, getRun, getStudy, previewUrl, retryRun } from "./api.js";
+import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
+import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress } from "./parts.js";
+import { className, moment, named, percent, seconds, t } from "./text.js";
+
+const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
+
+export function run(id) {
+  const previews = new Map(); // kept over redraws, so that a finished image does not load again at every poll
+  return {
+    async load() {
+      const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
+      return { run: data, models, study: data.Study ? await getStudy(data.Study) : null };
+    },
+    title: ({ run: data }) => data.ModelTitle ?? data.Model,
+    active: ({ run: data }) => isActive(data),
+    render({ run: data, models, study }, act) {
+      const classes = classesByModel(models).get(data.Model) ?? new Map();
+      const results = hangingOrder(data.Results ?? []);
+      announce(isActive(data) && data.Stage ? named("stage", data.Stage) : named("state", data.State));
+      return [
+        disclaimer(data),
+        h("div", { class: "heading" }, h("h1", {}, data.ModelTitle ?? data.Model), demoMark(data.Demo), badge(data.State), h("span", { class: "spacer" }), actions(data, act)),
+        patientStrip(study, data.Study),
+        isActive(data) ? h("div", { class: "panel" }, progress(data)) : null,
+        data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
+        callout("warning", t("run.warnings"), warnings(data, results)),
+        results.length ? h("div", { class: "cards" }, results.map((result) => card(result, classes, previews))) : null,
+        details(data),
+      ].filter(Boolean);
+    },
+  };
+}
+
+/** In sight wherever the reader has scrolled to: the text that limits what the result may be used for. */
+const disclaimer = (run) => h("aside", { class: run.Demo ? "disclaimer disclaimer-demo" : "disclaimer", "aria-label": t("disclaimer") },
+  run.Demo ? h("strong", {}, t("demo.ribbon")) : null, h("span", {}, run.Disclaimer));
+
+function callout(kind, heading, lines) {
+  if (!lines.length) return null;
+  return h("div", { class: `callout callout-${kind}` }, h("strong", {}, heading), h("ul", {}, lines.map((line) => h("li", {}, line))));
+}
+
+function warnings(run, results) {
+  const failed = results.filter((result) => !result.Success).length;
+  return [...(failed ? [t("run.imagesFailed", { failed, total: results.length })] : []), ...(run.Warnings ?? [])];
+}
+
+/** Mammograms hang with the right breast on the reader's left; images of other kinds keep the server's order. */
+function hangingOrder(results) {
+  if (!results.every((result) => /^[LR]-\w+$/.test(result.View ?? ""))) return results;
+  return [...results].sort((a, b) => a.View.slice(2).localeCompare(b.View.slice(2)) || b.View.localeCompare(a.View));
+}
+
+function card(result, classes, previews) {
+  const color = classColor(result.Color);
+  return h("article", { class: result.Success ? "panel card" : "panel card card-failed", "aria-label": result.View },
+    preview(result, previews),
+    h("div", { class: "card-body" },
+      h("div", { class: "card-head" },
+        h("h2", {}, result.View),
+        result.InstanceID ? explorerLink("instance", result.InstanceID, h("span", { title: t("card.openImage"), "aria-label": `${t("card.openImage")}: ${result.View}` }, "DICOM ↗")) : null),
+      result.Success ? [
+        withVariables(h("p", { class: "class-pill" }, breakable(className(classes.get(result.Class), result.Class))), { "class-color": color, "class-text": textOn(color) }),
+        h("p", { class: "verdict" }, h("span", { class: "muted" }, t("card.probability")), h("span", { class: "probability" }, percent(result.Probability))),
+        bar("meter", result.Probability, `${t("card.probability")}: ${result.Class}`, color),
+        probabilities(result, classes),
+      ] : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+}
+
+/** A name that may break after its slashes, where it is too long for its line. */
+const breakable = (name) => name.split(/(?<=\/)/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
+
+function probabilities(result, classes) {
+  const all = result.AllProbabilities ?? {};
+  const names = [...classes.keys()].filter((name) => name in all);
+  const order = names.length === Object.keys(all).length ? names : Object.keys(all);
+  return h("details", { "data-key": `all-${result.View}-${result.InstanceID}` },
+    h("summary", {}, t("card.all")),
+    h("ul", { class: "probabilities" }, order.map((name) => h("li", {},
+      h("span", {}, className(classes.get(name), name)),
+      h("span", { class: "number" }, percent(all[name])),
+      bar("meter", all[name], `${t("card.probability")}: ${name}`, classColor(classes.get(name)?.Color))))));
+}
+
+/** A small picture of the image; where Orthanc cannot decode it (415) words take its place. */
+function preview(result, previews) {
+  const key = result.InstanceID;
+  if (!key) return h("div", { class: "preview" }, h("span", {}, t("card.noPreview")));
+  if (!previews.has(key)) {
+    const frame = h("div", { class: "preview" });
+    frame.append(h("img", {
+      src: previewUrl(key), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
+      onerror: () => frame.replaceChildren(h("span", {}, t("card.noPreview"))),
+    }));
+    previews.set(key, frame);
+  }
+  return previews.get(key);
+}
+
+function actions(run, act) {
+  const button = (name, key, onclick) => h("button", { type: "button", class: name === "delete" ? "danger" : null, "data-key": name, onclick }, t(key));
+  const ask = (question, yes, no, action) => async () => { if (await confirmed(question, yes, no)) act(action); };
+  const incomplete = run.State === "Failed" || run.State === "Cancelled" || (run.Results ?? []).some((result) => !result.Success);
+  const buttons = isActive(run)
+    ? [button("cancel", "action.cancel", ask(t("confirm.cancel"), t("confirm.cancelYes"), t("confirm.cancelNo"), () => cancelRun(run.ID)))]
+    : [
+      incomplete ? button("retry", "action.retry", ask(t("confirm.retry"), t("action.retry"), t("action.back"), () => retryRun(run.ID).then((again) => follow(run, again)))) : null,
+      button("delete", "action.delete", ask(t("confirm.delete"), t("action.delete"), t("action.keep"), () => deleteRun(run.ID).then(() => { location.hash = `#/studies/${encodeURIComponent(run.Study)}`; }))),
+    ];
+  return h("div", { class: "actions" }, buttons);
+}
+
+/** A retry may go on under the same id or under a new one. */
+function follow(run, again) {
+  if (again?.ID && again.ID !== run.ID) location.hash = `#/runs/${encodeURIComponent(again.ID)}`;
+}
+
+function details(run) {
+  const stages = [...STAGES, ...Object.keys(run.StageSeconds ?? {}).filter((stage) => !STAGES.includes(stage))];
+  const timed = stages.filter((stage) => Number.isFinite(run.StageSeconds?.[stage]));
+  const status = { Stored: "run.stored", AlreadyStored: "run.alreadyStored" }[run.Status];
+  return h("div", { class: "details" },
+    h("section", { class: "panel" }, h("h2", {}, t("run.links")),
+      status ? h("p", {}, t(status)) : null,
+      h("ul", { class: "links" },
+        (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t("run.report", { kind: stored.Kind })))),
+        run.Study ? h("li", {}, explorerLink("study", run.Study, t("run.openStudy"))) : null,
+        run.JobID ? h("li", {}, explorerLink("job", run.JobID, t("run.job"))) : null,
+        run.Study ? h("li", {}, h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, "data-key": "all-runs" }, t("run.allOfStudy"))) : null)),
+    h("section", { class: "panel" }, h("h2", {}, t("run.model")),
+      facts([[t("model.name"), h("code", {}, run.Model)], [t("model.version"), run.Version], [t("run.created"), moment(run.Created)], [t("run.origin"), run.Origin], [t("run.scope"), h("code", { class: "wrap" }, run.Resource)]])),
+    timed.length ? h("section", { class: "panel" }, h("h2", {}, t("run.timings")),
+      h("table", { class: "timings" }, h("tbody", {},
+        timed.map((stage) => h("tr", {}, h("th", { scope: "row" }, named("stage", stage)), h("td", { class: "number" }, seconds(run.StageSeconds[stage])))),
+        h("tr", { class: "total" }, h("th", { scope: "row" }, t("run.total")), h("td", { class: "number" }, durationText(run)))))) : null);
+}

@@ -1,0 +1,140 @@
+//! What people see in a browser, embedded in the library: the buttons of Orthanc Explorer and the page `/ai/app/`.
+//!
+//! Plain ES modules without a build step. Every address in them is relative, so they work under a reverse proxy's path
+//! prefix; nothing is loaded from elsewhere, and nothing is inline, so [`CONTENT_SECURITY_POLICY`] can be strict.
+
+use std::hash::{DefaultHasher, Hasher};
+
+/// Buttons "AI analysis" on the study, series and instance pages of Orthanc Explorer: for `ExtendOrthancExplorer`.
+pub const EXPLORER_JS: &str = include_str!("explorer.js");
+
+/// The `Content-Security-Policy` header to send with every asset of the page.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// One file of the page `/ai/app/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// Media type with charset, for the `Content-Type` header.
+    pub content_type: &'static str,
+    pub body: &'static [u8],
+    /// Strong validator in its quotes (RFC 9110 §8.8.3), for `ETag` and `If-None-Match`: changes with the body only.
+    pub etag: String,
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+// Browsers refuse ES modules of any media type that is not JavaScript (HTML standard, "fetch a single module script").
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// `(path below /ai/app/, media type, content)`
+const ASSETS: &[(&str, &str, &[u8])] = &[
+    ("index.html", HTML, include_bytes!("app/index.html")),
+    ("app.css", CSS, include_bytes!("app/app.css")),
+    ("app.js", JAVASCRIPT, include_bytes!("app/app.js")),
+    ("api.js", JAVASCRIPT, include_bytes!("app/api.js")),
+    ("dom.js", JAVASCRIPT, include_bytes!("app/dom.js")),
+    ("text.js", JAVASCRIPT, include_bytes!("app/text.js")),
+    ("parts.js", JAVASCRIPT, include_bytes!("app/parts.js")),
+    ("overview.js", JAVASCRIPT, include_bytes!("app/overview.js")),
+    ("resource.js", JAVASCRIPT, include_bytes!("app/resource.js")),
+    ("run.js", JAVASCRIPT, include_bytes!("app/run.js")),
+    ("icon.svg", SVG, include_bytes!("app/icon.svg")),
+];
+
+/// The asset at `path` below `/ai/app/` (no leading slash); the empty path is the page itself. `None`: answer 404.
+///
+/// `/ai/app` without its slash must be redirected to `app/` (a relative `Location`), or the page's relative addresses
+/// point one level too high.
+pub fn asset(path: &str) -> Option<Asset> {
+    let path = if path.is_empty() { "index.html" } else { path };
+    ASSETS
+        .iter()
+        .find(|(name, ..)| *name == path)
+        .map(|&(_, content_type, body)| Asset {
+            content_type,
+            body,
+            etag: etag(body),
+        })
+}
+
+fn etag(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn text(path: &str) -> String {
+        String::from_utf8(asset(path).unwrap().body.to_vec()).unwrap()
+    }
+
+    /// Values of `attribute="…"` and module specifiers, the two ways in which our files name each other.
+    fn quoted_after<'a>(source: &'a str, marker: &str) -> Vec<&'a str> {
+        source
+            .split(marker)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect()
+    }
+
+    #[test]
+    fn empty_path_is_the_page_and_unknown_paths_are_none() {
+        assert_eq!(asset(""), asset("index.html"));
+        for path in ["nothing.js", "/index.html", "../mod.rs", "app/index.html", "explorer.js"] {
+            assert_eq!(asset(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_file_that_a_file_names_is_embedded_and_addressed_relatively() {
+        let page = text("index.html");
+        let mut seen = 0;
+        for name in quoted_after(&page, "src=\"")
+            .into_iter()
+            .chain(quoted_after(&page, "<link rel=\"icon\" href=\""))
+            .chain(quoted_after(&page, "<link rel=\"stylesheet\" href=\""))
+        {
+            assert!(asset(name).is_some(), "index.html names {name}");
+            seen += 1;
+        }
+        assert_eq!(seen, 3, "script, icon and stylesheet");
+        for (file, ..) in ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")) {
+            for specifier in quoted_after(&text(file), " from \"") {
+                let name = specifier.strip_prefix("./").unwrap_or_else(|| panic!("{file} imports {specifier}"));
+                assert!(asset(name).is_some(), "{file} imports {specifier}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_inline_and_nothing_parses_html_from_strings() {
+        let page = text("index.html");
+        for banned in ["<style", " style=", " onclick=", " onload=", "javascript:"] {
+            assert!(!page.contains(banned), "index.html has {banned}");
+        }
+        let scripts = ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")).map(|(file, ..)| text(file));
+        for script in scripts.chain([EXPLORER_JS.to_owned()]) {
+            for banned in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", ".html("] {
+                assert!(!script.contains(banned), "{banned} in {}", script.lines().next().unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn etags_differ_between_files_and_are_quoted() {
+        let etags: HashSet<String> = ASSETS.iter().map(|(file, ..)| asset(file).unwrap().etag).collect();
+        assert_eq!(etags.len(), ASSETS.len());
+        assert!(etags.iter().all(|etag| etag.starts_with('"') && etag.ends_with('"') && etag.len() == 18));
+    }
+
+    #[test]
+    fn everything_together_stays_below_100_kilobytes() {
+        let bytes: usize = ASSETS.iter().map(|(_, _, body)| body.len()).sum::<usize>() + EXPLORER_JS.len();
+        assert!(bytes < 100_000, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,99 @@
+// What the specs stand on: a server (a live plugin, or the mock before an Orthanc of our own), a study in it, a browser.
+import { spawn } from "node:child_process";
+import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+import { mammographyStudy } from "./dicom.mjs";
+import { startMock } from "./mock.mjs";
+
+// No process of the browser's own may reach out: what the page loads from elsewhere must fail.
+const CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"];
+
+const freePort = () => new Promise((resolve) => {
+  const server = net.createServer().listen(0, "127.0.0.1", () => {
+    const { port } = server.address();
+    server.close(() => resolve(port));
+  });
+});
+
+async function startOrthanc() {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "orthanc-browser-"));
+  const port = await freePort();
+  const config = path.join(folder, "orthanc.json");
+  await writeFile(config, JSON.stringify({ Name: "browser test", StorageDirectory: folder, IndexDirectory: folder, HttpPort: port, DicomServerEnabled: false, RemoteAccessAllowed: false, AuthenticationEnabled: false, Plugins: [] }));
+  const [command, ...args] = (process.env.ORTHANC_COMMAND ?? "Orthanc").split(" ");
+  const server = spawn(command, [...args, config], { stdio: "ignore" });
+  const ended = new Promise((resolve) => { server.on("exit", resolve); server.on("error", resolve); });
+  const base = `http://127.0.0.1:${port}`;
+  for (let attempt = 0; ; attempt += 1) {
+    if (await fetch(`${base}/system`).then((answer) => answer.ok, () => false)) break;
+    if (attempt === 100 || server.exitCode !== null) throw new Error(`${command} does not start: install Orthanc or name it in ORTHANC_COMMAND`);
+    await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
+  return { base, async stop() { server.kill(); await ended; await rm(folder, { recursive: true }); } };
+}
+
+async function upload(base) {
+  let study;
+  for (const file of mammographyStudy()) {
+    const answer = await fetch(`${base}/instances`, { method: "POST", body: file });
+    if (!answer.ok) throw new Error(`upload: HTTP ${answer.status} ${await answer.text()}`);
+    study = (await answer.json()).ParentStudy;
+  }
+  return study;
+}
+
+/** The server under test: ORTHANC_URL and STUDY_ID name a live plugin and a study of four views; else the mock. */
+async function startServer() {
+  if (process.env.ORTHANC_URL) {
+    if (!process.env.STUDY_ID) throw new Error("ORTHANC_URL is set: STUDY_ID must name a four-view study in it");
+    return { base: process.env.ORTHANC_URL.replace(/\/$/, ""), study: process.env.STUDY_ID, stop() {} };
+  }
+  const orthanc = await startOrthanc();
+  try {
+    const study = await upload(orthanc.base);
+    const mock = await startMock(orthanc.base);
+    return { base: mock.base, study, async stop() { mock.stop(); await orthanc.stop(); } };
+  } catch (error) {
+    await orthanc.stop();
+    throw error;
+  }
+}
+
+/** Server and browser. `open(options)` gives a page of its own context whose faults are collected in `faults`. */
+export async function start() {
+  const server = await startServer();
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: CHROMIUM_ARGS });
+  const faults = [];
+  const open = async (options = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "Asia/Seoul", serviceWorkers: "block", ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20000);
+    page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
+    page.on("console", (message) => { if (/Content Security Policy/i.test(message.text())) faults.push(message.text()); });
+    page.on("request", (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (origin !== new URL(server.base).origin && !["data:", "blob:"].includes(protocol)) faults.push(`external request: ${request.url()}`);
+    });
+    return page;
+  };
+  return { ...server, faults, open, async stop() { await browser.close(); await server.stop(); } };
+}
+
+/** Saves a picture of the page under SHOTS, where that is set. */
+export async function shot(page, name) {
+  if (!process.env.SHOTS) return;
+  await mkdir(process.env.SHOTS, { recursive: true });
+  await page.evaluate(() => window.scrollTo(0, 0));
+  await page.screenshot({ path: path.join(process.env.SHOTS, `${name}.png`), fullPage: true });
+}
+
+/** Answers requests whose path (below the base) matches `pattern` with `answer(request)`: {status, json, headers}; undefined: goes through. */
+export function intercept(page, base, pattern, answer) {
+  return page.route((url) => url.href.startsWith(base) && pattern.test(url.pathname.slice(new URL(base).pathname.replace(/\/$/, "").length)), async (route) => {
+    const given = await answer(route.request());
+    return given === undefined ? route.fallback() : route.fulfill({ status: given.status ?? 200, json: given.json, headers: given.headers });
+  });
+}

@@ -1,0 +1,197 @@
+// A stand-in for the plugin's REST interface, in front of a real Orthanc: it serves the assets that the plugin embeds,
+// plays runs over time, adds the buttons to Orthanc Explorer, and hands everything else on to Orthanc.
+import { createHash, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import http from "node:http";
+
+const WEB = new URL("../../src/web/", import.meta.url);
+const MODELS = new URL("../../models/", import.meta.url);
+const TYPES = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
+const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
+const RUN_MS = 3000;
+/** Class probabilities by view, in the order of the manifest's classes. */
+const FINDINGS = { "L-CC": [0.0121, 0.0093, 0.0078, 0.9708], "R-CC": [0.9132, 0.0331, 0.0402, 0.0135], "L-MLO": [0.021, 0.0164, 0.7011, 0.2615], "R-MLO": [0.1023, 0.8217, 0.0451, 0.0309] };
+
+class Refusal extends Error {
+  constructor(status, details) {
+    super(details);
+    this.status = status;
+  }
+}
+
+async function models() {
+  return Promise.all(["mammography-4view", "mammography-4view-demo"].map(async (name) => {
+    const manifest = JSON.parse(await readFile(new URL(`${name}/manifest.json`, MODELS)));
+    const ready = manifest.demo === true;
+    return {
+      Name: name, Title: manifest.title, Version: manifest.version, Demo: ready, State: ready ? "Ready" : "NoWeights",
+      Reason: ready ? null : `${manifest.weights.file} is not in the model's folder`, Description: manifest.description,
+      Disclaimer: manifest.report.disclaimer, Count: manifest.input.count, Views: manifest.input.views,
+      Classes: manifest.classes.map((one) => ({ Name: one.name, Color: one.color, Translations: one.translations })),
+      WeightsFile: manifest.weights.file, WeightsSha256: ready ? createHash("sha256").update(name).digest("hex") : null, LoadSeconds: ready ? 0.21 : null,
+    };
+  }));
+}
+
+/** The mock of the plugin: `orthanc` is the base URL of the real server. */
+class Plugin {
+  runs = [];
+
+  constructor(orthanc) {
+    this.orthanc = orthanc;
+  }
+
+  async ask(path) {
+    const response = await fetch(this.orthanc + path);
+    if (!response.ok) throw new Refusal(404, `${path} does not exist`);
+    return response.json();
+  }
+
+  async applicability(level, id) {
+    const resource = await this.ask(`/${level}/${id}`);
+    const instances = level === "instances" ? [resource] : await this.ask(`/${level}/${id}/instances`);
+    const parent = level === "studies" ? null : `/studies/${level === "series" ? resource.ParentStudy : (await this.ask(`/series/${resource.ParentSeries}`)).ParentStudy}`;
+    return {
+      Resource: `/${level}/${id}`, Parent: parent,
+      Models: (await models()).map((model) => {
+        const applies = instances.length === model.Count;
+        const reason = `${model.Count} images are needed, found ${instances.length}${parent ? ": use the study" : ""}`;
+        return { Model: model.Name, Title: model.Title, Demo: model.Demo, Applies: applies, Reason: applies ? "" : reason, Images: instances.length, State: model.State };
+      }),
+      Runs: this.runs.filter((run) => run.Resource === `/${level}/${id}`).map((run) => this.now(run)),
+    };
+  }
+
+  async start(level, id, body) {
+    const { Models: candidates } = await this.applicability(level, id);
+    const wanted = candidates.filter((model) => (body.Model ? model.Model === body.Model : model.Applies && model.State === "Ready"));
+    if (body.Model && !wanted.length) throw new Refusal(400, `Model: there is no "${body.Model}"`);
+    if (!wanted.length || !wanted[0].Applies) throw new Refusal(422, (wanted[0] ?? candidates[0]).Reason);
+    if (wanted[0].State !== "Ready") throw new Refusal(422, `${wanted[0].Model} has no weights`);
+    const model = (await models()).find((one) => one.Name === wanted[0].Model);
+    const instances = level === "instances" ? [await this.ask(`/instances/${id}`)] : await this.ask(`/${level}/${id}/instances`);
+    const results = await Promise.all(instances.map(async (instance) => {
+      const tags = await this.ask(`/instances/${instance.ID}/simplified-tags`);
+      const view = `${tags.ImageLaterality}-${tags.ViewPosition}`;
+      const found = FINDINGS[view] ?? [0.25, 0.25, 0.25, 0.25];
+      const best = found.indexOf(Math.max(...found));
+      return {
+        View: view, Success: true, Class: model.Classes[best].Name, Color: model.Classes[best].Color, Probability: found[best],
+        AllProbabilities: Object.fromEntries(model.Classes.map((one, index) => [one.Name, found[index]])), Error: null, InstanceUid: tags.SOPInstanceUID, InstanceID: instance.ID,
+      };
+    }));
+    results.sort((a, b) => model.Views.indexOf(a.View) - model.Views.indexOf(b.View));
+    const again = !body.Force && this.runs.some((run) => run.Resource === `/${level}/${id}` && run.Model === model.Name);
+    const run = {
+      ID: randomUUID(), Model: model.Name, ModelTitle: model.Title, Version: model.Version, Demo: model.Demo, Disclaimer: model.Disclaimer,
+      Resource: `/${level}/${id}`, Study: id, Origin: "Rest", JobID: null, started: Date.now(), cancelled: null, results, again,
+    };
+    this.runs.unshift(run);
+    return body.Synchronous ? this.now(run) : { ID: run.ID, Path: `/ai/runs/${run.ID}`, Model: run.Model };
+  }
+
+  /** A run as it stands at this moment. */
+  now({ started, cancelled, results, again, ...run }) {
+    const share = Math.min(((cancelled ?? Date.now()) - started) / RUN_MS, 1);
+    const done = share === 1;
+    const iso = (ms) => new Date(ms).toISOString();
+    const state = cancelled ? "Cancelled" : done ? "Succeeded" : share < 0.05 ? "Queued" : "Running";
+    return {
+      ...run, State: state, Progress: Math.round(100 * share), Stage: state === "Running" ? STAGES[Math.floor(share * STAGES.length)] : null,
+      Created: iso(started), Started: share < 0.05 ? null : iso(started + 50), Finished: done || cancelled ? iso(cancelled ?? started + RUN_MS) : null,
+      StageSeconds: done ? { fetch: 0.31, read: 0.42, prepare: 0.38, infer: 1.77, encode: 0.02, store: 0.05 } : {},
+      Error: null, Status: done ? (again ? "AlreadyStored" : "Stored") : null, Warnings: [], Results: done ? results : [],
+      Stored: done ? [{ ID: results[0].InstanceID, Kind: "SR", Path: `/instances/${results[0].InstanceID}`, SeriesID: "", StudyID: run.Study }] : [],
+    };
+  }
+
+  find(id) {
+    const run = this.runs.find((one) => one.ID === id);
+    if (!run) throw new Refusal(404, `There is no run ${id}`);
+    return run;
+  }
+
+  /** The answer of a route, or undefined where it is Orthanc's own. */
+  async answer(method, path, query, body) {
+    const [first, id, verb, ...rest] = path.slice(1).split("/");
+    if (first === "ai" && id === undefined) {
+      return { Version: "0.0.0-mock", ApiVersion: 1, Device: "cpu", Threads: 2, OrthancVersion: (await this.ask("/system")).Version, QueueLength: this.runs.filter((run) => this.now(run).State === "Queued").length, QueueLimit: 16, Models: await models() };
+    }
+    if (path === "/ai/models") return models();
+    if (path === "/ai/runs") return this.runs.slice(0, Number(query.get("limit") ?? 100)).map((run) => this.now(run));
+    if (first === "ai" && id === "runs") {
+      const [runId, action] = [verb, ...rest];
+      const run = this.find(runId);
+      if (method === "GET" && !action) return this.now(run);
+      if (method === "POST" && action === "cancel") return { ...this.now(Object.assign(run, { cancelled: Date.now() })) };
+      if (method === "POST" && action === "retry") return this.start("studies", run.Study, { Model: run.Model });
+      if (method === "DELETE" && !action) {
+        this.runs = this.runs.filter((one) => one !== run);
+        return {};
+      }
+    }
+    if (["studies", "series", "instances"].includes(first) && verb === "ai" && !rest.length) {
+      if (method === "GET") return this.applicability(first, id);
+      if (method === "POST") return this.start(first, id, body);
+    }
+    return undefined;
+  }
+}
+
+async function asset(name) {
+  try {
+    return await readFile(new URL(name || "index.html", new URL("app/", WEB)));
+  } catch {
+    throw new Refusal(404, `There is no ${name}`);
+  }
+}
+
+async function bodyOf(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function proxy(orthanc, request, response, path, body) {
+  const upstream = http.request(orthanc + path, { method: request.method, headers: { ...request.headers, connection: "close" } }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
+  upstream.on("error", () => response.destroy());
+  upstream.end(body);
+}
+
+/** Starts the mock before `orthanc` under a path prefix, as a hospital's reverse proxy would; gives its base URL and how to stop it. */
+export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
+  const plugin = new Plugin(orthanc);
+  const policy = /CONTENT_SECURITY_POLICY: &str = "([^"]+)"/.exec(await readFile(new URL("mod.rs", WEB), "utf8"))[1];
+  const server = http.createServer(async (request, response) => {
+    const url = new URL(request.url, "http://mock");
+    const path = url.pathname.startsWith(`${prefix}/`) ? url.pathname.slice(prefix.length) : null;
+    const send = (status, type, body, headers = {}) => response.writeHead(status, { "Content-Type": type, ...headers }).end(body);
+    try {
+      if (path === null) throw new Refusal(404, "outside of the prefix");
+      const body = await bodyOf(request);
+      if (path === "/ai/app") return response.writeHead(301, { Location: "app/" }).end();
+      if (path.startsWith("/ai/app/")) {
+        const name = path.slice("/ai/app/".length);
+        return send(200, TYPES[(name || "index.html").split(".").pop()], await asset(name), { "Content-Security-Policy": policy });
+      }
+      if (path === "/plugins/explorer.js") {
+        const own = await (await fetch(orthanc + path)).text();
+        return send(200, TYPES.js, own + await readFile(new URL("explorer.js", WEB), "utf8"));
+      }
+      const json = body.length && /json/.test(request.headers["content-type"] ?? "") ? JSON.parse(body) : {};
+      const isAi = /^\/ai(\/|$)|^\/(studies|series|instances)\/[^/]+\/ai$/.test(path);
+      if (isAi && request.method === "POST" && !/^application\/json/.test(request.headers["content-type"] ?? "")) throw new Refusal(400, "Content-Type must be application/json");
+      const answer = await plugin.answer(request.method, path, url.searchParams, json);
+      if (answer === undefined) return proxy(orthanc, request, response, path + url.search, body);
+      return send(200, "application/json", JSON.stringify(answer));
+    } catch (error) {
+      const status = error.status ?? 500;
+      return send(status, "application/json", JSON.stringify({ HttpError: http.STATUS_CODES[status], HttpStatus: status, Message: "Refused", Method: request.method, OrthancError: "Refused", OrthancStatus: 0, Uri: url.pathname, Details: error.message }));
+    }
+  });
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  return { base: `http://127.0.0.1:${server.address().port}${prefix}`, stop: () => { server.closeAllConnections(); server.close(); } };
+}
