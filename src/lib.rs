@@ -3,4 +3,5 @@
 
 pub mod imaging;
 pub mod manifest;
+pub mod phantom;
 pub mod predict;
