@@ -87,11 +87,11 @@ impl Anatomy {
         };
         let tones = Tones {
             fat: random.uniform(0.30, 0.42),
-            gland: random.uniform(0.16, 0.28),
-            muscle: random.uniform(0.18, 0.32),
-            skin: random.uniform(0.04, 0.10),
+            gland: random.uniform(0.18, 0.32),
+            muscle: random.uniform(0.12, 0.26),
+            skin: random.uniform(0.03, 0.08),
             strands: random.uniform(0.03, 0.07),
-            mottle: random.uniform(0.015, 0.035),
+            mottle: random.uniform(0.02, 0.045),
             rolloff_mm: random.uniform(5.0, 11.0),
         };
         Self { nipple, depth, pectoral, gland, tones }
@@ -194,17 +194,16 @@ fn outline(random: &mut Random, view: View, width_mm: f32, height_mm: f32) -> (O
                 length_mm: y * random.uniform(0.75, 1.15),
                 bulge: random.uniform(0.7, 1.05),
             };
-            (y, y, below, (width + random.uniform(8.0, 20.0)).min(0.85 * reach), Some(muscle))
+            (y, y + 25.0, below, (width + random.uniform(8.0, 20.0)).min(0.85 * reach), Some(muscle))
         }
     };
+    // Points lie denser towards both ends, where the skin runs level; the upper end of an MLO is above the picture.
     let skin = (0..=400).map(|i| {
-        let y = nipple_y - above + (above + below) * i as f32 / 400.0;
-        let x = if y < nipple_y {
-            top_x + (reach - top_x) * arc((nipple_y - y) / above)
-        } else {
-            reach * arc((y - nipple_y) / below)
-        };
-        (if x > 2.0 { x + sway(y) } else { x }, y)
+        let s = i as f32 / 200.0 - 1.0;
+        let s = (s * std::f32::consts::FRAC_PI_2).sin();
+        let y = nipple_y + if s < 0.0 { s * above } else { s * below };
+        let x = if s < 0.0 { top_x + (reach - top_x) * arc(s) } else { reach * arc(s) };
+        (x + sway(y) * (x / 20.0).min(1.0), y)
     });
     (skin.collect(), (reach, nipple_y), pectoral)
 }
@@ -212,15 +211,14 @@ fn outline(random: &mut Random, view: View, width_mm: f32, height_mm: f32) -> (O
 /// Signed distance to the skin; the nipple is a small disc that sticks out of it.
 fn depth(outline: &[(f32, f32)], nipple: (f32, f32), width_mm: f32, height_mm: f32) -> Field {
     let (top, bottom) = (outline[0].1, outline[outline.len() - 1].1);
-    let step = (bottom - top) / (outline.len() - 1) as f32;
     Field::from_fn(DEPTH_SPACING_MM, width_mm, height_mm, |x, y| {
         let nearest = outline.iter().map(|(a, b)| (x - a).powi(2) + (y - b).powi(2)).fold(f32::MAX, f32::min).sqrt();
         let inside = y > top && y < bottom && {
-            let i = (((y - top) / step) as usize).min(outline.len() - 2);
-            let t = (y - outline[i].1) / step;
+            let i = outline.partition_point(|p| p.1 < y).clamp(1, outline.len() - 1) - 1;
+            let t = (y - outline[i].1) / (outline[i + 1].1 - outline[i].1).max(1e-6);
             x < outline[i].0 + t * (outline[i + 1].0 - outline[i].0)
         };
-        let tip = 4.0 - ((x - nipple.0 - 1.5).powi(2) + (y - nipple.1).powi(2)).sqrt();
+        let tip = 4.5 - ((x - nipple.0 + 0.8).powi(2) + (y - nipple.1).powi(2)).sqrt();
         (if inside { nearest } else { -nearest }).max(tip)
     })
 }

@@ -62,12 +62,12 @@ impl Spicules {
     fn new(random: &mut Random, count: usize, from_mm: f32, to_mm: (f32, f32), brightness: (f32, f32)) -> Self {
         let first = random.uniform(0.0, std::f32::consts::TAU);
         let lines = (0..count).map(|i| Spicule {
-            angle: first + (i as f32 + random.uniform(-0.35, 0.35)) * std::f32::consts::TAU / count as f32,
+            angle: first + (i as f32 + random.uniform(-0.6, 0.6)) * std::f32::consts::TAU / count as f32,
             from_mm,
             to_mm: random.uniform(to_mm.0, to_mm.1),
             width_mm: random.uniform(0.45, 0.9),
             brightness: random.uniform(brightness.0, brightness.1),
-            bend_mm: random.uniform(-2.5, 2.5),
+            bend_mm: random.uniform(-4.0, 4.0),
         });
         Self(lines.collect())
     }
@@ -121,10 +121,10 @@ impl Lesion {
         match &self.kind {
             Kind::Mass { shape, contrast, edge_mm, texture, spicules } => {
                 let radius = shape.radius(y.atan2(x));
-                let body = smoothstep(-*edge_mm, *edge_mm, radius - distance);
+                let body = smoothstep(-*edge_mm, *edge_mm, radius - distance + 0.6 * texture.at(x + 31.0, y));
                 // A ball is thickest in its middle, but compressed: a flat dome.
                 let dome = 0.7 + 0.3 * (1.0 - (distance / radius).min(1.0).powi(2)).sqrt();
-                contrast * (body * dome * (1.0 + 0.15 * texture.at(x, y))).max(0.0) + spicules.at(x, y)
+                contrast * (body * dome * (1.0 + 0.22 * texture.at(x, y))).max(0.0) + spicules.at(x, y)
             }
             Kind::Cluster => 0.0,
             Kind::Distortion { spicules, core_mm, contrast } => {
@@ -173,7 +173,7 @@ fn mass(random: &mut Random) -> (f32, Kind) {
     let radius_mm = random.uniform(4.0, 12.5);
     let spiculated = random.chance(0.35);
     let lobulated = !spiculated && random.chance(0.5);
-    let amplitude = if lobulated { 0.10 } else { 0.05 };
+    let amplitude = if lobulated { 0.13 } else { 0.07 };
     let waves = (2..=if lobulated { 5 } else { 4 })
         .map(|k| (k as f32, random.uniform(0.0, amplitude), random.uniform(0.0, std::f32::consts::TAU)))
         .collect();
@@ -186,15 +186,15 @@ fn mass(random: &mut Random) -> (f32, Kind) {
     };
     let reach = spicules.0.iter().map(|s| s.to_mm).fold(1.4 * radius_mm + 2.0, f32::max);
     let texture = Fractal { wavelength_mm: 5.0, octaves: 3, gain: 0.7, seed: random.next_u64() };
-    let edge_mm = random.uniform(0.5, 1.4);
+    let edge_mm = random.uniform(0.6, 1.8);
     (reach, Kind::Mass { shape: Lobes { radius_mm, waves }, contrast, edge_mm, texture, spicules })
 }
 
 fn distortion(random: &mut Random) -> (f32, Kind) {
-    let core_mm = random.uniform(1.5, 3.0);
+    let core_mm = random.uniform(0.8, 2.0);
     let reach = random.uniform(16.0, 24.0);
     let count = random.integer(14, 26);
-    let spicules = Spicules::new(random, count, core_mm, (0.6 * reach, reach), (0.14, 0.26));
+    let spicules = Spicules::new(random, count, core_mm, (0.4 * reach, reach), (0.12, 0.26));
     (reach, Kind::Distortion { spicules, core_mm, contrast: random.uniform(0.1, 0.3) })
 }
 
