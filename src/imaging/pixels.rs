@@ -2,8 +2,9 @@
 
 use ndarray::Array2;
 
-/// Stored values of one monochrome frame, index order (row, column).
-#[derive(Debug, Clone)]
+/// Stored values of one monochrome frame, index order (row, column). Bits above HighBit are gone: values lie within
+/// BitsStored. Signed 8-bit images are held as `I16`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pixels {
     U8(Array2<u8>),
     U16(Array2<u16>),

@@ -1,0 +1,252 @@
+//! From the bytes of PixelData to stored values.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
+use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
+use dicom_transfer_syntax_registry::{TransferSyntaxRegistry, entries};
+use ndarray::Array2;
+
+use super::codestream::frame_header;
+use super::part10::{Part10, PixelData};
+use super::{ImageAttributes, ImagingError, Pixels, rle};
+
+/// Largest frame that is read: 8192 × 8192, twice the area of the largest digitised film. A few compressed bytes may
+/// claim 65535 × 65535, and codecs would try.
+pub const MAX_PIXELS: usize = 1 << 26;
+
+/// A decoder for what the built-in codecs cannot read: inside Orthanc, the server's own.
+pub trait FrameDecoder {
+    /// Decodes one frame (numbered from 0) of a DICOM file to stored values; an error in words.
+    fn decode(&self, dicom: &[u8], frame: u32) -> Result<DecodedFrame, String>;
+}
+
+/// A frame as a [`FrameDecoder`] gives it: monochrome, stored values, neither rescaled nor inverted.
+#[derive(Debug, Clone)]
+pub struct DecodedFrame {
+    pub pixels: Pixels,
+}
+
+/// Decodes the only frame of a monochrome image.
+pub(super) fn decode_frame(
+    dicom: &[u8],
+    file: &Part10,
+    attributes: &ImageAttributes,
+    fallback: Option<&dyn FrameDecoder>,
+) -> Result<Pixels, ImagingError> {
+    let (rows, columns) = (attributes.rows, attributes.columns);
+    if rows * columns > MAX_PIXELS {
+        return Err(ImagingError::invalid(
+            "Rows × Columns",
+            format!("{rows} × {columns}"),
+            format!("at most {MAX_PIXELS} pixels"),
+        ));
+    }
+    let expected = "the pixels of the image";
+    let pixel_data = file.pixel_data.as_ref().ok_or(ImagingError::Missing { keyword: "PixelData", expected })?;
+    let encapsulated_syntax =
+        TransferSyntaxRegistry.get(&file.transfer_syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data());
+    match pixel_data {
+        PixelData::Native { value, words } if !encapsulated_syntax => {
+            native(&file.dataset[value.clone()], attributes, file.big_endian, *words)
+        }
+        PixelData::Encapsulated(fragments) if encapsulated_syntax => {
+            let decoded = encapsulated(&file.dataset, fragments, &file.transfer_syntax, attributes);
+            decoded.or_else(|reason| match fallback {
+                Some(decoder) => fallback_frame(decoder, dicom, attributes)
+                    .map_err(|second| undecodable(file, format!("{reason}; fallback decoder: {second}"))),
+                None => Err(undecodable(file, reason)),
+            })
+        }
+        other => {
+            let name = |encapsulated| if encapsulated { "encapsulated" } else { "native" };
+            let found = name(matches!(other, PixelData::Encapsulated(_)));
+            Err(ImagingError::invalid(
+                "PixelData",
+                found,
+                format!("{}, as TransferSyntaxUID says", name(encapsulated_syntax)),
+            ))
+        }
+    }
+}
+
+fn undecodable(file: &Part10, reason: String) -> ImagingError {
+    ImagingError::Undecodable { uid: file.transfer_syntax.clone(), reason }
+}
+
+fn fallback_frame(decoder: &dyn FrameDecoder, dicom: &[u8], attributes: &ImageAttributes) -> Result<Pixels, String> {
+    let pixels = decoder.decode(dicom, 0)?.pixels;
+    let expected = (attributes.rows, attributes.columns);
+    if pixels.dim() != expected {
+        return Err(format!("gave {:?} pixels, expected {expected:?} (Rows, Columns)", pixels.dim()));
+    }
+    Ok(within_bits_stored(pixels, attributes))
+}
+
+/// PS3.5 8.1.1, Annex D (byte order). One pass from the file's bytes to the array.
+fn native(bytes: &[u8], attributes: &ImageAttributes, big_endian: bool, words: bool) -> Result<Pixels, ImagingError> {
+    let needed = attributes.rows * attributes.columns * usize::from(attributes.bits_allocated / 8);
+    let padded = needed.next_multiple_of(2);
+    if bytes.len() != needed && bytes.len() != padded {
+        let (rows, columns, bits) = (attributes.rows, attributes.columns, attributes.bits_allocated);
+        let expected = format!("{padded} (Rows {rows} × Columns {columns} × BitsAllocated {bits})");
+        return Err(ImagingError::invalid("PixelData", format!("{} bytes", bytes.len()), expected));
+    }
+    if attributes.bits_allocated == 8 && big_endian && words {
+        // 8-bit pixels in 16-bit words: each pair was swapped with its word.
+        let swapped: Vec<u8> = bytes.chunks(2).flat_map(|pair| pair.iter().rev().copied()).collect();
+        return from_bytes(&swapped[..needed.min(swapped.len())], attributes, false);
+    }
+    from_bytes(&bytes[..needed], attributes, big_endian)
+}
+
+/// Bytes of exactly Rows × Columns samples of BitsAllocated to an array, masked or sign-extended to BitsStored.
+fn from_bytes(bytes: &[u8], attributes: &ImageAttributes, big_endian: bool) -> Result<Pixels, ImagingError> {
+    let dim = (attributes.rows, attributes.columns);
+    let unused = 16 - u32::from(attributes.bits_stored);
+    let misfit = |_| ImagingError::invalid("PixelData", "another number of pixels", "Rows × Columns");
+    if attributes.bits_allocated == 8 {
+        let mask = u8::MAX >> (8 - attributes.bits_stored);
+        let sign_extend = |b: &u8| ((u16::from(*b) << unused) as i16) >> unused;
+        return Ok(match attributes.signed {
+            true => Pixels::I16(Array2::from_shape_vec(dim, bytes.iter().map(sign_extend).collect()).map_err(misfit)?),
+            false => Pixels::U8(Array2::from_shape_vec(dim, bytes.iter().map(|b| b & mask).collect()).map_err(misfit)?),
+        });
+    }
+    let order = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+    let samples = bytes.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
+    Ok(if attributes.signed {
+        let values = samples.map(|v| ((v << unused) as i16) >> unused).collect();
+        Pixels::I16(Array2::from_shape_vec(dim, values).map_err(misfit)?)
+    } else {
+        let mask = u16::MAX >> unused;
+        Pixels::U16(Array2::from_shape_vec(dim, samples.map(|v| v & mask).collect()).map_err(misfit)?)
+    })
+}
+
+/// The guarantee of [`Pixels`] for frames that someone else decoded.
+fn within_bits_stored(pixels: Pixels, attributes: &ImageAttributes) -> Pixels {
+    let unused = 16 - u32::from(attributes.bits_stored);
+    match pixels {
+        Pixels::U8(a) if attributes.signed => Pixels::I16(a.mapv(|v| ((u16::from(v) << unused) as i16) >> unused)),
+        Pixels::U16(a) if attributes.signed => Pixels::I16(a.mapv_into_any(|v| ((v << unused) as i16) >> unused)),
+        Pixels::I16(a) if attributes.signed => Pixels::I16(a.mapv_into(|v| (v << unused) >> unused)),
+        Pixels::U8(a) => Pixels::U8(a),
+        Pixels::U16(a) => Pixels::U16(a.mapv_into(|v| v & (u16::MAX >> unused))),
+        Pixels::I16(a) => Pixels::U16(a.mapv_into_any(|v| v as u16 & (u16::MAX >> unused))),
+    }
+}
+
+/// PS3.5 A.4 and 8.2. All fragments belong to the only frame.
+fn encapsulated(
+    dataset: &[u8],
+    fragments: &[Range<usize>],
+    transfer_syntax: &str,
+    attributes: &ImageAttributes,
+) -> Result<Pixels, String> {
+    let frame = match fragments {
+        [] => return Err("no fragment".into()),
+        [only] => Cow::Borrowed(&dataset[only.clone()]),
+        many => Cow::Owned(many.iter().flat_map(|part| &dataset[part.clone()]).copied().collect()),
+    };
+    let (rows, columns) = (attributes.rows, attributes.columns);
+    let allocated = usize::from(attributes.bits_allocated / 8);
+    if transfer_syntax == entries::RLE_LOSSLESS.uid() {
+        let bytes = rle::decode(&frame, rows * columns, allocated)?;
+        return from_bytes(&bytes, attributes, false).map_err(|e| e.to_string());
+    }
+    let header = frame_header(&frame).ok_or("the compressed stream has no frame header")?;
+    if (header.rows, header.columns, header.components) != (rows, columns, 1) {
+        let found = format!("{} × {} pixels of {} samples", header.rows, header.columns, header.components);
+        return Err(format!("the compressed stream has {found}, expected {rows} × {columns} of 1 (Rows, Columns)"));
+    }
+    let coded = usize::from(header.precision).div_ceil(8);
+    if !(1..=allocated).contains(&coded) {
+        return Err(format!(
+            "the compressed stream has {} bits a sample, BitsAllocated is {}",
+            header.precision,
+            8 * allocated
+        ));
+    }
+    let ts = TransferSyntaxRegistry.get(transfer_syntax).ok_or("unknown transfer syntax")?;
+    let reader = ts.pixel_data_reader().ok_or("no codec for it is built in")?;
+    let source = CodecInput {
+        transfer_syntax,
+        frame: &frame,
+        rows: rows as u16,
+        columns: columns as u16,
+        bits: 8 * coded as u16,
+    };
+    let mut bytes = Vec::new();
+    // The codecs are other people's code on hostile input: a panic of theirs is a stream that cannot be decoded.
+    let outcome = catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&source, 0, &mut bytes)));
+    outcome.map_err(|_| "the codec panicked".to_string())?.map_err(|e| error_chain(&e))?;
+    if bytes.len() != rows * columns * coded {
+        return Err(format!("the codec gave {} bytes, expected {}", bytes.len(), rows * columns * coded));
+    }
+    if coded < allocated {
+        bytes = bytes.iter().flat_map(|&low| [low, 0]).collect();
+    }
+    from_bytes(&bytes, attributes, false).map_err(|e| e.to_string())
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// One frame in the form the codecs of dicom-rs ask for.
+struct CodecInput<'a> {
+    transfer_syntax: &'a str,
+    frame: &'a [u8],
+    rows: u16,
+    columns: u16,
+    /// Of a decoded sample, in whole bytes: as the stream codes it, which may be less than BitsAllocated.
+    bits: u16,
+}
+
+impl PixelDataObject for CodecInput<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        self.transfer_syntax
+    }
+    fn rows(&self) -> Option<u16> {
+        Some(self.rows)
+    }
+    fn cols(&self) -> Option<u16> {
+        Some(self.columns)
+    }
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(1)
+    }
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.bits)
+    }
+    fn bits_stored(&self) -> Option<u16> {
+        Some(self.bits)
+    }
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some("MONOCHROME2")
+    }
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn number_of_fragments(&self) -> Option<u32> {
+        Some(1)
+    }
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(self.frame))
+    }
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        None
+    }
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        Some(RawPixelData { fragments: vec![self.frame.to_vec()].into(), offset_table: Vec::new().into() })
+    }
+}
