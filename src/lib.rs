@@ -3,5 +3,6 @@
 
 pub mod imaging;
 pub mod manifest;
+pub mod model;
 pub mod phantom;
 pub mod predict;

@@ -1,0 +1,151 @@
+//! A convolution followed by batch normalisation, in two forms with one description: trainable, and folded for inference.
+
+use tch::nn::{Init, Path, init};
+use tch::{TchError, Tensor};
+
+use super::tensor::channels_last;
+use crate::model::{WeightsError, weights::StateDict};
+
+/// torch.nn.BatchNorm2d's default.
+const EPSILON: f64 = 1e-5;
+/// torch.nn.BatchNorm2d's default: weight of the new batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// One convolution (square kernel, padding `kernel / 2`, no bias) and its batch norm, by their modules' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConvBnSpec {
+    pub conv: String,
+    pub norm: String,
+    pub in_channels: i64,
+    pub out_channels: i64,
+    pub kernel: i64,
+    pub stride: i64,
+}
+
+impl ConvBnSpec {
+    /// The state dict's keys of this pair with their shapes.
+    pub fn keys(&self) -> Vec<(String, Vec<i64>)> {
+        let mut keys = vec![(
+            format!("{}.weight", self.conv),
+            vec![self.out_channels, self.in_channels, self.kernel, self.kernel],
+        )];
+        for key in ["weight", "bias", "running_mean", "running_var"] {
+            keys.push((format!("{}.{key}", self.norm), vec![self.out_channels]));
+        }
+        keys
+    }
+}
+
+/// What follows the pair: nothing, ReLU, or the residual connection and then ReLU.
+pub enum Tail {
+    Linear,
+    Relu,
+    AddRelu(Tensor),
+}
+
+impl Tail {
+    /// In place: `x` is a convolution's fresh output that nobody else holds. Autograd allows it after batch norm too,
+    /// which keeps its input and not its output.
+    fn apply(self, mut x: Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Linear => Ok(x),
+            Self::Relu => x.f_relu_(),
+            Self::AddRelu(residual) => x.f_add_(&residual)?.f_relu_(),
+        }
+    }
+}
+
+/// With autograd's variables: for training, and as the plain form that the folded one is tested against.
+pub struct TrainableConvBn {
+    weight: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl TrainableConvBn {
+    /// Variables under the reference's names, initialised as torchvision does (He et al. 2015, fan out).
+    pub fn new(vs: &Path<'_>, spec: &ConvBnSpec) -> Result<Self, TchError> {
+        let he = Init::Kaiming {
+            dist: init::NormalOrUniform::Normal,
+            fan: init::FanInOut::FanOut,
+            non_linearity: init::NonLinearity::ReLU,
+        };
+        let conv = sub_path(vs, &spec.conv);
+        let norm = sub_path(vs, &spec.norm);
+        let channels = [spec.out_channels];
+        Ok(Self {
+            weight: conv.f_var("weight", &[spec.out_channels, spec.in_channels, spec.kernel, spec.kernel], he)?,
+            norm_weight: norm.f_ones("weight", &channels)?,
+            norm_bias: norm.f_zeros("bias", &channels)?,
+            running_mean: norm.f_zeros_no_train("running_mean", &channels)?,
+            running_var: norm.f_ones_no_train("running_var", &channels)?,
+            stride: spec.stride,
+            padding: spec.kernel / 2,
+        })
+    }
+
+    /// `train`: normalise by the batch and move the running statistics; else by the running statistics.
+    pub fn forward_t(&self, x: &Tensor, train: bool, tail: Tail) -> Result<Tensor, TchError> {
+        let x = x.f_conv2d(&self.weight, None::<&Tensor>, self.stride, self.padding, 1, 1)?;
+        let x = x.f_batch_norm(
+            Some(&self.norm_weight),
+            Some(&self.norm_bias),
+            Some(&self.running_mean),
+            Some(&self.running_var),
+            train,
+            MOMENTUM,
+            EPSILON,
+            true,
+        )?;
+        tail.apply(x)
+    }
+}
+
+/// `vs / "layer1.0.conv1"`, one step a component.
+pub fn sub_path<'a>(vs: &Path<'a>, name: &str) -> Path<'a> {
+    name.split('.').fold(vs.set_group(0), |path, component| path.sub(component))
+}
+
+/// For inference: batch norm folded into the convolution's weight and bias.
+pub struct FoldedConvBn {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+impl FoldedConvBn {
+    /// Takes the pair's tensors out of `state_dict`: with scale = weight / sqrt(running_var + ε), the kernel is multiplied by
+    /// scale and the bias is `norm_bias - running_mean · scale`. The factors in f64, since they multiply every activation.
+    pub fn from_state_dict(
+        spec: &ConvBnSpec,
+        state_dict: &mut StateDict,
+        device: tch::Device,
+    ) -> Result<Self, WeightsError> {
+        let norm = |state_dict: &mut StateDict, key: &str| -> Result<Tensor, WeightsError> {
+            Ok(state_dict.take(&format!("{}.{key}", spec.norm))?.f_to_kind(tch::Kind::Double)?)
+        };
+        let weight = state_dict.take(&format!("{}.weight", spec.conv))?;
+        let norm_weight = norm(state_dict, "weight")?;
+        let norm_bias = norm(state_dict, "bias")?;
+        let running_mean = norm(state_dict, "running_mean")?;
+        let running_var = norm(state_dict, "running_var")?;
+        let scale = norm_weight.f_div(&running_var.f_add_scalar(EPSILON)?.f_sqrt()?)?;
+        let bias = norm_bias.f_sub(&running_mean.f_mul(&scale)?)?.f_to_kind(tch::Kind::Float)?;
+        let weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?.f_to_kind(tch::Kind::Float)?)?;
+        Ok(Self {
+            weight: channels_last(&weight)?.f_to_device(device)?,
+            bias: bias.f_to_device(device)?,
+            stride: spec.stride,
+            padding: spec.kernel / 2,
+        })
+    }
+
+    pub fn forward(&self, x: &Tensor, tail: Tail) -> Result<Tensor, TchError> {
+        tail.apply(x.f_conv2d(&self.weight, Some(&self.bias), self.stride, self.padding, 1, 1)?)
+    }
+}

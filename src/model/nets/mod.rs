@@ -1,0 +1,6 @@
+//! The networks, each with the key names of its reference implementation.
+
+pub mod conv_bn;
+pub mod resnet50;
+pub mod tensor;
+pub mod torch_script;

@@ -1,0 +1,244 @@
+//! ResNet50 as torchvision has it (v1.5: the stride is on the 3×3 convolution), He et al. 2016.
+//!
+//! One [`Graph`] describes the architecture and walks it; the trainable and the folded form fill it with different units,
+//! so they cannot diverge.
+
+use ndarray::ArrayView4;
+use tch::nn::{Init, Path};
+use tch::{TchError, Tensor};
+
+use super::conv_bn::{ConvBnSpec, FoldedConvBn, Tail, TrainableConvBn, sub_path};
+use super::tensor::{array, input_tensor};
+use crate::manifest::network::ResNet50Spec;
+use crate::model::{Device, Logits, ModelError, Network, weights::StateDict};
+
+/// Blocks of layer1 … layer4.
+const BLOCKS: [usize; 4] = [3, 4, 6, 3];
+/// A block's output has so many times its inner channels.
+const EXPANSION: i64 = 4;
+
+/// One bottleneck block: 1×1, 3×3, 1×1, and a shortcut where the shape changes.
+struct Bottleneck<U> {
+    name: String,
+    conv1: U,
+    conv2: U,
+    conv3: U,
+    downsample: Option<U>,
+}
+
+/// The architecture, filled with a unit for each convolution and its batch norm.
+struct Graph<U> {
+    stem: U,
+    blocks: Vec<Bottleneck<U>>,
+}
+
+impl Graph<ConvBnSpec> {
+    fn describe(spec: &ResNet50Spec) -> Self {
+        let width = spec.width as i64;
+        let unit = |conv: String, norm: String, [in_channels, out_channels]: [i64; 2], kernel, stride| ConvBnSpec {
+            conv,
+            norm,
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+        };
+        let stem = unit("conv1".into(), "bn1".into(), [spec.in_channels as i64, width], 7, 2);
+        let mut blocks = Vec::new();
+        let mut channels = width;
+        for (layer, count) in BLOCKS.into_iter().enumerate() {
+            let inner = width << layer;
+            let outer = inner * EXPANSION;
+            for block in 0..count {
+                let name = format!("layer{}.{block}", layer + 1);
+                let stride = if layer > 0 && block == 0 { 2 } else { 1 };
+                let conv = |i: usize, io, kernel, stride| {
+                    unit(format!("{name}.conv{i}"), format!("{name}.bn{i}"), io, kernel, stride)
+                };
+                blocks.push(Bottleneck {
+                    conv1: conv(1, [channels, inner], 1, 1),
+                    conv2: conv(2, [inner, inner], 3, stride),
+                    conv3: conv(3, [inner, outer], 1, 1),
+                    downsample: (block == 0).then(|| {
+                        let name = format!("{name}.downsample");
+                        unit(format!("{name}.0"), format!("{name}.1"), [channels, outer], 1, stride)
+                    }),
+                    name,
+                });
+                channels = outer;
+            }
+        }
+        Self { stem, blocks }
+    }
+
+    /// Every convolution and its batch norm, in the state dict's order.
+    fn units(&self) -> impl Iterator<Item = &ConvBnSpec> {
+        let blocks = self.blocks.iter().flat_map(|b| [&b.conv1, &b.conv2, &b.conv3].into_iter().chain(&b.downsample));
+        std::iter::once(&self.stem).chain(blocks)
+    }
+}
+
+impl<U> Graph<U> {
+    /// The same graph with other units, made in the state dict's order.
+    fn fill<E>(specs: &Graph<ConvBnSpec>, mut make: impl FnMut(&ConvBnSpec) -> Result<U, E>) -> Result<Self, E> {
+        let stem = make(&specs.stem)?;
+        let mut blocks = Vec::with_capacity(specs.blocks.len());
+        for b in &specs.blocks {
+            blocks.push(Bottleneck {
+                name: b.name.clone(),
+                conv1: make(&b.conv1)?,
+                conv2: make(&b.conv2)?,
+                conv3: make(&b.conv3)?,
+                downsample: b.downsample.as_ref().map(&mut make).transpose()?,
+            });
+        }
+        Ok(Self { stem, blocks })
+    }
+
+    /// From the image (N × C × H × W) to the pooled features (N × 32·width). `apply` runs one unit; `tap` sees the activation
+    /// after "stem" (conv, max pooling) and after each block ("layer1.0", …).
+    fn features(
+        &self,
+        x: &Tensor,
+        apply: impl Fn(&U, &Tensor, Tail) -> Result<Tensor, TchError>,
+        tap: &mut dyn FnMut(&str, &Tensor),
+    ) -> Result<Tensor, TchError> {
+        let mut x = apply(&self.stem, x, Tail::Relu)?.f_max_pool2d(3, 2, 1, 1, false)?;
+        tap("stem", &x);
+        for b in &self.blocks {
+            let shortcut = match &b.downsample {
+                Some(unit) => apply(unit, &x, Tail::Linear)?,
+                None => x.shallow_clone(),
+            };
+            let y = apply(&b.conv1, &x, Tail::Relu)?;
+            let y = apply(&b.conv2, &y, Tail::Relu)?;
+            x = apply(&b.conv3, &y, Tail::AddRelu(shortcut))?;
+            tap(&b.name, &x);
+        }
+        x.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)
+    }
+}
+
+/// The keys of the state dict with their shapes, without `num_batches_tracked`, which inference does not need.
+pub fn keys(spec: &ResNet50Spec) -> Vec<(String, Vec<i64>)> {
+    let mut keys: Vec<_> = Graph::describe(spec).units().flat_map(ConvBnSpec::keys).collect();
+    keys.push(("fc.weight".into(), vec![spec.num_classes as i64, feature_count(spec)]));
+    keys.push(("fc.bias".into(), vec![spec.num_classes as i64]));
+    keys
+}
+
+/// Length of the pooled feature vector: 2048 at the published width of 64.
+fn feature_count(spec: &ResNet50Spec) -> i64 {
+    (spec.width as i64) << (BLOCKS.len() - 1) << EXPANSION.trailing_zeros()
+}
+
+/// The inference form: folded, channels_last.
+pub struct ResNet50 {
+    graph: Graph<FoldedConvBn>,
+    fc_weight: Tensor,
+    fc_bias: Tensor,
+    in_channels: usize,
+    device: Device,
+}
+
+/// What the layers before the logits say, for parity tests and saliency.
+pub struct Activations {
+    /// N × 32·width, after global average pooling.
+    pub features: ndarray::Array2<f32>,
+    /// N × classes
+    pub logits: ndarray::Array2<f32>,
+    /// Name ("stem", "layer1.0", …) and activation, N × C × H × W.
+    pub taps: Vec<(String, ndarray::Array4<f32>)>,
+}
+
+impl ResNet50 {
+    /// Fills the network from a state dict with torchvision's key names; the dict is used up tensor by tensor, so that
+    /// the weights are in memory little more than once.
+    ///
+    /// # Errors
+    /// [`super::super::WeightsError::Keys`] with all keys that are missing, too many or of another shape.
+    pub fn from_state_dict(spec: &ResNet50Spec, mut state_dict: StateDict, device: Device) -> Result<Self, ModelError> {
+        state_dict.check(&keys(spec))?;
+        let _no_grad = tch::no_grad_guard();
+        let specs = Graph::describe(spec);
+        let graph = Graph::fill(&specs, |unit| FoldedConvBn::from_state_dict(unit, &mut state_dict, device.torch()))?;
+        Ok(Self {
+            graph,
+            fc_weight: state_dict.take("fc.weight")?.f_to_device(device.torch())?,
+            fc_bias: state_dict.take("fc.bias")?.f_to_device(device.torch())?,
+            in_channels: spec.in_channels,
+            device,
+        })
+    }
+
+    fn run(
+        &self,
+        input: ArrayView4<'_, f32>,
+        tap: &mut dyn FnMut(&str, &Tensor),
+    ) -> Result<(Tensor, Tensor), ModelError> {
+        let _no_grad = tch::no_grad_guard();
+        let x = input_tensor(input, self.in_channels, self.device)?;
+        let features = self.graph.features(&x, FoldedConvBn::forward, tap)?;
+        let logits = features.f_linear(&self.fc_weight, Some(&self.fc_bias))?;
+        Ok((features, logits))
+    }
+
+    /// As [`Network::forward`], with what the layers say on the way.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn activations(&self, input: ArrayView4<'_, f32>) -> Result<Activations, ModelError> {
+        let mut taps = Vec::new();
+        let (features, logits) = self.run(input, &mut |name, x| taps.push((name.to_owned(), x.copy())))?;
+        let taps = taps.into_iter().map(|(name, x)| Ok((name, array(&x)?))).collect::<Result<_, ModelError>>()?;
+        Ok(Activations { features: array(&features)?, logits: array(&logits)?, taps })
+    }
+}
+
+impl Network for ResNet50 {
+    fn forward(&mut self, input: ArrayView4<'_, f32>) -> Result<Logits, ModelError> {
+        let (_, logits) = self.run(input, &mut |_, _| {})?;
+        Ok(Logits::Global(array(&logits)?))
+    }
+}
+
+/// The trainable form: autograd variables in a `VarStore` under torchvision's key names.
+pub struct TrainableResNet50 {
+    graph: Graph<TrainableConvBn>,
+    fc_weight: Tensor,
+    fc_bias: Tensor,
+}
+
+impl TrainableResNet50 {
+    /// # Errors
+    /// What libtorch refuses (memory).
+    pub fn new(vs: &Path<'_>, spec: &ResNet50Spec) -> Result<Self, TchError> {
+        let graph = Graph::fill(&Graph::describe(spec), |unit| TrainableConvBn::new(vs, unit))?;
+        // torch.nn.Linear's default: uniform within 1 / sqrt(fan in), for the bias too.
+        let features = feature_count(spec);
+        let bound = 1.0 / (features as f64).sqrt();
+        let fc = sub_path(vs, "fc");
+        let linear = Init::Uniform { lo: -bound, up: bound };
+        Ok(Self {
+            graph,
+            fc_weight: fc.f_var("weight", &[spec.num_classes as i64, features], linear)?,
+            fc_bias: fc.f_var("bias", &[spec.num_classes as i64], linear)?,
+        })
+    }
+
+    /// Pooled features, N × 32·width, of a batch N × C × H × W.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn features(&self, xs: &Tensor, train: bool) -> Result<Tensor, TchError> {
+        self.graph.features(xs, |unit, x, tail| unit.forward_t(x, train, tail), &mut |_, _| {})
+    }
+
+    /// Logits, N × classes, of a batch N × C × H × W. `train`: batch norm uses the batch's statistics and moves the running ones.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    pub fn forward_t(&self, xs: &Tensor, train: bool) -> Result<Tensor, TchError> {
+        self.features(xs, train)?.f_linear(&self.fc_weight, Some(&self.fc_bias))
+    }
+}

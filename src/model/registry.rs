@@ -1,0 +1,282 @@
+//! The models folder: `<models>/<name>/manifest.json` and the weights beside it.
+//!
+//! Two halves. [`ModelRegistry`] is what everyone may read at any time: names, states, manifests, no tensor. [`LoadedModels`]
+//! are the networks; the worker makes them with [`ModelRegistry::load`] and keeps them, since a network belongs to one
+//! thread at a time. Between the two a model is `Loading`.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use ndarray::Array4;
+use serde::Serialize;
+
+use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
+use crate::manifest::{Manifest, TransformSpec};
+
+/// Where a model stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum ModelState {
+    /// Its manifest is good and its weights are there, being read.
+    Loading,
+    Ready,
+    /// The weights file is not there; `Reason` says which.
+    NoWeights,
+    /// `Reason` says why.
+    Failed,
+}
+
+/// What anyone may know of a model.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ModelInfo {
+    /// The folder's name.
+    pub name: String,
+    pub state: ModelState,
+    /// Why the state is NoWeights or Failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// From here on of the manifest; empty where that could not be read.
+    pub title: String,
+    pub version: String,
+    pub description: String,
+    pub demo: bool,
+    pub classes: Vec<ClassInfo>,
+    /// SHA-256 of the weights file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
+    /// Seconds that reading the weights and the dry run took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_seconds: Option<f64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ClassInfo {
+    pub name: String,
+    /// `#rrggbb`
+    pub color: String,
+    pub translations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    info: ModelInfo,
+    manifest: Option<Arc<Manifest>>,
+    folder: PathBuf,
+}
+
+/// The models by name, readable from any thread. Cloning shares.
+#[derive(Debug, Clone, Default)]
+pub struct ModelRegistry {
+    entries: Arc<Mutex<BTreeMap<String, Entry>>>,
+}
+
+/// A network ready to run, with the manifest that says what goes in and what comes out.
+pub struct LoadedModel {
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of the weights file.
+    pub weights_sha256: String,
+    pub network: Box<dyn Network>,
+}
+
+/// The networks, owned by the thread that runs them.
+#[derive(Default)]
+pub struct LoadedModels {
+    models: BTreeMap<String, LoadedModel>,
+}
+
+impl LoadedModels {
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut LoadedModel> {
+        self.models.get_mut(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(String::as_str)
+    }
+}
+
+impl ModelRegistry {
+    /// Reads the manifests of all folders below `models_dir` that have one; touches no weights, so it is quick. One bad model
+    /// is Failed and stops no other. Names are unique because a model's name has to be its folder's.
+    ///
+    /// # Errors
+    /// Only when the folder itself cannot be listed.
+    pub fn scan(models_dir: &Path) -> std::io::Result<Self> {
+        let mut entries = BTreeMap::new();
+        for folder in std::fs::read_dir(models_dir)? {
+            let folder = folder?.path();
+            let Some(name) = folder.file_name().and_then(|n| n.to_str()).map(str::to_owned) else { continue };
+            if folder.join("manifest.json").is_file() {
+                entries.insert(name.clone(), scan_folder(name, folder));
+            }
+        }
+        Ok(Self { entries: Arc::new(Mutex::new(entries)) })
+    }
+
+    /// All models, by name.
+    pub fn list(&self) -> Vec<ModelInfo> {
+        self.lock().values().map(|entry| entry.info.clone()).collect()
+    }
+
+    pub fn get(&self, name: &str) -> Option<ModelInfo> {
+        self.lock().get(name).map(|entry| entry.info.clone())
+    }
+
+    /// None: no such model, or its manifest could not be read.
+    pub fn manifest(&self, name: &str) -> Option<Arc<Manifest>> {
+        self.lock().get(name).and_then(|entry| entry.manifest.clone())
+    }
+
+    /// Loads every model that is `Loading`, one after the other, each becoming Ready or Failed as it is done. Call it on
+    /// the thread that will run the networks: it also sets that thread's thread count.
+    pub fn load(&self, device: Device) -> LoadedModels {
+        let names: Vec<String> = self.lock().keys().cloned().collect();
+        let mut loaded = LoadedModels::default();
+        for name in names {
+            if let Some(model) = self.load_model(&name, device) {
+                loaded.models.insert(name, model);
+            }
+        }
+        loaded
+    }
+
+    /// Loads one model; None where it is not there, without weights, or fails (then its entry says why).
+    pub fn load_model(&self, name: &str, device: Device) -> Option<LoadedModel> {
+        device.enter_thread();
+        let entry = self.lock().get(name).cloned().filter(|e| e.info.state == ModelState::Loading)?;
+        let manifest = entry.manifest?;
+        let started = Instant::now();
+        // libtorch's wrappers panic where they have no fallible form, and a weights file is foreign input.
+        let outcome = catch_unwind(AssertUnwindSafe(|| load_network(&entry.folder, &manifest, device)))
+            .unwrap_or_else(|panic| Err(ModelError::Torch(format!("panic: {}", panic_text(&*panic)))));
+        let mut entries = self.lock();
+        let info = &mut entries.get_mut(name)?.info;
+        info.load_seconds = Some(started.elapsed().as_secs_f64());
+        match outcome {
+            Ok((weights_sha256, network)) => {
+                info.state = ModelState::Ready;
+                info.weights_sha256 = Some(weights_sha256.clone());
+                Some(LoadedModel { manifest, weights_sha256, network })
+            }
+            Err(error) => {
+                info.state = ModelState::Failed;
+                info.reason = Some(match error {
+                    ModelError::Weights(error) => format!("{name}/{}: {error}", manifest.weights.file),
+                    error => error.to_string(),
+                });
+                None
+            }
+        }
+    }
+
+    /// The map is whole after every statement, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A folder's manifest and whether its weights are there.
+fn scan_folder(name: String, folder: PathBuf) -> Entry {
+    let read = || -> Result<Manifest, String> {
+        let text = std::fs::read_to_string(folder.join("manifest.json"))
+            .map_err(|e| format!("{name}/manifest.json: cannot be read: {e}"))?;
+        let manifest = Manifest::from_json(&text).map_err(|e| format!("{name}/{e}"))?;
+        if manifest.name != name {
+            let found = &manifest.name;
+            return Err(format!(
+                "{name}/manifest.json: at name: found \"{found}\", expected the folder's name \"{name}\""
+            ));
+        }
+        Ok(manifest)
+    };
+    match read() {
+        Err(reason) => {
+            let info = info(name, None, ModelState::Failed, Some(reason));
+            Entry { info, manifest: None, folder }
+        }
+        Ok(manifest) => {
+            let file = &manifest.weights.file;
+            let (state, reason) = if folder.join(file).is_file() {
+                (ModelState::Loading, None)
+            } else {
+                let hash = manifest.weights.sha256.as_ref().map(|h| format!(" (SHA-256 {h})")).unwrap_or_default();
+                let reason = format!("no weights: put the file {name}/{file}{hash} into the models folder and restart");
+                (ModelState::NoWeights, Some(reason))
+            };
+            Entry { info: info(name, Some(&manifest), state, reason), manifest: Some(Arc::new(manifest)), folder }
+        }
+    }
+}
+
+fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Option<String>) -> ModelInfo {
+    let text = |of: fn(&Manifest) -> &String| manifest.map(of).cloned().unwrap_or_default();
+    let classes = manifest.map(|m| m.classes.as_slice()).unwrap_or_default().iter().map(|c| ClassInfo {
+        name: c.name.clone(),
+        color: c.color.clone(),
+        translations: c.translations.clone(),
+    });
+    ModelInfo {
+        title: text(|m| &m.title),
+        version: text(|m| &m.version),
+        description: text(|m| &m.description),
+        demo: manifest.is_some_and(|m| m.demo),
+        classes: classes.collect(),
+        weights_sha256: None,
+        load_seconds: None,
+        name,
+        state,
+        reason,
+    }
+}
+
+/// Checks the weights' hash, builds the network and runs it once on zeros.
+fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(String, Box<dyn Network>), ModelError> {
+    let file = folder.join(&manifest.weights.file);
+    let found = weights::sha256(&file)?;
+    if let Some(expected) = manifest.weights.sha256.clone().filter(|expected| *expected != found) {
+        return Err(WeightsError::Hash { found, expected }.into());
+    }
+    let mut network = network::load(&manifest.network, &file, manifest.weights.format, device)?;
+    dry_run(&mut *network, manifest)?;
+    Ok((found, network))
+}
+
+/// The shape that the preprocessing chain gives one image: [1, channels, rows, columns].
+fn input_shape(manifest: &Manifest) -> [usize; 4] {
+    let size = manifest.preprocessing.iter().rev().find_map(|step| match step {
+        TransformSpec::Resize(resize) => Some(resize.spatial_size),
+        _ => None,
+    });
+    // Manifest::from_json refuses a chain without a Resize.
+    let [rows, columns] = size.unwrap_or([1, 1]);
+    [1, manifest.network.in_channels(), rows, columns]
+}
+
+/// One run on zeros: finds a network that does not take what the chain gives, or whose weights are not numbers.
+fn dry_run(network: &mut dyn Network, manifest: &Manifest) -> Result<(), ModelError> {
+    let input = Array4::<f32>::zeros(input_shape(manifest));
+    let Logits::Global(logits) = network.forward(input.view())?;
+    let expected = [1, manifest.classes.len()];
+    if logits.shape() != expected {
+        return Err(ModelError::Output {
+            found: format!("shape {:?}", logits.shape()),
+            expected: format!("shape {expected:?}"),
+        });
+    }
+    if let Some(bad) = logits.iter().find(|v| !v.is_finite()) {
+        return Err(ModelError::Output {
+            found: format!("{bad} in a dry run on zeros"),
+            expected: "finite logits".into(),
+        });
+    }
+    Ok(())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into());
+    text.lines().next().unwrap_or_default().to_owned()
+}
