@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod model;
 #[allow(unsafe_code, reason = "the C interface of Orthanc; see SAFETY.md")]
 pub mod orthanc;
+pub mod phantom;
 pub mod plugin;
 pub mod predict;
 pub mod result;

@@ -36,17 +36,12 @@ pub struct ModelInfo {
     pub name: String,
     pub state: ModelState,
     /// Why the state is NoWeights or Failed.
-<<<<<<< HEAD
-=======
-    #[serde(skip_serializing_if = "Option::is_none")]
->>>>>>> model
     pub reason: Option<String>,
     /// From here on of the manifest; empty where that could not be read.
     pub title: String,
     pub version: String,
     pub description: String,
     pub demo: bool,
-<<<<<<< HEAD
     pub disclaimer: String,
     /// Images of one run, and the views expected.
     pub count: usize,
@@ -67,17 +62,6 @@ impl ModelInfo {
     }
 }
 
-=======
-    pub classes: Vec<ClassInfo>,
-    /// SHA-256 of the weights file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights_sha256: Option<String>,
-    /// Seconds that reading the weights and the dry run took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub load_seconds: Option<f64>,
-}
-
->>>>>>> model
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClassInfo {
@@ -249,13 +233,10 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         version: text(|m| &m.version),
         description: text(|m| &m.description),
         demo: manifest.is_some_and(|m| m.demo),
-<<<<<<< HEAD
         disclaimer: text(|m| &m.report.disclaimer),
         count: manifest.map_or(0, |m| m.input.count),
         views: manifest.map(|m| m.input.views.clone()).unwrap_or_default(),
         weights_file: manifest.map(|m| format!("{name}/{}", m.weights.file)).unwrap_or_default(),
-=======
->>>>>>> model
         classes: classes.collect(),
         weights_sha256: None,
         load_seconds: None,

@@ -16,7 +16,9 @@ use time::OffsetDateTime;
 
 use crate::imaging::ImageAttributes;
 use crate::manifest::Manifest;
+use crate::predict::Prediction;
 
+pub use common::MANUFACTURER;
 pub use report::Report;
 pub use sr::{SrSopClass, measurement_report};
 pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};
@@ -72,6 +74,7 @@ pub struct ResultObject {
     pub sop_class_uid: String,
     pub sop_instance_uid: String,
     pub series_instance_uid: String,
+    pub study_instance_uid: String,
     /// A DICOM file (PS3.10), Explicit VR Little Endian.
     pub bytes: Vec<u8>,
     /// Keywords of patient and study attributes that were not copied because the source's value is not valid.
@@ -82,6 +85,35 @@ pub struct ResultObject {
 pub enum ResultKind {
     /// TID 1500 measurement report.
     Sr,
+}
+
+impl std::fmt::Display for ResultKind {
+    /// The object's Modality.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sr => f.write_str("SR"),
+        }
+    }
+}
+
+/// Everything that one run says.
+#[derive(Debug, Clone)]
+pub struct Results {
+    pub objects: Vec<ResultObject>,
+    pub report: Report,
+}
+
+/// Data path step 9: a run's result objects and its report.
+///
+/// # Errors
+/// [`ResultError`]
+pub fn encode(ctx: &ResultContext, prediction: &Prediction) -> Result<Results, ResultError> {
+    Ok(Results { objects: vec![measurement_report(ctx, prediction)?], report: Report::new(ctx, prediction)? })
+}
+
+/// Whether an instance's Manufacturer says that we made it: no model takes what a model has made.
+pub fn is_own_result(manufacturer: Option<&str>) -> bool {
+    manufacturer == Some(MANUFACTURER)
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Resul
         sop_class_uid: sop_class_uid.to_owned(),
         sop_instance_uid,
         series_instance_uid,
+        study_instance_uid: first.study_instance_uid.clone(),
         bytes: common::to_part10(object)?,
         left_out,
     })

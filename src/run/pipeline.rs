@@ -17,7 +17,7 @@ use super::select::Input;
 use crate::imaging::{self, ImageAttributes};
 use crate::model::{LoadedModel, Logits, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
-use crate::result::{self, Report, ResultContext, ResultError};
+use crate::result::{self, Report, ResultContext, ResultError, ResultUids, SrSopClass};
 use crate::source::{InstanceSource, ResultStore, SourceError, StoredInstance};
 use crate::transform::{TransformChain, TransformError};
 
@@ -33,6 +33,9 @@ pub trait Monitor: Sync {
 pub enum RunError {
     #[error("cancelled")]
     Cancelled,
+    /// A report cannot name an image of which not even the header is there.
+    #[error("{view}: {reason}")]
+    Unreadable { view: String, reason: String },
     /// Every image failed: there is nothing to report.
     #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
     NoImage(Vec<String>),
@@ -67,19 +70,19 @@ pub fn run(
     let chain = TransformChain::new(&model.manifest.preprocessing)?;
     let prepared = prepare_all(source, &chain, &request.inputs, monitor, &clock)?;
     let prediction = infer_all(model, &request.inputs, &prepared, monitor, &clock)?;
-    let attributes: Vec<Option<&ImageAttributes>> = prepared.iter().map(|p| p.attributes.as_ref()).collect();
-    let objects = clock.time(Stage::Encode, || {
+    let images = attributes_of_all(&request.inputs, &prepared)?;
+    let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        result::encode(&context(model, request, &attributes), &prediction)
+        result::encode(&context(model, request, &images), &prediction)
     })?;
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }
     let stored = clock.time(Stage::Store, || {
-        monitor.progress(Stage::Store, 0, objects.results.len());
-        objects.results.iter().map(|object| store.store(object)).collect::<Result<Vec<_>, _>>()
+        monitor.progress(Stage::Store, 0, results.objects.len());
+        results.objects.iter().map(|object| store.store(object)).collect::<Result<Vec<_>, _>>()
     })?;
-    Ok(RunOutcome { report: objects.report, stored, stage_seconds: clock.seconds() })
+    Ok(RunOutcome { report: results.report, stored, stage_seconds: clock.seconds() })
 }
 
 /// An image ready for the network, and what the result needs of its source.
@@ -183,19 +186,33 @@ fn infer(model: &mut LoadedModel, array: &Array3<f32>) -> Result<Finding, ModelE
     Ok(Finding::from_probabilities(&activate::softmax(&row)))
 }
 
+fn attributes_of_all<'a>(
+    inputs: &[Input],
+    prepared: &'a [PreparedImage],
+) -> Result<Vec<&'a ImageAttributes>, RunError> {
+    let attributes = inputs.iter().zip(prepared).map(|(input, image)| {
+        image.attributes.as_ref().ok_or_else(|| RunError::Unreadable {
+            view: input.view.clone(),
+            reason: image.array.as_ref().err().cloned().unwrap_or_default(),
+        })
+    });
+    attributes.collect()
+}
+
 fn context<'a>(
     model: &'a LoadedModel,
-    request: &'a RunRequest,
-    attributes: &'a [Option<&'a ImageAttributes>],
+    request: &RunRequest,
+    images: &'a [&'a ImageAttributes],
 ) -> ResultContext<'a> {
+    let uids = ResultUids::new(images, &model.manifest, &model.weights_sha256);
     ResultContext {
         manifest: &model.manifest,
         weights_sha256: &model.weights_sha256,
-        inputs: &request.inputs,
-        attributes,
-        warnings: &request.warnings,
-        force: request.force,
+        images,
         created: time::OffsetDateTime::now_utc(),
+        uids: if request.force { uids.forced(uuid::Uuid::new_v4()) } else { uids },
+        software_version: env!("CARGO_PKG_VERSION"),
+        sr_sop_class: SrSopClass::default(),
     }
 }
 

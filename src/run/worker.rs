@@ -144,7 +144,7 @@ fn log_finished(run: &Run) {
         }
         RunState::Cancelled => log::info!("run {id}: {model}{demo} on {resource} was cancelled"),
         _ => {
-            let failed = run.results.iter().filter(|r| r.image.error.is_some()).count();
+            let failed = run.results.iter().filter(|r| !r.image.success).count();
             log::info!(
                 "run {id}: {model}{demo} on {resource}: {} images ({failed} failed), {} stored in {seconds:.2} s",
                 run.results.len(),

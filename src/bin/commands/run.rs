@@ -57,9 +57,9 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         done += 1;
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
         for image in &outcome.report.images {
-            match (&image.error, &image.class, image.probability) {
-                (None, Some(class), Some(p)) => println!("  {:<8} {class:<26} {:5.1} %", image.view, p * 100.0),
-                (error, ..) => println!("  {:<8} failed: {}", image.view, error.as_deref().unwrap_or("unknown")),
+            match &image.result {
+                Some(r) => println!("  {:<8} {:<26} {:5.1} %", image.view, r.class, r.probability * 100.0),
+                None => println!("  {:<8} failed: {}", image.view, image.error.as_deref().unwrap_or_default()),
             }
         }
         for warning in &request.warnings {
