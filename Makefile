@@ -46,7 +46,7 @@ setup-build setup-demo setup-test: setup-%:
 .PHONY: test lint fault-plugin test-live test-browser parity bench deny
 test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser
 	@$(CHECK_GOLDEN)
-	@$(ENV) cargo test --release --locked
+	@$(ENV) cargo test --release --locked --no-fail-fast
 	@scripts/test_browser.sh
 
 lint: setup-build ## format and clippy, warnings are errors
