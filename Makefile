@@ -10,11 +10,6 @@ SHELL := /bin/bash
 ENV := . scripts/env.sh &&
 CARGO_OUT := $$CARGO_TARGET_DIR/release
 
-# What the live and browser tests read: the plugin, the one with planted faults, and the servers (`scripts/orthanc.sh VERSION CONFIG`).
-ORTHANC_VERSIONS ?= 1.10.1 1.13.0
-LIVE := ORTHANC_AI_PLUGIN=$(CURDIR)/build/libOrthancAi.so ORTHANC_AI_FAULT_PLUGIN=$(CURDIR)/build/fault-injection/libOrthancAi.so \
-	ORTHANC_VERSIONS="$(ORTHANC_VERSIONS)"
-
 # Named by the user (command line or environment), the golden folder must be there and complete; without the default one the tests
 # say SKIPPED.
 ifneq ($(strip $(GOLDEN_DIR)),)
@@ -51,8 +46,8 @@ setup-build setup-demo setup-test: setup-%:
 .PHONY: test lint fault-plugin test-live test-browser parity bench deny
 test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser
 	@$(CHECK_GOLDEN)
-	@$(ENV) $(LIVE) cargo test --release --locked
-	@$(MAKE) --no-print-directory browser-tests
+	@$(ENV) cargo test --release --locked --no-fail-fast
+	@scripts/test_browser.sh
 
 lint: setup-build ## format and clippy, warnings are errors
 	@$(ENV) cargo fmt --check
@@ -63,15 +58,11 @@ fault-plugin: setup-build
 	@$(ENV) cargo build --release --lib --locked --features fault-injection
 	@$(ENV) install -D "$(CARGO_OUT)/liborthanc_ai.so" build/fault-injection/libOrthancAi.so
 
-test-live: setup-test fault-plugin build ## tests against running Orthancs only (ORTHANC_VERSIONS="1.10.1 1.13.0")
-	@$(ENV) $(LIVE) cargo test --release --locked --test 'orthanc*'
+test-live: setup-test fault-plugin build ## tests against running Orthancs only (FILTER=v1_13_0 or a test's name)
+	@$(ENV) cargo test --release --locked --test orthanc -- $(FILTER)
 
-test-browser: setup-test build browser-tests ## Explorer's buttons and the page in headless Chromium
-
-.PHONY: browser-tests
-browser-tests:
-	@cd tests/browser && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
-	@$(ENV) cd tests/browser && $(LIVE) npm test
+test-browser: setup-test build ## Explorer's buttons and the page in headless Chromium
+	@scripts/test_browser.sh
 
 parity: setup-build ## networks and pre-processing against the references in GOLDEN_DIR (default ../shared/golden)
 	@$(CHECK_GOLDEN)

@@ -18,7 +18,7 @@ main() {
     trap clean_up EXIT
     trap 'exit 130' INT TERM
 
-    local exam=${STUDY:-} port study
+    local exam=${STUDY:-} study
     if [ -z "$exam" ]; then
         exam=$FOLDER/exam
         say "making a synthetic exam: four views"
@@ -26,10 +26,8 @@ main() {
     fi
     [ -d "$exam" ] || die "STUDY=$exam is no folder"
 
-    port=$(free_port)
-    URL=http://127.0.0.1:$port
-    say "starting Orthanc ($ORTHANC_VERSION) on $URL"
-    start_server "$FOLDER" "$port"
+    say "starting Orthanc ($ORTHANC_VERSION)"
+    start_server "$FOLDER"
     upload "$exam"
     local failed=0
     for study in $STUDIES; do
@@ -47,23 +45,6 @@ clean_up() {
     if [ "${KEEP:-0}" = 1 ]; then say "kept: $FOLDER"; else rm -rf "$FOLDER"; fi
 }
 
-# upload FOLDER: every file; STUDIES are the Orthanc ids of what arrived.
-upload() {
-    local file answer taken=0 refused=0
-    STUDIES=
-    while IFS= read -r -d '' file; do
-        if answer=$(request --data-binary "@$file" "$URL/instances" 2>/dev/null); then
-            taken=$((taken + 1))
-            STUDIES+=$(jq -r .ParentStudy <<<"$answer")$'\n'
-        else
-            refused=$((refused + 1))
-        fi
-    done < <(find -L "$1" -type f -print0 | sort -z)
-    STUDIES=$(sort -u <<<"$STUDIES" | sed '/^$/d')
-    say "uploaded $taken files; Orthanc refused $refused (no DICOM)"
-    [ -n "$STUDIES" ] || die "Orthanc accepted no file of $1" "STUDY must name a folder with DICOM files"
-}
-
 analyse() {
     local answer
     say "study $1: $MODEL"
@@ -73,6 +54,7 @@ analyse() {
         return 1
     }
     findings <<<"$answer" || return 1
+    [ "$(jq -r .State <<<"$answer")" = Succeeded ] || { say "the run ended as $(jq -r '"\(.State): \(.Error // "no reason given")"' <<<"$answer")"; return 1; }
     printf '\n'
     printf '%-12s %s\n' 'Explorer' "$URL/app/explorer.html#study?uuid=$1" 'AI page' "$URL/ai/app/"
     jq -r '.Stored[]? | "\(.Kind)\t\(.ID)"' <<<"$answer" | while IFS=$'\t' read -r kind id; do

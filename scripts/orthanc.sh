@@ -19,7 +19,7 @@ system() {
 }
 
 # A program of another Debian release, with that release's own C library: its dynamic loader is called by name, with the library
-# folders that it shall search. The plugin's libtorch comes last: what both have, Orthanc chooses.
+# folders that it shall search.
 unpacked() {
     local root=$ORTHANC_1_13_ROOT libraries
     libraries=$root/usr/lib/x86_64-linux-gnu
@@ -27,10 +27,11 @@ unpacked() {
     [ "$config" != --plugins ] || { echo "$root/usr/share/orthanc/plugins"; exit; }
     export DCMDICTPATH=$root/usr/share/dcmtk/dicom.dic:$root/usr/share/dcmtk/private.dic
     export LOCPATH=$root/usr/lib/locale OPENSSL_MODULES=$libraries/ossl-modules
-    # Programs that Orthanc starts are the system's and must find the system's libraries.
-    unset LD_LIBRARY_PATH
-    exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$root/usr/lib:$LIBTORCH/lib" --argv0 Orthanc "$root/usr/sbin/Orthanc" "$config" "$@"
+    exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$root/usr/lib" --argv0 Orthanc "$root/usr/sbin/Orthanc" "$config" "$@"
 }
+
+# The plugin must find libtorch by its own run path, as it has to in a user's Orthanc.
+unset LD_LIBRARY_PATH
 
 case $version in
     system | 1.10.1) system "$@" ;;

@@ -21,20 +21,42 @@ write_config() {
         }' >"$1/orthanc.json"
 }
 
-# start_server FOLDER PORT: runs it in the background (SERVER is its process id) and returns when the plugin answers.
+# start_server FOLDER: runs it on a free port in the background and returns when the plugin has loaded its models.
+# URL is then its address, SERVER its process id.
 start_server() {
-    write_config "$1" "$2"
+    local port wait
+    port=$(free_port)
+    URL=http://127.0.0.1:$port
+    write_config "$1" "$port"
     "$REPOSITORY/scripts/orthanc.sh" "$ORTHANC_VERSION" "$1/orthanc.json" >"$1/orthanc.log" 2>&1 &
     SERVER=$!
-    local wait
     for wait in $(seq 240); do
-        ! request "http://127.0.0.1:$2/ai" >/dev/null 2>&1 || return 0
+        ! models_are_loaded || return 0
         kill -0 "$SERVER" 2>/dev/null || break
         sleep 0.25
     done
     tail -30 "$1/orthanc.log" >&2
     kill -0 "$SERVER" 2>/dev/null || die "Orthanc ended while starting (its log is above)" "Often: a library is missing, or the plugin and Orthanc do not fit"
-    die "Orthanc runs, but the plugin did not answer on /ai within a minute (log above)"
+    die "Orthanc runs, but the plugin did not load its models within a minute (log above)"
+}
+
+models_are_loaded() { request "$URL/ai/models" 2>/dev/null | jq -e 'all(.State != "Loading")' >/dev/null 2>&1; }
+
+# upload FOLDER: every file to the server at $URL; STUDIES are the Orthanc ids of what arrived.
+upload() {
+    local file answer taken=0 refused=0
+    STUDIES=
+    while IFS= read -r -d '' file; do
+        if answer=$(request --data-binary "@$file" "$URL/instances" 2>/dev/null); then
+            taken=$((taken + 1))
+            STUDIES+=$(jq -r .ParentStudy <<<"$answer")$'\n'
+        else
+            refused=$((refused + 1))
+        fi
+    done < <(find -L "$1" -type f -print0 | sort -z)
+    STUDIES=$(sort -u <<<"$STUDIES" | sed '/^$/d')
+    say "uploaded $taken files; Orthanc refused $refused (no DICOM)"
+    [ -n "$STUDIES" ] || die "Orthanc accepted no file of $1" "STUDY must name a folder with DICOM files"
 }
 
 stop_server() {
