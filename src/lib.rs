@@ -4,3 +4,4 @@
 pub mod imaging;
 pub mod manifest;
 pub mod predict;
+pub mod web;
