@@ -48,14 +48,11 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
 /// point one level too high.
 pub fn asset(path: &str) -> Option<Asset> {
     let path = if path.is_empty() { "index.html" } else { path };
-    ASSETS
-        .iter()
-        .find(|(name, ..)| *name == path)
-        .map(|&(_, content_type, body)| Asset {
-            content_type,
-            body,
-            etag: etag(body),
-        })
+    ASSETS.iter().find(|(name, ..)| *name == path).map(|&(_, content_type, body)| Asset {
+        content_type,
+        body,
+        etag: etag(body),
+    })
 }
 
 fn etag(body: &[u8]) -> String {
@@ -75,11 +72,7 @@ mod tests {
 
     /// Values of `attribute="…"` and module specifiers, the two ways in which our files name each other.
     fn quoted_after<'a>(source: &'a str, marker: &str) -> Vec<&'a str> {
-        source
-            .split(marker)
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect()
+        source.split(marker).skip(1).filter_map(|rest| rest.split('"').next()).collect()
     }
 
     #[test]

@@ -43,20 +43,17 @@ describe("Orthanc Explorer", () => {
   test("a study is analysed: stages and percent on the button, then a summary and a link to the cards", async () => {
     await visit("study", bench.study);
     await idle("study");
-    const texts = page.evaluate((id) => new Promise((resolve) => {
-      const seen = new Set();
+    await page.evaluate((id) => {
       const target = document.querySelector(id);
-      const observer = new MutationObserver(() => {
-        seen.add(target.textContent.trim());
-        if (seen.size > 1 && target.textContent.trim() === "AI analysis") resolve([...seen]);
-      });
-      observer.observe(target, { childList: true, characterData: true, subtree: true });
-    }), "#ai-analysis-study");
+      window.texts = [];
+      new MutationObserver(() => window.texts.push(target.textContent.trim())).observe(target, { childList: true, characterData: true, subtree: true });
+    }, "#ai-analysis-study");
     const post = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/ai"));
     await button("study").click();
     assert.match((await post).headers()["content-type"], /^application\/json/);
     await shot(page, "explorer-study-running");
-    const seen = await texts;
+    await idle("study");
+    const seen = (await page.evaluate(() => window.texts)).filter(Boolean);
     assert.equal(seen[0], `${LABEL}: starting…`);
     assert.ok(seen.some((text) => /^AI analysis: [a-z ]+ \d+ %$/.test(text)), `no stage with percent among ${JSON.stringify(seen)}`);
     await status("study").locator("a.ai-result").waitFor();
