@@ -114,7 +114,9 @@ impl Image<'_> {
         let pitch = self.size("GetImagePitch", Service::GetImagePitch)?;
         let row = width.checked_mul(pixel_format.bytes_per_pixel()).filter(|row| *row <= pitch);
         let (Some(row), Some(_)) = (row, pitch.checked_mul(height)) else {
-            return Err(unexpected(format!("{height} rows of {width} {pixel_format:?} pixels do not fit a pitch of {pitch} bytes")));
+            return Err(unexpected(format!(
+                "{height} rows of {width} {pixel_format:?} pixels do not fit a pitch of {pitch} bytes"
+            )));
         };
         if row == 0 || height == 0 {
             return Ok(DecodedImage { width, height, pixel_format, data: Vec::new() });
@@ -187,7 +189,7 @@ mod tests {
         fake.set_image(Some(image(Sys::RGB24, 1, 2, 3)));
         assert_eq!(decode_frame(fake.host(), b"DICM", 0).unwrap().data, [0, 1, 2, 3, 4, 5]);
         fake.set_image(Some(image(Sys::Grayscale8, 0, 4, 0)));
-        assert_eq!(decode_frame(fake.host(), b"DICM", 0).unwrap().data, []);
+        assert_eq!(decode_frame(fake.host(), b"DICM", 0).unwrap().data, [0; 0]);
         assert_eq!(fake.unfreed(), 0);
     }
 

@@ -80,9 +80,8 @@ mod tests {
     #[test]
     fn name_and_version_are_c_strings() {
         // SAFETY: static C strings.
-        let (name, version) = unsafe {
-            (CStr::from_ptr(OrthancPluginGetName()), CStr::from_ptr(OrthancPluginGetVersion()))
-        };
+        let (name, version) =
+            unsafe { (CStr::from_ptr(OrthancPluginGetName()), CStr::from_ptr(OrthancPluginGetVersion())) };
         assert_eq!(name, c"ai");
         assert_eq!(version.to_str().unwrap(), env!("CARGO_PKG_VERSION"));
     }

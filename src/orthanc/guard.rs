@@ -1,6 +1,5 @@
 //! The panic boundary: no unwinding may cross `extern "C"` (it would abort the whole server).
 
-use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
@@ -47,9 +46,6 @@ fn install_hook() {
             return;
         }
         PANIC.set(Some(describe(info)));
-        if std::env::var_os("RUST_BACKTRACE").is_some() {
-            eprintln!("{}", Backtrace::force_capture());
-        }
     }));
 }
 

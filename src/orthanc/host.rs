@@ -115,7 +115,12 @@ impl Host {
     /// # Safety
     /// `params` is what the header's inline function of that service passes: the same structure, or the same C string, with every
     /// pointer in it valid for the call.
-    pub(super) unsafe fn invoke<P>(&self, call: &'static str, service: Service, params: *const P) -> Result<(), HostError> {
+    pub(super) unsafe fn invoke<P>(
+        &self,
+        call: &'static str,
+        service: Service,
+        params: *const P,
+    ) -> Result<(), HostError> {
         let lease = self.lease().ok_or(HostError::Closed { call })?;
         // SAFETY: the lease keeps the context valid; the caller vouches for `params`.
         let code = unsafe { (self.0.invoke)(lease.context, service, params.cast::<c_void>()) };
@@ -163,8 +168,7 @@ impl Host {
     pub fn configuration(&self) -> Result<serde_json::Value, HostError> {
         const CALL: &str = "GetConfiguration";
         let mut result: *mut c_char = ptr::null_mut();
-        let params =
-            sys::_OrthancPluginRetrieveDynamicString { result: &raw mut result, argument: ptr::null() };
+        let params = sys::_OrthancPluginRetrieveDynamicString { result: &raw mut result, argument: ptr::null() };
         // SAFETY: OrthancPluginGetConfiguration passes this structure, argument NULL; `result` outlives the call.
         unsafe { self.invoke(CALL, Service::GetConfiguration, &raw const params) }?;
         // SAFETY: "a newly allocated string … must be freed by OrthancPluginFreeString()".

@@ -85,7 +85,9 @@ mod tests {
 
     fn emit(target: &str, level: Level, text: &str) {
         let arguments = format_args!("{text}");
-        LOGGER.log(&Record::builder().target(target).level(level).args(arguments).file(Some("a.rs")).line(Some(7)).build());
+        LOGGER.log(
+            &Record::builder().target(target).level(level).args(arguments).file(Some("a.rs")).line(Some(7)).build(),
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub mod host;
 pub mod jobs;
 pub mod log;
 pub mod metrics;
-mod rest_error;
 pub mod rest_client;
+mod rest_error;
 pub mod rest_server;
 mod sys;
 

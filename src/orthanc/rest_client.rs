@@ -83,13 +83,7 @@ impl RestClient {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub fn call(
-        &self,
-        method: Method,
-        uri: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<Buffer, HostError> {
+    pub fn call(&self, method: Method, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Buffer, HostError> {
         const CALL: &str = "CallRestApi";
         let c_uri = c_string("a URI", uri)?;
         let strings = |what, pick: fn(&(&str, &str)) -> String| -> Result<Vec<CString>, HostError> {
@@ -153,4 +147,82 @@ fn read_error(answer: &[u8]) -> (ErrorCode, Option<String>) {
     let code = body["OrthancStatus"].as_i64().and_then(|code| i32::try_from(code).ok());
     let details = body["Details"].as_str().or_else(|| body["Message"].as_str()).map(str::to_owned);
     (code.map_or(ErrorCode::BAD_REQUEST, ErrorCode), details)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fake::{Fake, RestCall};
+    use super::*;
+
+    #[test]
+    fn a_call_carries_method_uri_headers_and_body() {
+        let fake = Fake::new("1.10.1");
+        fake.set_rest_answer(200, Some(b"answer"));
+        let client = RestClient::new(fake.host().clone()).after_plugins();
+        let answer = client.call(Method::Put, "/a?b", &[("If-Match", "\"1\"")], b"body").unwrap();
+        assert_eq!((&*answer, answer.to_str().unwrap()), (&b"answer"[..], "answer"));
+        assert_eq!(format!("{answer:?}"), "Buffer(6 bytes)");
+        let call = RestCall {
+            method: 3,
+            uri: "/a?b".into(),
+            headers: vec![("If-Match".into(), "\"1\"".into())],
+            body: b"body".to_vec(),
+            after_plugins: true,
+        };
+        assert_eq!(fake.rest_calls(), [call]);
+        assert_eq!(fake.unfreed(), 1);
+        drop(answer);
+        assert_eq!(fake.unfreed(), 0);
+    }
+
+    #[test]
+    fn an_answer_outlives_its_host() {
+        let fake = Fake::new("1.10.1");
+        fake.set_rest_answer(200, Some(b"answer"));
+        let answer = RestClient::new(fake.host().clone()).get("/a").unwrap();
+        drop(fake);
+        assert_eq!(&*answer, b"answer");
+    }
+
+    #[test]
+    fn json_goes_both_ways() {
+        let fake = Fake::new("1.13.0");
+        let client = RestClient::new(fake.host().clone());
+        fake.set_rest_answer(200, Some(br#"{"ID": "x"}"#));
+        assert_eq!(client.get_json::<serde_json::Value>("/a").unwrap()["ID"], "x");
+        client.post_json::<serde_json::Value>("/b", &json!({ "Level": "Study" })).unwrap();
+        assert_eq!(fake.rest_calls()[1].body, br#"{"Level":"Study"}"#);
+        assert!(matches!(client.get_json::<Vec<String>>("/a").unwrap_err(), HostError::Unexpected { .. }));
+        fake.set_rest_answer(200, None);
+        assert!(client.get("/a").unwrap().is_empty());
+        client.delete("/a").unwrap();
+        assert!(client.get_json::<serde_json::Value>("/a").is_err());
+        fake.set_rest_answer(200, Some(b"\xff"));
+        assert!(client.get("/a").unwrap().to_str().is_err());
+        assert_eq!(fake.unfreed(), 0);
+    }
+
+    #[test]
+    fn errors_carry_status_code_and_words() {
+        let fake = Fake::new("1.13.0");
+        let client = RestClient::new(fake.host().clone());
+        fake.set_rest_answer(409, Some(br#"{"OrthancStatus": 43, "Message": "Bad revision"}"#));
+        let error = client.put("/x", b"").unwrap_err();
+        assert_eq!(error.to_string(), "PUT /x: Orthanc answered HTTP 409, Revision (43): Bad revision");
+        fake.set_rest_answer(404, None);
+        assert!(client.get("/x").unwrap_err().is_not_found());
+        fake.set_rest_answer(0, None);
+        fake.fail(Service::CallRestApi, sys::Code::UnknownResource);
+        let error = client.get("/x").unwrap_err();
+        assert!(error.is_not_found() && error.http_status().is_none());
+        fake.fail(Service::CallRestApi, sys::Code::DatabaseNotInitialized);
+        assert!(client.get("/x").unwrap_err().is_unavailable());
+        assert!(matches!(client.get("/x\0").unwrap_err(), HostError::Nul { what: "a URI" }));
+        assert!(matches!(client.call(Method::Get, "/x", &[("a\0", "")], b""), Err(HostError::Nul { .. })));
+        fake.host().close();
+        assert!(matches!(client.get("/x").unwrap_err(), HostError::Closed { .. }));
+        assert_eq!(fake.unfreed(), 0);
+    }
 }

@@ -54,7 +54,7 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// What the groups of the route's pattern matched.
     pub groups: Vec<&'a str>,
-    /// The query's keys and values, percent-decoded. Orthanc gives them for GET only.
+    /// The query's keys and values, decoded. Orthanc gives them for GET only.
     pub query: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Names in lower case.
     pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -75,6 +75,14 @@ impl<'a> Request<'a> {
     /// The first query argument of that name.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
+    }
+
+    /// Undoes the percent-encoding of the query: 1.10.1 hands it over as the client sent it, 1.13.0 decoded (seen on both).
+    fn decode_query(&mut self) {
+        for (key, value) in &mut self.query {
+            *key = Cow::Owned(percent_decode(key));
+            *value = Cow::Owned(percent_decode(value));
+        }
     }
 
     /// Reads the core's structure.
@@ -146,6 +154,21 @@ unsafe fn pairs<'a>(
     keys.zip(values).map(|(key, value)| (String::from_utf8_lossy(key), String::from_utf8_lossy(value))).collect()
 }
 
+/// `%41` → `A`, `+` → space; what is no valid escape stays.
+fn percent_decode(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            u8::try_from(digit(digits[0])? * 16 + digit(digits[1])?).ok()
+        });
+        decoded.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
 /// What a handler answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
@@ -172,12 +195,13 @@ impl Response {
         Ok(Self::ok("application/json", body))
     }
 
-    /// 301 to `location`. Keep it relative: Orthanc may lie behind a proxy under another path.
+    /// A redirection to `location` (301, from newer cores 307). Keep it relative: Orthanc may lie behind a proxy under another path.
     pub fn redirect(location: impl Into<String>) -> Self {
         Self { status: 301, ..Self::ok("text/plain", Vec::new()) }.with_header("Location", location)
     }
 
-    /// Another status for the same content. Orthanc drops the body of any status but 200 where `HttpDescribeErrors` is false.
+    /// Another status for the same content. Mind that with any status but 200 Orthanc drops the body where `HttpDescribeErrors` is false, and
+    /// from 1.12.2 on calls it `text/plain`.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
@@ -229,9 +253,7 @@ pub fn register(host: &Host, routes: &'static [Route]) -> Result<(), HostError> 
         let params =
             sys::_OrthancPluginRestCallback { pathRegularExpression: pattern.as_ptr(), callback: Some(callback) };
         // SAFETY: OrthancPluginRegisterRestCallbackNoLock passes this structure; the core copies the pattern.
-        unsafe {
-            host.invoke("RegisterRestCallbackNoLock", Service::RegisterRestCallbackNoLock, &raw const params)
-        }?;
+        unsafe { host.invoke("RegisterRestCallbackNoLock", Service::RegisterRestCallbackNoLock, &raw const params) }?;
     }
     Ok(())
 }
@@ -263,7 +285,12 @@ unsafe extern "C" fn rest_callback<const N: usize>(
         };
         // SAFETY: the core's arguments of OrthancPluginRestCallback, valid until this function returns.
         let response = match unsafe { Request::read(uri, request) } {
-            Ok(request) => answer(route, &request),
+            Ok(mut request) => {
+                if !host.at_least(1, 13, 0) {
+                    request.decode_query();
+                }
+                answer(route, &request)
+            }
             Err(error) => error.respond(&Request::new(Method::Get, "")),
         };
         // SAFETY: `output` is the core's argument, valid until this function returns.
@@ -312,20 +339,19 @@ unsafe fn send(host: &Host, output: *mut sys::OrthancPluginRestOutput, response:
         // SAFETY: OrthancPluginRedirect and OrthancPluginSendMethodNotAllowed pass this structure.
         return unsafe { host.invoke(call, service, &raw const params) };
     }
-    let size = c_size("an HTTP answer", response.body.len())?;
-    let body = if size == 0 { ptr::null() } else { response.body.as_ptr().cast::<c_void>() };
+    // These two have no body (RFC 9110, 15.3.5 and 15.4.5); a client would take one for the start of the next answer.
+    let content = if matches!(response.status, 204 | 304) { &[] } else { response.body.as_ref() };
+    let size = c_size("an HTTP answer", content.len())?;
+    let body = if size == 0 { ptr::null() } else { content.as_ptr().cast::<c_void>() };
     if response.status == 200 {
         let mime_type = header_value("Content-Type", &response.content_type)?;
-        let params = sys::_OrthancPluginAnswerBuffer {
-            output,
-            answer: body,
-            answerSize: size,
-            mimeType: mime_type.as_ptr(),
-        };
+        let params =
+            sys::_OrthancPluginAnswerBuffer { output, answer: body, answerSize: size, mimeType: mime_type.as_ptr() };
         // SAFETY: OrthancPluginAnswerBuffer passes this structure; "successful requests (status 200) must use" it.
         unsafe { host.invoke("AnswerBuffer", Service::AnswerBuffer, &raw const params) }
     } else {
-        if size > 0 {
+        // From 1.12.2 on the core itself adds `text/plain`, to its own errors as well, and a second header would contradict it.
+        if size > 0 && !host.at_least(1, 12, 2) {
             // SAFETY: `output` by this function's contract.
             unsafe { set_header(host, output, "Content-Type", &response.content_type) }?;
         }
