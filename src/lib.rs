@@ -6,3 +6,4 @@ pub mod manifest;
 pub mod model;
 pub mod phantom;
 pub mod predict;
+pub mod transform;

@@ -1,0 +1,71 @@
+//! The preprocessing chain of a manifest, carried out on one image (data path step 6).
+//!
+//! Values are read "brighter is denser": an image whose lowest value is white (MONOCHROME1, PS3.3 C.7.6.3.1.2) is
+//! inverted before anything else looks at it, as `low + high - v` over the range that BitsStored and PixelRepresentation
+//! give. A negative RescaleSlope (PS3.3 C.11.1) turns the order round once more. Beyond that, Otsu and `min_max` look at
+//! stored values: neither threshold nor scaling changes under a rising linear map. No step looks at PixelPaddingValue.
+//!
+//! An image is gone over three times after decoding, whatever the chain's length: a histogram (minimum, maximum, Otsu),
+//! the threshold (a bit mask, on which contours are followed), and the 8-bit table fused with the first resampling.
+
+mod chain;
+mod crop;
+mod resize;
+mod shades;
+mod uint8;
+
+pub use chain::TransformChain;
+pub use crop::{PixelBox, crop_foreground};
+pub use resize::resize_pil_bilinear;
+pub use shades::Shades;
+pub use uint8::uint8_table;
+
+use ndarray::Array3;
+
+/// What the network takes, and how it came to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// (channel, row, column)
+    pub array: Array3<f32>,
+    /// The spatial steps in the order they were applied, for the way back to the source image.
+    pub applied: Vec<Applied>,
+}
+
+/// A spatial step with what its inverse needs. Sizes are (rows, columns).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// The box, in pixels of the source image, that was kept.
+    CropForeground {
+        source: [usize; 2],
+        kept: PixelBox,
+    },
+    Resize {
+        from: [usize; 2],
+        to: [usize; 2],
+    },
+}
+
+impl Prepared {
+    /// Where a point of the prepared image lies in the source image. Both in (row, column), the first pixel's upper left
+    /// corner at 0.0, its centre at 0.5.
+    pub fn to_source(&self, point: [f64; 2]) -> [f64; 2] {
+        self.applied.iter().rev().fold(point, |[row, column], step| match step {
+            Applied::CropForeground { kept, .. } => [row + kept.rows.0 as f64, column + kept.columns.0 as f64],
+            Applied::Resize { from, to } => {
+                [row * from[0] as f64 / to[0] as f64, column * from[1] as f64 / to[1] as f64]
+            }
+        })
+    }
+}
+
+/// Why a chain cannot be built or applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransformError {
+    /// The chain itself is at fault.
+    #[error("preprocessing[{index}]: {reason}")]
+    Chain { index: usize, reason: String },
+
+    /// The image is.
+    #[error("{step}: {reason}")]
+    Image { step: &'static str, reason: String },
+}
