@@ -7,11 +7,12 @@ use dicom_core::value::{DataSetSequence, PrimitiveValue, Value};
 use dicom_core::{DataElement, Length, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
+use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
-use super::mammography::{FULL_SIZE, FULL_SPACING_MM, PhantomView};
-use super::random::mix;
-use super::{Class, Laterality, View};
+use super::exam::check;
+use super::mammography::{LesionPlace, PhantomView};
+use super::{Laterality, View};
 
 /// What keeps a phantom from becoming a file.
 #[derive(Debug, thiserror::Error)]
@@ -24,50 +25,20 @@ pub enum PhantomError {
     Write { path: PathBuf, reason: String },
 }
 
-/// A four-view exam. Equal options give equal files, byte by byte.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExamOptions {
-    pub seed: u64,
-    /// What L-CC, R-CC, L-MLO and R-MLO show.
-    pub classes: [Class; 4],
-    /// (rows, columns) of each picture.
-    pub size: (usize, usize),
-    pub spacing_mm: f32,
-    /// 8 to 16.
-    pub bits_stored: u16,
-    /// MONOCHROME1 in place of MONOCHROME2.
-    pub inverted: bool,
-}
-
-impl Default for ExamOptions {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            classes: Class::ALL,
-            size: FULL_SIZE,
-            spacing_mm: FULL_SPACING_MM,
-            bits_stored: 12,
-            inverted: false,
-        }
-    }
-}
-
-/// One view of an exam, ready to be written or uploaded.
+/// A picture as a DICOM object, ready to be written or uploaded.
 #[derive(Debug, Clone)]
 pub struct PhantomInstance {
-    pub laterality: Laterality,
-    pub view: View,
-    /// The truth.
-    pub class: Class,
-    /// MONOCHROME1.
-    pub inverted: bool,
+    /// What was drawn, with the truth in `class`.
+    pub phantom: PhantomView,
+    /// Where the lesion is, `None` for a normal breast.
+    pub lesion: Option<LesionPlace>,
     pub object: FileDicomObject<InMemDicomObject>,
 }
 
 impl PhantomInstance {
     /// "L-CC"
     pub fn view_name(&self) -> String {
-        format!("{}-{}", self.laterality.code(), self.view.code())
+        format!("{}-{}", self.phantom.laterality.code(), self.phantom.view.code())
     }
 
     /// The file's bytes (DICOM Part 10, explicit VR little endian).
@@ -99,7 +70,7 @@ impl PhantomInstance {
         let white = (1u32 << bits) - 1;
         let shade = |v: u16| {
             let v = (u32::from(v) * 255 / white) as u8;
-            if self.inverted { 255 - v } else { v }
+            if self.phantom.inverted { 255 - v } else { v }
         };
         let full = image::GrayImage::from_raw(columns, rows, values.into_iter().map(shade).collect())
             .ok_or_else(|| fault("fewer pixels than Rows x Columns".into()))?;
@@ -120,82 +91,57 @@ impl PhantomInstance {
     }
 }
 
-const VIEWS: [(Laterality, View); 4] = [
-    (Laterality::Left, View::Cc),
-    (Laterality::Right, View::Cc),
-    (Laterality::Left, View::Mlo),
-    (Laterality::Right, View::Mlo),
-];
-
-/// Draws an exam: L-CC, R-CC, L-MLO, R-MLO of one made-up patient, in one series.
-///
-/// # Errors
-/// [`PhantomError::Option`] for sizes, spacings or bit depths that no file can have.
-pub fn exam(options: &ExamOptions) -> Result<Vec<PhantomInstance>, PhantomError> {
-    check(options)?;
-    let instances = VIEWS.into_iter().zip(options.classes).enumerate().map(|(i, ((laterality, view), class))| {
-        let phantom = PhantomView {
-            laterality,
-            view,
-            class,
-            seed: mix(options.seed ^ mix(i as u64)),
-            spacing_mm: options.spacing_mm,
-            size: options.size,
-            bits_stored: options.bits_stored,
-            inverted: options.inverted,
-        };
-        let object = encode(options, &phantom, i + 1)?;
-        Ok(PhantomInstance { laterality, view, class, inverted: options.inverted, object })
-    });
-    instances.collect()
-}
-
-fn check(options: &ExamOptions) -> Result<(), PhantomError> {
-    let fail = |key, found: String, expected| Err(PhantomError::Option { key, found, expected });
-    let (rows, columns) = options.size;
-    if !(64..=16384).contains(&rows) || !(64..=16384).contains(&columns) {
-        return fail("size", format!("{rows}x{columns}"), "64 to 16384 rows and columns");
-    }
-    if !(0.02..=2.0).contains(&options.spacing_mm) {
-        return fail("spacing", format!("{} mm", options.spacing_mm), "0.02 to 2 mm");
-    }
-    let (width, height) = (columns as f32 * options.spacing_mm, rows as f32 * options.spacing_mm);
-    if !(120.0..=400.0).contains(&width) || !(160.0..=400.0).contains(&height) {
-        let expected = "120 to 400 mm wide, 160 to 400 mm high: smaller pictures need a coarser spacing";
-        return fail("field of view", format!("{width:.0} mm wide, {height:.0} mm high"), expected);
-    }
-    if !(8..=16).contains(&options.bits_stored) {
-        return fail("bits stored", options.bits_stored.to_string(), "8 to 16");
-    }
-    Ok(())
-}
-
 /// "2.25." and the first 128 bits of a hash (PS3.5 B.2): the same options name the same objects.
-fn uid(options: &ExamOptions, role: &str) -> String {
+pub(super) fn uid(options: &impl std::fmt::Debug, role: &str) -> String {
     let hash = Sha256::digest(format!("orthanc-ai phantom 1 {options:?} {role}"));
     let number = hash.iter().take(16).fold(0u128, |n, byte| n << 8 | u128::from(*byte));
     format!("2.25.{number}")
 }
 
-fn encode(
-    options: &ExamOptions,
-    phantom: &PhantomView,
-    number: usize,
-) -> Result<FileDicomObject<InMemDicomObject>, PhantomError> {
-    let sop_instance = uid(options, &format!("instance {number}"));
+/// What places a picture in a patient's study.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub patient_id: String,
+    pub study_instance_uid: String,
+    pub series_instance_uid: String,
+    pub sop_instance_uid: String,
+    pub instance_number: usize,
+}
+
+impl PhantomView {
+    /// Draws the picture and wraps it in a file, a study of its own.
+    ///
+    /// # Errors
+    /// [`PhantomError::Option`] for a size, spacing or bit depth that no file can have.
+    pub fn to_dicom(&self) -> Result<PhantomInstance, PhantomError> {
+        let identity = Identity {
+            patient_id: format!("PHANTOM-{}", self.seed),
+            study_instance_uid: uid(self, "study"),
+            series_instance_uid: uid(self, "series"),
+            sop_instance_uid: uid(self, "instance"),
+            instance_number: 1,
+        };
+        encode(self, &identity)
+    }
+}
+
+pub(super) fn encode(phantom: &PhantomView, identity: &Identity) -> Result<PhantomInstance, PhantomError> {
+    check(phantom)?;
+    let drawn = phantom.render();
     let mut set = InMemDicomObject::new_empty();
-    patient_and_study(&mut set, options);
-    series_and_equipment(&mut set, options);
-    image(&mut set, phantom, number);
+    patient_and_study(&mut set, identity);
+    series_and_equipment(&mut set, identity);
+    image(&mut set, phantom, identity.instance_number);
     anatomy_and_view(&mut set, phantom);
-    pixels(&mut set, phantom);
+    pixels(&mut set, phantom, drawn.pixels);
     text(&mut set, tags::SOP_CLASS_UID, VR::UI, uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION);
-    text(&mut set, tags::SOP_INSTANCE_UID, VR::UI, &sop_instance);
+    text(&mut set, tags::SOP_INSTANCE_UID, VR::UI, &identity.sop_instance_uid);
     let meta = FileMetaTableBuilder::new()
         .media_storage_sop_class_uid(uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION)
-        .media_storage_sop_instance_uid(sop_instance)
+        .media_storage_sop_instance_uid(&identity.sop_instance_uid)
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    set.with_meta(meta).map_err(|e| PhantomError::Dataset(e.to_string()))
+    let object = set.with_meta(meta).map_err(|e| PhantomError::Dataset(e.to_string()))?;
+    Ok(PhantomInstance { phantom: *phantom, lesion: drawn.lesion, object })
 }
 
 fn text(set: &mut InMemDicomObject, tag: Tag, vr: VR, value: &str) {
@@ -224,12 +170,12 @@ fn sequence(set: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomObject>) 
 const DATE: &str = "20250101";
 const TIME: &str = "120000";
 
-fn patient_and_study(set: &mut InMemDicomObject, options: &ExamOptions) {
+fn patient_and_study(set: &mut InMemDicomObject, identity: &Identity) {
     text(set, tags::PATIENT_NAME, VR::PN, "PHANTOM^MAMMOGRAPHY");
-    text(set, tags::PATIENT_ID, VR::LO, &format!("PHANTOM-{}", options.seed));
+    text(set, tags::PATIENT_ID, VR::LO, &identity.patient_id);
     text(set, tags::PATIENT_BIRTH_DATE, VR::DA, "");
     text(set, tags::PATIENT_SEX, VR::CS, "O");
-    text(set, tags::STUDY_INSTANCE_UID, VR::UI, &uid(options, "study"));
+    text(set, tags::STUDY_INSTANCE_UID, VR::UI, &identity.study_instance_uid);
     text(set, tags::STUDY_ID, VR::SH, "1");
     text(set, tags::STUDY_DATE, VR::DA, DATE);
     text(set, tags::STUDY_TIME, VR::TM, TIME);
@@ -238,10 +184,10 @@ fn patient_and_study(set: &mut InMemDicomObject, options: &ExamOptions) {
     text(set, tags::REFERRING_PHYSICIAN_NAME, VR::PN, "");
 }
 
-fn series_and_equipment(set: &mut InMemDicomObject, options: &ExamOptions) {
+fn series_and_equipment(set: &mut InMemDicomObject, identity: &Identity) {
     text(set, tags::MODALITY, VR::CS, "MG");
     text(set, tags::PRESENTATION_INTENT_TYPE, VR::CS, "FOR PRESENTATION");
-    text(set, tags::SERIES_INSTANCE_UID, VR::UI, &uid(options, "series"));
+    text(set, tags::SERIES_INSTANCE_UID, VR::UI, &identity.series_instance_uid);
     set.put(DataElement::new(tags::SERIES_NUMBER, VR::IS, PrimitiveValue::from("1")));
     text(set, tags::SERIES_DATE, VR::DA, DATE);
     text(set, tags::SERIES_TIME, VR::TM, TIME);
@@ -308,7 +254,7 @@ fn anatomy_and_view(set: &mut InMemDicomObject, phantom: &PhantomView) {
 }
 
 /// Image Pixel, DX Image and VOI LUT modules.
-fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView) {
+fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView, values: Array2<u16>) {
     let (photometric, shape) = if phantom.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
     let allocated = if phantom.bits_stored > 8 { 16 } else { 8 };
     number(set, tags::SAMPLES_PER_PIXEL, 1);
@@ -341,7 +287,6 @@ fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView) {
     let range = 1u32 << phantom.bits_stored;
     text(set, tags::WINDOW_CENTER, VR::DS, &(range / 2).to_string());
     text(set, tags::WINDOW_WIDTH, VR::DS, &range.to_string());
-    let values = phantom.render().pixels;
     let (vr, value) = if allocated == 8 {
         (VR::OB, PrimitiveValue::U8(values.iter().map(|v| *v as u8).collect()))
     } else {

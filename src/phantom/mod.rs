@@ -5,15 +5,17 @@
 
 mod anatomy;
 pub mod dicom;
+mod exam;
 mod field;
 mod lesion;
 pub mod mammography;
 mod noise;
 mod random;
 
-pub use dicom::{ExamOptions, PhantomError, PhantomInstance, exam};
-pub use mammography::{Phantom, PhantomView};
-pub use random::Random;
+pub use dicom::{PhantomError, PhantomInstance};
+pub use exam::{ExamOptions, exam};
+pub use mammography::{FULL_SIZE, FULL_SPACING_MM, LesionPlace, Phantom, PhantomView};
+pub(crate) use random::{Random, mix};
 
 /// What a phantom shows, in the order of the mammography manifests' classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -55,7 +55,7 @@ pub fn run(args: PhantomArgs) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&args.out)?;
     for instance in exam(&options)? {
         let path = instance.write_to(&args.out)?;
-        println!("{}  {}", path.display(), instance.class.name());
+        println!("{}  {}", path.display(), instance.phantom.class.name());
         if args.png {
             instance.thumbnail(700)?.save(path.with_extension("png"))?;
         }
