@@ -29,9 +29,8 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
         .iter()
         .map(|model| {
             let selection = service.select(&model.name, &headers);
-            let ready = model.can_run();
             let reason = match &selection {
-                Ok(s) if ready => format!("{} images fit", s.inputs.len()),
+                Ok(s) if model.can_run() => format!("{} images fit", s.inputs.len()),
                 Ok(_) => model.reason.clone().unwrap_or_default(),
                 Err(e) => e.to_string(),
             };
@@ -40,7 +39,7 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
                 "Title": model.title,
                 "Demo": model.demo,
                 "State": model.state,
-                "Applies": selection.is_ok() && ready,
+                "Applies": selection.is_ok(),
                 "Reason": reason,
                 "Images": selection.map_or(0, |s| s.inputs.len()),
             })

@@ -32,6 +32,8 @@ fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
             "model" => filter.model = Some(value.to_string()),
             "resource" => filter.resource = Some(resource(value).ok_or_else(|| refuse("/studies/{id} or the like"))?),
             "limit" => filter.limit = Some(value.parse().map_err(|_| refuse("a number"))?),
+            // jQuery's cache buster.
+            "_" => {}
             _ => return Err(RestError::bad_request(format!("unknown parameter \"{key}\", known: state, model, resource, limit"))),
         }
     }

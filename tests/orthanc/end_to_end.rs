@@ -143,14 +143,15 @@ fn series_and_instance_levels_answer_in_words(version: Version) {
     let applies = |name: &str| state["Models"].as_array().unwrap().iter().find(|m| m["Model"] == name).unwrap().clone();
     assert_eq!(applies(DEMO)["Applies"], true);
     let full = applies("mammography-4view");
-    assert_eq!((&full["Applies"], &full["State"]), (&json!(false), &json!("NoWeights")));
+    assert_eq!((&full["Applies"], &full["State"]), (&json!(true), &json!("NoWeights")));
+    assert!(full["Reason"].as_str().unwrap().contains("mammography-4view/weights.pth"), "{full}");
 }
 
 fn page_and_buttons_are_served(version: Version) {
     let server = Orthanc::start(version);
     let page = server.get("/ai/app/");
     assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'self'"));
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     assert!(String::from_utf8_lossy(&server.get("/app/plugins/explorer.js").body).contains("AI analysis")
         || String::from_utf8_lossy(&server.get("/plugins/explorer.js").body).contains("AI analysis"));
     server.get("/ai/app/../../etc/passwd").status.checked_sub(400).expect("an error");
