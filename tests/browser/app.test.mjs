@@ -278,6 +278,8 @@ describe("the page /ai/app/", () => {
             assert.deepEqual(await serious(page), []);
             const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
             assert.ok(over <= 0, `${over} px over the edge`);
+            const scrolled = await page.locator(".table-scroll").evaluateAll((all) => all.map((table) => table.scrollWidth - table.clientWidth));
+            if (device !== "phone") assert.ok(scrolled.every((pixels) => pixels <= 0), `tables scroll by ${scrolled} px`);
           }, { options: { colorScheme, viewport } });
         });
       }

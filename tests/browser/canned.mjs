@@ -22,7 +22,7 @@ export const result = (view, winner, changes = {}) => {
 export const run = (changes = {}) => ({
   ID: "canned", Model: "mammography-4view-demo", ModelTitle: "Mammography, four views (DEMO)", Version: "1.0.0", Demo: true, Disclaimer: "Results mean nothing for a patient.",
   Resource: "/studies/canned-study", Study: "canned-study", Origin: "Rest", State: "Succeeded", Progress: 100, Stage: null, Created: "2026-01-02T03:04:05Z", Started: "2026-01-02T03:04:06Z",
-  Finished: "2026-01-02T03:04:10Z", StageSeconds: { fetch: 0.5, infer: 3.25 }, Error: null, Status: "Stored", JobID: null, Warnings: [],
+  Finished: "2026-01-02T03:04:10Z", StageSeconds: { fetch: 0.5, infer: 3.25 }, Error: null, Status: !changes.State || changes.State === "Succeeded" ? "Stored" : null, JobID: null, Warnings: [],
   Results: [result("L-CC", "Normal"), result("R-CC", "Mass"), result("L-MLO", "Architectural/Asymmetry"), result("R-MLO", "Calcification")],
   Stored: [{ ID: "sr", Kind: "SR", Path: "/instances/sr", SeriesID: "s", StudyID: "canned-study" }], ...changes,
 });

@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
+import { fileURLToPath } from "node:url";
 
 const WEB = new URL("../../src/web/", import.meta.url);
 const MODELS = new URL("../../models/", import.meta.url);
@@ -194,4 +195,11 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   return { base: `http://127.0.0.1:${server.address().port}${prefix}`, stop: () => { server.closeAllConnections(); server.close(); } };
+}
+
+// By itself, to work on the page without building the plugin: node mock.mjs ORTHANC_URL [PORT]
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [orthanc = "http://127.0.0.1:8042", port = "8043"] = process.argv.slice(2);
+  const { base } = await startMock(orthanc.replace(/\/$/, ""), "", Number(port));
+  console.log(`${base}/ai/app/ and ${base}/app/explorer.html before ${orthanc}`);
 }

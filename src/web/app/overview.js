@@ -1,7 +1,7 @@
 // `#/`: what is installed and what has been run.
 import { getRuns, getServer } from "./api.js";
 import { announce, h, withVariables, classColor } from "./dom.js";
-import { badge, demoMark, facts, isActive, runsTable, studiesOf } from "./parts.js";
+import { badge, demoMark, facts, isActive, modelProblem, runsTable, studiesOf } from "./parts.js";
 import { className, named, seconds, t } from "./text.js";
 
 const RUNS_SHOWN = 50;
@@ -33,8 +33,8 @@ export function overview() {
 function modelItem(model) {
   const views = model.Views ?? [];
   return h("li", { class: "panel model" },
-    h("div", { class: "model-head" }, h("h3", {}, model.Title), demoMark(model.Demo), badge(model.State)),
-    problem(model),
+    h("div", { class: "model-head" }, h("h2", {}, model.Title), demoMark(model.Demo), badge(model.State)),
+    modelProblem(model),
     h("p", { class: "muted" }, model.Description),
     facts([
       [t("model.name"), h("code", {}, model.Name)],
@@ -44,16 +44,6 @@ function modelItem(model) {
         withVariables(h("span", { class: "dot" }), { "class-color": classColor(one.Color) }), className(one, one.Name))))],
       [t("model.weights"), weights(model)],
     ]));
-}
-
-/** Why a model cannot run, and for missing weights what to put where. */
-function problem(model) {
-  if (model.State === "NoWeights") {
-    return h("div", { class: "callout callout-warning" },
-      h("p", {}, t("model.noWeights", { file: model.WeightsFile, name: model.Name })),
-      model.Reason ? h("p", { class: "muted" }, model.Reason) : null);
-  }
-  return model.Reason ? h("p", { class: "callout callout-error" }, model.Reason) : null;
 }
 
 function weights(model) {

@@ -1,6 +1,6 @@
 // Parts that several views share: badges, bars, the strip that says whose study this is, the table of runs.
 import { explorerUrl, getStudy } from "./api.js";
-import { h, withVariables } from "./dom.js";
+import { classColor, h, withVariables } from "./dom.js";
 import { className, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
 
 export const isActive = (run) => run.State === "Queued" || run.State === "Running";
@@ -60,7 +60,7 @@ function studyCell(run, studies) {
   const date = dicomDate(study?.MainDicomTags?.StudyDate);
   return h("td", {},
     h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, title: run.Study, class: name ? null : "nowrap", "data-key": `study-${run.ID}` }, name || run.Study?.slice(0, 8) || "–"),
-    date ? h("span", { class: "muted nowrap" }, ` ${date}`) : null);
+    date ? h("div", { class: "muted nowrap" }, date) : null);
 }
 
 /** One line for a table: each image's class, or how far the run is, or why it failed. */
@@ -70,7 +70,7 @@ function resultCell(run, classes) {
   return h("ul", { class: "chips" }, (run.Results ?? []).map((result) => h("li", {},
     h("span", { class: "muted" }, `${result.View} `),
     result.Success
-      ? [withVariables(h("span", { class: "dot" }), { "class-color": result.Color ?? "#757575" }), `${className(classes?.get(result.Class), result.Class)} ${percent(result.Probability)}`]
+      ? [withVariables(h("span", { class: "dot" }), { "class-color": classColor(result.Color) }), `${className(classes?.get(result.Class), result.Class)} `, h("span", { class: "nowrap" }, percent(result.Probability))]
       : h("span", { class: "error-text" }, t("card.failed")))));
 }
 
@@ -82,17 +82,27 @@ export function runsTable(runs, models, studies) {
   const classes = classesByModel(models);
   const columns = ["run.state", "run.model", studies && "run.study", "run.created", "run.duration", "run.result"].filter(Boolean);
   return h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": t("runs") }, h("table", { class: "runs" },
-    h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col" }, t(key))))),
+    h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col", class: `column-${key.split(".")[1]}` }, t(key))))),
     h("tbody", {}, runs.map((run) => h("tr", {},
       h("td", {}, badge(run.State)),
       h("td", {}, h("a", { href: `#/runs/${encodeURIComponent(run.ID)}`, "data-key": `run-${run.ID}` }, run.ModelTitle ?? run.Model), " ", demoMark(run.Demo)),
       studies ? studyCell(run, studies) : null,
-      h("td", { class: "nowrap" }, moment(run.Created)),
-      h("td", { class: "nowrap number" }, durationText(run)),
+      h("td", { class: "nowrap column-created" }, moment(run.Created)),
+      h("td", { class: "nowrap number column-duration" }, durationText(run)),
       h("td", {}, resultCell(run, classes.get(run.Model))))))));
 }
 
 export const explorerLink = (page, id, text) => h("a", { href: explorerUrl(page, id), "data-key": `explorer-${page}-${id}` }, text);
+
+/** Why a model cannot run, and for missing weights what to put where; null for one that can. */
+export function modelProblem(model) {
+  if (model.State === "NoWeights") {
+    return h("div", { class: "callout callout-warning" },
+      h("p", {}, t("model.noWeights", { file: model.WeightsFile, name: model.Name })),
+      model.Reason ? h("p", { class: "muted" }, model.Reason) : null);
+  }
+  return model.Reason ? h("p", { class: "callout callout-error" }, model.Reason) : null;
+}
 
 /** A list of terms and values; entries without a value are left out. */
 export const facts = (entries) => h("dl", { class: "facts" },

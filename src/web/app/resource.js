@@ -1,7 +1,7 @@
 // `#/studies/ID` (series and instances the same): which models apply, or why not, and what has been run.
 import { getApplicability, getModels, getStudy, startRun } from "./api.js";
 import { announce, h } from "./dom.js";
-import { badge, demoMark, explorerLink, isActive, patientStrip, runsTable } from "./parts.js";
+import { badge, demoMark, explorerLink, isActive, modelProblem, patientStrip, runsTable } from "./parts.js";
 import { named, t } from "./text.js";
 
 const EXPLORER_PAGE = { studies: "study", series: "series", instances: "instance" };
@@ -26,7 +26,7 @@ export function resource(level, id) {
         applicability.Parent ? h("p", { class: "callout" }, `${t("resource.parent")} `,
           h("a", { href: `#${applicability.Parent}`, "data-key": "parent" }, t("resource.openParent"))) : null,
         h("h2", {}, t("resource.models")),
-        h("ul", { class: "models" }, applicability.Models.map((model) => modelItem(model, level, id, force, act))),
+        h("ul", { class: "models" }, applicability.Models.map((model) => modelItem(model, models.find((one) => one.Name === model.Model), level, id, force, act))),
         h("label", { class: "force" },
           h("input", { type: "checkbox", checked: force.checked, "data-key": "force", onchange: (event) => { force.checked = event.target.checked; } }), t("action.force")),
         h("h2", {}, t("runs")),
@@ -36,7 +36,7 @@ export function resource(level, id) {
   };
 }
 
-function modelItem(model, level, id, force, act) {
+function modelItem(model, installed, level, id, force, act) {
   const canRun = model.Applies && model.State === "Ready";
   const start = (event) => {
     event.currentTarget.disabled = true; // one press, one run
@@ -52,6 +52,7 @@ function modelItem(model, level, id, force, act) {
         h("h3", {}, model.Title ?? model.Model), demoMark(model.Demo),
         h("span", { class: `badge badge-${model.Applies ? "ready" : "cancelled"}` }, t(model.Applies ? "resource.applies" : "resource.appliesNot")),
         model.State === "Ready" ? null : badge(model.State)),
-      h("p", { class: "muted" }, [model.Reason, model.Images ? t("resource.images", { images: model.Images }) : null].filter(Boolean).join(" · "))),
+      h("p", { class: "muted" }, [model.Reason, model.Images ? t("resource.images", { images: model.Images }) : null].filter(Boolean).join(" · ")),
+      model.Applies && model.State !== "Ready" && installed ? modelProblem(installed) : null),
     h("button", { type: "button", class: "primary", disabled: !canRun, "data-key": `start-${model.Model}`, "aria-label": `${t("action.run")}: ${model.Title ?? model.Model}`, onclick: start }, t("action.run")));
 }
