@@ -28,7 +28,8 @@ impl RestClient {
         Self { host, after_plugins: false }
     }
 
-    /// Reaches the routes of plugins as well (DICOMweb, our own).
+    /// Reaches the routes of plugins as well (DICOMweb, our own). The error of such a route keeps its status from 1.13.0 only; 1.10.1 reports any as
+    /// `UnknownResource`.
     #[must_use]
     pub fn after_plugins(mut self) -> Self {
         self.after_plugins = true;
@@ -125,7 +126,7 @@ impl RestClient {
         match result {
             Ok(()) if status == 200 => Ok(answer),
             Ok(()) => {
-                let (code, details) = read_error(&answer);
+                let (code, details) = read_error(status, &answer);
                 Err(error(code, Some(status), details))
             }
             Err(HostError::Service { code, .. }) => Err(error(code, (status != 0).then_some(status), None)),
@@ -141,12 +142,17 @@ fn read_json<T: DeserializeOwned>(method: &str, uri: &str, answer: &[u8]) -> Res
     })
 }
 
-/// Orthanc's code and words out of the body of an error, if the core gave one.
-fn read_error(answer: &[u8]) -> (ErrorCode, Option<String>) {
+/// Orthanc's code and words out of the body of an error, if the core gave one (for many errors it gives the bare status).
+fn read_error(status: u16, answer: &[u8]) -> (ErrorCode, Option<String>) {
     let body: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
-    let code = body["OrthancStatus"].as_i64().and_then(|code| i32::try_from(code).ok());
+    let code = body["OrthancStatus"].as_i64().and_then(|code| i32::try_from(code).ok()).map(ErrorCode);
     let details = body["Details"].as_str().or_else(|| body["Message"].as_str()).map(str::to_owned);
-    (code.map_or(ErrorCode::BAD_REQUEST, ErrorCode), details)
+    let code = code.unwrap_or(match status {
+        404 => ErrorCode::UNKNOWN_RESOURCE,
+        500.. => ErrorCode::INTERNAL_ERROR,
+        _ => ErrorCode::BAD_REQUEST,
+    });
+    (code, details)
 }
 
 #[cfg(test)]
@@ -212,7 +218,7 @@ mod tests {
         let error = client.put("/x", b"").unwrap_err();
         assert_eq!(error.to_string(), "PUT /x: Orthanc answered HTTP 409, Revision (43): Bad revision");
         fake.set_rest_answer(404, None);
-        assert!(client.get("/x").unwrap_err().is_not_found());
+        assert_eq!(client.get("/x").unwrap_err().code(), Some(ErrorCode::UNKNOWN_RESOURCE));
         fake.set_rest_answer(0, None);
         fake.fail(Service::CallRestApi, sys::Code::UnknownResource);
         let error = client.get("/x").unwrap_err();

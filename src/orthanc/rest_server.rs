@@ -77,7 +77,8 @@ impl<'a> Request<'a> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 
-    /// Undoes the percent-encoding of the query: 1.10.1 hands it over as the client sent it, 1.13.0 decoded (seen on both).
+    /// Undoes the percent-encoding of the query: 1.10.1 hands it over as the client sent it, 1.13.0 decoded (seen on both; 1.13.0 leaves the query of
+    /// calls from inside the server as it is).
     fn decode_query(&mut self) {
         for (key, value) in &mut self.query {
             *key = Cow::Owned(percent_decode(key));
