@@ -52,7 +52,7 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
         "Parent": parent,
         "Models": models,
         "Runs": runs,
-    })))
+    }))
 }
 
 fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestError> {
