@@ -95,7 +95,7 @@ fn resnet50_weights() -> Vec<(String, (Vec<usize>, Vec<u8>))> {
         });
         out.push((name, (shape.clone(), values.collect())));
     };
-    let mut conv = |put: &mut dyn FnMut(String, Vec<usize>, f32, f32), name: &str, bn: &str, o: usize, i: usize, k: usize| {
+    let conv = |put: &mut dyn FnMut(String, Vec<usize>, f32, f32), name: &str, bn: &str, o: usize, i: usize, k: usize| {
         put(format!("{name}.weight"), vec![o, i, k, k], 0.0, (6.0 / (i * k * k) as f32).sqrt());
         for (part, center) in [("weight", 0.5), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
             put(format!("{bn}.{part}"), vec![o], center, 0.05);

@@ -189,10 +189,6 @@ impl Orthanc {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -281,7 +277,8 @@ impl Orthanc {
         panic!("still running 60 s after SIGTERM:\n{}", self.log());
     }
 
-    /// Resident memory in bytes: (now, peak).
+    /// Resident memory in bytes: (now, peak). For `benches/end_to_end.rs`.
+    #[allow(dead_code)]
     pub fn memory(&self) -> (u64, u64) {
         let status = fs::File::open(format!("/proc/{}/status", self.child.id())).unwrap();
         let (mut now, mut peak) = (0, 0);

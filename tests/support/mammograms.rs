@@ -97,6 +97,7 @@ pub fn attributes(dataset: InMemDicomObject) -> ImageAttributes {
     let number = |tag| dataset.get(tag).and_then(|e| e.to_int::<usize>().ok()).unwrap_or_default();
     let spacing = dataset.get(tags::IMAGER_PIXEL_SPACING).and_then(|e| e.to_multi_float64().ok());
     ImageAttributes {
+        samples_per_pixel: 1,
         sop_class_uid: uid(tags::SOP_CLASS_UID),
         sop_instance_uid: uid(tags::SOP_INSTANCE_UID),
         study_instance_uid: uid(tags::STUDY_INSTANCE_UID),
