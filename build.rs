@@ -74,7 +74,9 @@ fn generate_bindings(include: &Path, target: &Path) {
         .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
         .generate();
     match bindings {
-        Ok(bindings) => bindings.write_to_file(target).unwrap_or_else(|error| fail(&format!("{target:?}: {error}"))),
+        Ok(bindings) => {
+            bindings.write_to_file(target).unwrap_or_else(|error| fail(&format!("{}: {error}", target.display())))
+        }
         Err(error) => fail(&format!("bindgen could not read orthanc/OrthancCPlugin.h: {error}")),
     }
 }

@@ -232,11 +232,11 @@ mod tests {
 
     #[test]
     fn changes_reach_the_subscriber_and_always_succeed() {
+        use sys::{OrthancPluginChangeType as Kind, OrthancPluginResourceType as Level};
         let _alone = alone();
         clear();
         let fake = Fake::new("1.10.1");
         subscribe(fake.host(), see).unwrap();
-        use sys::{OrthancPluginChangeType as Kind, OrthancPluginResourceType as Level};
         fake.change(Kind::OrthancStarted, Level::None, None);
         fake.change(Kind::StableSeries, Level::Series, Some("8ea120d7-5057d919"));
         fake.change(Kind(4242), Level(77), Some(""));

@@ -1,5 +1,6 @@
 //! The panic boundary: no unwinding may cross `extern "C"` (it would abort the whole server).
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
@@ -22,19 +23,27 @@ pub fn guard<T>(what: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(install_hook);
     DEPTH.set(DEPTH.get() + 1);
-    let result = catch_unwind(AssertUnwindSafe(body));
+    let value = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+        let panic = PANIC.take().unwrap_or_else(|| "at an unknown place".into());
+        discard(payload);
+        // A logger that panics must not undo the guard.
+        let logged = catch_unwind(|| log::error!("panic in {what} {panic}; the server goes on"));
+        logged.unwrap_or_else(discard);
+        on_panic
+    });
     DEPTH.set(DEPTH.get() - 1);
-    match result {
-        Ok(value) => value,
-        Err(payload) => {
-            // A payload's destructor may panic as well; a leak of its few bytes cannot.
-            std::mem::forget(payload);
-            let panic = PANIC.take().unwrap_or_else(|| "at an unknown place".into());
-            // A logger that panics must not undo the guard.
-            let _ = catch_unwind(|| log::error!("panic in {what} {panic}; the server goes on"));
-            on_panic
+    value
+}
+
+/// Drops a panic's payload, whose destructor may panic as well, with a payload of its own.
+fn discard(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..4 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
         }
     }
+    std::mem::forget(payload);
 }
 
 /// Under a guard a panic is noted for the guard's log line; elsewhere the hook that was there before has its say.
@@ -51,7 +60,10 @@ fn install_hook() {
 
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let location = info.location().map_or_else(|| "?".into(), |at| format!("{}:{}", at.file(), at.line()));
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let message =
+        payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("no message");
     let short: String = message.chars().take(MESSAGE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("at {location}: {short}")
 }

@@ -32,6 +32,7 @@ pub fn set(host: &Host, name: &str, value: f32) -> Result<(), HostError> {
 ///
 /// # Errors
 /// As [`set`].
+#[expect(clippy::cast_precision_loss, reason = "older cores have floats only")]
 pub fn set_integer(host: &Host, name: &str, value: i64) -> Result<(), HostError> {
     if !host.at_least(1, 12, 1) {
         return set(host, name, value as f32);

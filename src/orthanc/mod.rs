@@ -4,6 +4,7 @@
 //! [`buffer`] (memory that the core owns), [`rest_server`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
 //! [`metrics`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
 #![warn(clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::used_underscore_items, reason = "the params structures of the SDK begin with an underscore")]
 
 pub mod buffer;
 pub mod decode;
