@@ -24,6 +24,10 @@ enum Command {
     Inspect(commands::inspect::InspectArgs),
     /// Write synthetic exams
     Phantom(commands::phantom::PhantomArgs),
+    /// Train a model's weights on synthetic exams
+    Train(commands::train::TrainArgs),
+    /// Count how often a model is right about synthetic exams that it has never seen
+    Evaluate(commands::train::EvaluateArgs),
     /// Print the JSON Schema of manifest.json
     Schema,
 }
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Phantom(args) => commands::phantom::run(args),
+        Command::Train(args) => commands::train::run_train(args),
+        Command::Evaluate(args) => commands::train::run_evaluate(args),
         Command::Schema => commands::schema(),
     };
     match outcome {

@@ -5,6 +5,7 @@ pub mod device;
 pub mod nets;
 pub mod network;
 pub mod registry;
+pub mod train;
 pub mod weights;
 
 pub use device::Device;

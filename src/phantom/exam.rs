@@ -88,4 +88,3 @@ pub(super) fn check(phantom: &PhantomView) -> Result<(), PhantomError> {
     }
     Ok(())
 }
-

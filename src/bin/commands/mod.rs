@@ -4,6 +4,7 @@ pub mod check;
 pub mod inspect;
 pub mod phantom;
 pub mod run;
+pub mod train;
 mod studies;
 
 use std::error::Error;

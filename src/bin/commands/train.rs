@@ -1,0 +1,93 @@
+//! `orthanc-ai train` and `orthanc-ai evaluate`: the demo weights, and how good they are on phantoms.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use clap::Args;
+use orthanc_ai::model::train::{Detector, EvaluateOptions, Progress, TrainOptions, evaluate, train};
+
+/// Fits a model's ResNet50 to synthetic mammograms and writes its weights and their SHA-256.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The model's folder.
+    model: PathBuf,
+    #[arg(long, default_value_t = TrainOptions::default().seed)]
+    seed: u64,
+    /// Phantoms to draw.
+    #[arg(long, default_value_t = TrainOptions::default().images)]
+    images: usize,
+    /// Passes with one patch an image.
+    #[arg(long, default_value_t = TrainOptions::default().patch_epochs)]
+    patch_epochs: usize,
+    #[arg(long, default_value_t = TrainOptions::default().patch_size)]
+    patch_size: usize,
+    #[arg(long, default_value_t = TrainOptions::default().patch_batch)]
+    patch_batch: usize,
+    /// Passes with whole images.
+    #[arg(long, default_value_t = TrainOptions::default().epochs)]
+    epochs: usize,
+    #[arg(long, default_value_t = TrainOptions::default().batch)]
+    batch: usize,
+    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
+    learning_rate: f64,
+    #[arg(long, default_value_t = TrainOptions::default().label_smoothing)]
+    label_smoothing: f64,
+    #[arg(long, default_value_t = TrainOptions::default().threads)]
+    threads: usize,
+}
+
+/// Counts a model's right answers on phantoms that training never draws.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// The model's folder.
+    model: PathBuf,
+    #[arg(long, default_value_t = EvaluateOptions::default().seed)]
+    seed: u64,
+    #[arg(long, default_value_t = EvaluateOptions::default().images)]
+    images: usize,
+    /// Pixel spacing; with --rows and --columns. Without the three: mixed, as in training.
+    #[arg(long, requires_all = ["rows", "columns"])]
+    spacing_mm: Option<f32>,
+    #[arg(long, requires = "spacing_mm")]
+    rows: Option<usize>,
+    #[arg(long, requires = "spacing_mm")]
+    columns: Option<usize>,
+    #[arg(long, default_value_t = EvaluateOptions::default().threads)]
+    threads: usize,
+}
+
+pub fn run_train(args: TrainArgs) -> Result<(), Box<dyn Error>> {
+    let options = TrainOptions {
+        seed: args.seed,
+        images: args.images,
+        patch_epochs: args.patch_epochs,
+        patch_size: args.patch_size,
+        patch_batch: args.patch_batch,
+        epochs: args.epochs,
+        batch: args.batch,
+        learning_rate: args.learning_rate,
+        label_smoothing: args.label_smoothing,
+        threads: args.threads,
+    };
+    let report = train(&args.model, &options, &|progress| match progress {
+        Progress::Drawn { done, of } if done % 200 == 0 || done == of => eprintln!("phantoms {done}/{of}"),
+        Progress::Drawn { .. } => {}
+        Progress::Epoch { stage, epoch, of, loss, accuracy, seconds } => {
+            eprintln!("{stage} {epoch}/{of}: loss {loss:.4}, right {:.1} %, {seconds:.0} s", 100.0 * accuracy);
+        }
+    })?;
+    let (path, bytes, parameters) = (report.weights.display(), report.bytes, report.parameters);
+    println!("{path}: {bytes} bytes, {parameters} parameters, {} phantoms, {:.0} s", report.images, report.seconds);
+    println!("sha256 {}", report.sha256);
+    Ok(())
+}
+
+pub fn run_evaluate(args: EvaluateArgs) -> Result<(), Box<dyn Error>> {
+    let detector = match (args.spacing_mm, args.rows, args.columns) {
+        (Some(spacing_mm), Some(rows), Some(columns)) => Some(Detector { spacing_mm, size: (rows, columns) }),
+        _ => None,
+    };
+    let options = EvaluateOptions { seed: args.seed, images: args.images, detector, threads: args.threads };
+    print!("{}", evaluate(&args.model, &options)?);
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! How often a model is right about phantoms it has never seen: the stored weights, the inference form of the network,
+//! the whole preprocessing chain.
+
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::Axis;
+
+use super::samples::{Detector, Purpose, labels, phantom, projection};
+use super::{Folder, TrainError};
+use crate::manifest::Activation;
+use crate::model::{Device, Logits, ModelError, network};
+use crate::predict::activate::softmax;
+use crate::transform::TransformChain;
+
+/// Which phantoms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluateOptions {
+    pub seed: u64,
+    /// A quarter of each class.
+    pub images: usize,
+    /// None mixes spacings and sizes as training does.
+    pub detector: Option<Detector>,
+    pub threads: usize,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self { seed: 1, images: 400, detector: None, threads: 2 }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The manifest's names.
+    pub classes: Vec<String>,
+    /// [truth][answer]
+    pub confusion: Vec<Vec<usize>>,
+    /// Mean of the highest probability of each image.
+    pub mean_confidence: f64,
+    /// Mean negative logarithm of the right class's probability.
+    pub log_loss: f64,
+    pub seconds: f64,
+}
+
+impl Evaluation {
+    pub fn images(&self) -> usize {
+        self.confusion.iter().flatten().sum()
+    }
+
+    /// Share of right answers.
+    pub fn accuracy(&self) -> f64 {
+        let right: usize = self.confusion.iter().enumerate().map(|(i, row)| row[i]).sum();
+        right as f64 / self.images().max(1) as f64
+    }
+
+    /// Share of a class's phantoms that were found (recall).
+    pub fn sensitivity(&self, class: usize) -> f64 {
+        let row = &self.confusion[class];
+        row[class] as f64 / row.iter().sum::<usize>().max(1) as f64
+    }
+
+    /// Share of the answers that were right (positive predictive value).
+    pub fn precision(&self, class: usize) -> f64 {
+        let answers: usize = self.confusion.iter().map(|row| row[class]).sum();
+        self.confusion[class][class] as f64 / answers.max(1) as f64
+    }
+}
+
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "| truth \\ answer | {} | sensitivity | precision |", self.classes.join(" | "))?;
+        writeln!(f, "|---|{}", "---|".repeat(self.classes.len() + 2))?;
+        for (i, (name, row)) in self.classes.iter().zip(&self.confusion).enumerate() {
+            let counts: Vec<String> = row.iter().map(usize::to_string).collect();
+            let (sensitivity, precision) = (100.0 * self.sensitivity(i), 100.0 * self.precision(i));
+            writeln!(f, "| {name} | {} | {sensitivity:.1} % | {precision:.1} % |", counts.join(" | "))?;
+        }
+        let (accuracy, images) = (100.0 * self.accuracy(), self.images());
+        writeln!(
+            f,
+            "\naccuracy {accuracy:.2} % of {images}, mean confidence {:.3}, log loss {:.3}, {:.0} s",
+            self.mean_confidence, self.log_loss, self.seconds
+        )
+    }
+}
+
+/// Runs the model in `folder` on phantoms that training never draws, whatever its seed.
+///
+/// # Errors
+/// [`TrainError`]: the manifest, its weights, or classes that are not the phantoms'.
+pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, TrainError> {
+    let started = Instant::now();
+    let folder = Folder::read(folder)?;
+    let manifest = &folder.manifest;
+    let labels = labels(manifest)?;
+    let device = Device::from_choice("cpu", Some(options.threads))?;
+    device.enter_thread();
+    let mut network = network::load(&manifest.network, &folder.weights(), manifest.weights.format, device)?;
+    let chain = TransformChain::new(&manifest.preprocessing)?;
+    let count = manifest.classes.len();
+    let mut confusion = vec![vec![0; count]; count];
+    let (mut confidence, mut log_loss) = (0.0, 0.0);
+    for index in 0..options.images {
+        let phantom = phantom(options.seed, Purpose::Evaluation, index, options.detector);
+        let (image, _) = projection(&phantom)?;
+        let prepared = chain.apply(&image)?;
+        let Logits::Global(logits) = network.forward(prepared.array.view().insert_axis(Axis(0)))?;
+        let Activation::Softmax = manifest.activation;
+        let probabilities = softmax(&logits.iter().copied().collect::<Vec<f32>>());
+        let answer = (0..count)
+            .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
+            .ok_or_else(|| ModelError::Output { found: "no classes".into(), expected: format!("{count} classes") })?;
+        let truth = labels[phantom.class as usize] as usize;
+        confusion[truth][answer] += 1;
+        confidence += probabilities[answer];
+        log_loss -= probabilities[truth].max(1e-12).ln();
+    }
+    let images = options.images.max(1) as f64;
+    Ok(Evaluation {
+        classes: manifest.classes.iter().map(|c| c.name.clone()).collect(),
+        confusion,
+        mean_confidence: confidence / images,
+        log_loss: log_loss / images,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,181 @@
+//! The training loop.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tch::nn::{self, OptimizerConfig};
+use tch::{Kind, Reduction, Tensor};
+
+use super::samples::{Preparation, Purpose, Sample, phantom};
+use super::{Progress, TrainError, TrainOptions};
+use crate::manifest::Manifest;
+use crate::manifest::network::ResNet50Spec;
+use crate::model::nets::resnet50::TrainableResNet50;
+use crate::model::nets::tensor::channels_last;
+use crate::phantom::Random;
+
+pub(super) struct Fitted {
+    pub variables: nn::VarStore,
+    pub loss: f64,
+}
+
+pub(super) fn fit(
+    manifest: &Manifest,
+    spec: &ResNet50Spec,
+    options: &TrainOptions,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Fitted, TrainError> {
+    let preparation = Preparation::new(manifest)?;
+    let phantoms: Vec<_> = (0..options.images).map(|i| phantom(options.seed, Purpose::Training, i, None)).collect();
+    let done = AtomicUsize::new(0);
+    let samples = preparation.samples(&phantoms, &|| {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Progress::Drawn { done, of: options.images });
+    })?;
+
+    tch::manual_seed(options.seed as i64);
+    tch::set_num_threads(i32::try_from(options.threads).unwrap_or(1));
+    let variables = nn::VarStore::new(tch::Device::Cpu);
+    let network = TrainableResNet50::new(&variables.root(), spec)?;
+    let mut run = Run {
+        network,
+        optimizer: nn::AdamW { wd: 0.02, ..Default::default() }.build(&variables, options.learning_rate)?,
+        random: Random::new(options.seed, 0x6669_7400),
+        table: preparation.table,
+        samples,
+        label_smoothing: options.label_smoothing,
+        progress,
+    };
+    run.stage(&Stage {
+        name: "patches",
+        epochs: options.patch_epochs,
+        batch: options.patch_batch,
+        patch: Some(options.patch_size),
+        learning_rate: options.learning_rate,
+    })?;
+    let loss = run.stage(&Stage {
+        name: "images",
+        epochs: options.epochs,
+        batch: options.batch,
+        patch: None,
+        learning_rate: options.learning_rate / 3.0,
+    })?;
+    Ok(Fitted { variables, loss })
+}
+
+struct Stage {
+    name: &'static str,
+    epochs: usize,
+    batch: usize,
+    /// Size of the square cut out of each image; None: the whole image.
+    patch: Option<usize>,
+    learning_rate: f64,
+}
+
+impl Stage {
+    /// Linear warm-up over the first twentieth, then half a cosine to zero (Loshchilov and Hutter 2017).
+    fn learning_rate(&self, step: usize, steps: usize) -> f64 {
+        let t = (step as f64 + 0.5) / steps as f64;
+        let warm = (t / 0.05).min(1.0);
+        self.learning_rate * warm * 0.5 * (1.0 + (std::f64::consts::PI * t).cos())
+    }
+}
+
+struct Run<'a> {
+    network: TrainableResNet50,
+    optimizer: nn::Optimizer,
+    random: Random,
+    table: Vec<[f32; 256]>,
+    samples: Vec<Sample>,
+    label_smoothing: f64,
+    progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+impl Run<'_> {
+    /// All epochs of one stage; the mean loss of the last.
+    fn stage(&mut self, stage: &Stage) -> Result<f64, TrainError> {
+        // An incomplete last batch is dropped: batch norm needs full ones.
+        let batches = self.samples.len() / stage.batch;
+        let mut mean = f64::NAN;
+        for epoch in 0..stage.epochs {
+            let started = Instant::now();
+            let mut order: Vec<usize> = (0..self.samples.len()).collect();
+            self.random.shuffle(&mut order);
+            let (mut sum, mut hits) = (0.0, 0.0);
+            for (i, batch) in order.chunks_exact(stage.batch).enumerate() {
+                let rate = stage.learning_rate(epoch * batches + i, stage.epochs * batches);
+                let (loss, hit) = self.step(batch, stage.patch, rate)?;
+                if !loss.is_finite() {
+                    return Err(TrainError::Diverged(loss));
+                }
+                sum += loss;
+                hits += hit;
+            }
+            mean = sum / batches as f64;
+            (self.progress)(Progress::Epoch {
+                stage: stage.name,
+                epoch: epoch + 1,
+                of: stage.epochs,
+                loss: mean,
+                accuracy: hits / (batches * stage.batch) as f64,
+                seconds: started.elapsed().as_secs_f64(),
+            });
+        }
+        Ok(mean)
+    }
+
+    /// One step of the optimizer: loss and number of right answers.
+    fn step(&mut self, batch: &[usize], patch: Option<usize>, learning_rate: f64) -> Result<(f64, f64), TrainError> {
+        let input = self.input(batch, patch)?;
+        let labels: Vec<i64> = batch.iter().map(|i| self.samples[*i].label).collect();
+        let labels = Tensor::f_from_slice(&labels)?;
+        let logits = self.network.forward_t(&input, true)?;
+        let loss =
+            logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, self.label_smoothing)?;
+        self.optimizer.set_lr(learning_rate);
+        self.optimizer.zero_grad();
+        loss.f_backward()?;
+        self.optimizer.step();
+        let hits = logits.f_argmax(1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Float)?;
+        Ok((f64::try_from(&loss)?, f64::try_from(&hits)?))
+    }
+
+    /// The batch, N × C × H × W, each image flipped at random: sides and views must not matter.
+    fn input(&mut self, batch: &[usize], patch: Option<usize>) -> Result<Tensor, TrainError> {
+        let (rows, columns) = self.samples[batch[0]].bytes.dim();
+        let (height, width) = patch.map_or((rows, columns), |p| (p.min(rows), p.min(columns)));
+        let channels = self.table.len();
+        let mut values = Vec::with_capacity(batch.len() * channels * height * width);
+        for i in batch {
+            let sample = &self.samples[*i];
+            let [top, left] = corner(&mut self.random, sample, [height, width]);
+            let (flip_rows, flip_columns) = (self.random.chance(0.5), self.random.chance(0.5));
+            for table in &self.table {
+                for row in 0..height {
+                    let row = top + if flip_rows { height - 1 - row } else { row };
+                    let line = sample.bytes.row(row);
+                    values.extend((0..width).map(|column| {
+                        let column = left + if flip_columns { width - 1 - column } else { column };
+                        table[usize::from(line[column])]
+                    }));
+                }
+            }
+        }
+        let shape = [batch.len(), channels, height, width].map(|d| d as i64);
+        Ok(channels_last(&Tensor::f_from_slice(&values)?.f_view(shape)?)?)
+    }
+}
+
+/// Where a patch of `size` starts: anywhere that keeps the lesion's centre in its middle half; anywhere at all in a normal
+/// breast.
+fn corner(random: &mut Random, sample: &Sample, size: [usize; 2]) -> [usize; 2] {
+    let (rows, columns) = sample.bytes.dim();
+    let limits = [rows - size[0], columns - size[1]];
+    std::array::from_fn(|axis| match sample.lesion {
+        Some(centre) => {
+            let offset = random.uniform(0.25, 0.75) * size[axis] as f32;
+            ((centre[axis] - offset).max(0.0) as usize).min(limits[axis])
+        }
+        None => random.integer(0, limits[axis]),
+    })
+}
