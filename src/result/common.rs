@@ -3,7 +3,6 @@
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
-use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::charset::fold_typography;
@@ -188,10 +187,4 @@ pub fn author_observer(algorithm: &Algorithm) -> Result<InMemDicomObject, Result
         vr::put_empty(&mut item, tag);
     }
     Ok(item)
-}
-
-/// Now in UTC, to the second: what a caller without a better clock gives as `ResultContext::created`.
-pub fn now() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_nanosecond(0).unwrap_or(now)
 }

@@ -51,7 +51,14 @@ implement! {
 
 /// A content item of value type `V` with its children in order.
 ///
-/// An image may not have an observation context:
+/// A container may have an observation context:
+/// ```no_run
+/// use orthanc_ai::result::content::{Code, Container, Item};
+/// fn valid(group: Item<Container>, observer: Item<Code>) -> Item<Container> {
+///     group.has_obs_context(observer)
+/// }
+/// ```
+/// An image may not:
 /// ```compile_fail
 /// use orthanc_ai::result::content::{Code, Image, Item};
 /// fn invalid(image: Item<Image>, observer: Item<Code>) -> Item<Image> {

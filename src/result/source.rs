@@ -40,7 +40,7 @@ const TYPE_3: [Tag; 6] = [
 /// source's character set can stay. Returns the keywords of attributes whose source value was not valid.
 ///
 /// # Errors
-/// [`ResultError::Source`] if PatientID or StudyInstanceUID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
+/// [`ResultError::Source`] if PatientID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
 /// the source's cannot be converted.
 pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<Vec<String>, ResultError> {
     let source = &image.dataset;
@@ -64,7 +64,7 @@ pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> R
     for (tag, values) in copied {
         object.put(DataElement::new(tag, standard_vr(tag), PrimitiveValue::Strs(values.into_iter().collect())));
     }
-    put_study_uid(image, object)?;
+    super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)?;
     put_deidentification_codes(source, object);
     if utf8 {
         put_charset(object, &["ISO_IR 192".to_owned()]);
@@ -100,11 +100,21 @@ pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
     if values.iter().all(|v| check(standard_vr(tag), v).is_ok()) { values } else { Vec::new() }
 }
 
-/// All images must belong to one study of one patient.
+/// All images must be referable and belong to one study of one patient.
 ///
 /// # Errors
-/// [`ResultError::MixedStudies`] names the attribute, never its value.
+/// [`ResultError::Source`] for a UID that no object may repeat; [`ResultError::MixedStudies`] names the attribute, never its value.
 pub fn require_one_study(images: &[&ImageAttributes]) -> Result<(), ResultError> {
+    for image in images {
+        for (attribute, uid) in [
+            ("SOPClassUID", &image.sop_class_uid),
+            ("SOPInstanceUID", &image.sop_instance_uid),
+            ("StudyInstanceUID", &image.study_instance_uid),
+            ("SeriesInstanceUID", &image.series_instance_uid),
+        ] {
+            check(VR::UI, uid).map_err(|reason| ResultError::Source { attribute: attribute.into(), reason })?;
+        }
+    }
     let Some((first, rest)) = images.split_first() else { return Err(ResultError::NoImages) };
     let identity = |i: &ImageAttributes| {
         let id = i.dataset.get(tags::PATIENT_ID).and_then(|e| e.value().primitive()).map(pieces).unwrap_or_default();
@@ -170,11 +180,6 @@ fn valid(source: &InMemDicomObject, tag: Tag, charset: &SourceCharset) -> Result
         }
     }
     Ok(Some(values))
-}
-
-fn put_study_uid(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<(), ResultError> {
-    super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)
-        .map_err(|e| ResultError::Source { attribute: "StudyInstanceUID".into(), reason: e.to_string() })
 }
 
 /// DeidentificationMethodCodeSequence (0012,0064): the codes, no further content of the items.

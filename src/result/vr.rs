@@ -142,8 +142,12 @@ pub fn decimal_string(attribute: &str, value: f64, decimals: usize) -> Result<St
     if plain.contains('.') {
         plain.truncate(plain.trim_end_matches('0').trim_end_matches('.').len());
     }
-    if plain.len() <= 16 && (value == 0.0 || plain != "0") {
-        return Ok(if plain == "-0" { "0".into() } else { plain });
+    let is_zero = matches!(plain.as_str(), "0" | "-0");
+    if value == 0.0 {
+        Ok("0".into())
+    } else if is_zero || plain.len() > 16 {
+        Ok(format!("{value:.8e}"))
+    } else {
+        Ok(plain)
     }
-    Ok(format!("{value:.8e}"))
 }
