@@ -1,8 +1,8 @@
 //! Other people's readers on our structured reports: what several of them accept, viewers can show.
 //!
-//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual environment at
-//! `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from `$ORTHANC_AI_SHARED` (default `../shared`). A tool
-//! that is not there is skipped, in words.
+//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual
+//! environment at `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from
+//! `$ORTHANC_AI_SHARED` (default `../shared`). A tool that is not there is skipped, in words.
 
 #[path = "support/mammograms.rs"]
 mod mammograms;
@@ -227,8 +227,8 @@ fn expected_groups(v: &Variant) -> Vec<String> {
     lines
 }
 
-/// PixelMed's template validator, OHIF's SR bundle and the rest, behind one script. PixelMed takes its time: it gets the report that has
-/// every form in it.
+/// PixelMed's template validator, OHIF's SR bundle and the rest, behind one script. PixelMed takes its time: it gets
+/// the report that has every form in it.
 #[test]
 fn check_sr_passes() {
     let check_sr = shared().join("tools/validators/check_sr");
@@ -243,7 +243,9 @@ fn check_sr_passes() {
         std::fs::create_dir(&sources).unwrap();
         match &v.files {
             Some(files) => {
-                files.iter().for_each(|f| drop(std::fs::copy(f, sources.join(f.file_name().unwrap())).unwrap()))
+                for file in files {
+                    std::fs::copy(file, sources.join(file.file_name().unwrap())).unwrap();
+                }
             }
             None => drop(write_files(&sources, &v.images)),
         }
@@ -263,8 +265,8 @@ fn check_sr_passes() {
     }
 }
 
-/// Headers of files that were made to break readers, as source images: a report or an error, never a panic, and what is written can be
-/// read.
+/// Headers of files that were made to break readers, as source images: a report or an error, never a panic, and what is
+/// written can be read.
 #[test]
 fn malformed_headers_give_a_report_or_an_error() {
     let Ok(folder) = std::fs::read_dir(shared().join("data/malformed")) else {

@@ -39,8 +39,8 @@ impl Created {
     }
 }
 
-/// The model as a device: the same values in ContributingEquipmentSequence, in the observer context and in the algorithm
-/// identification (IHE AIR Table 6.5.3.1-1).
+/// The model as a device: the same values in ContributingEquipmentSequence, in the observer context and in the
+/// algorithm identification (IHE AIR Table 6.5.3.1-1).
 pub struct Algorithm {
     pub manufacturer: &'static str,
     /// Manufacturer's model name, algorithm name.
@@ -84,7 +84,8 @@ impl Algorithm {
     }
 }
 
-/// `text` in ASCII typography, with "DEMO" in front where the model's weights are for show and the text does not say so.
+/// `text` in ASCII typography, with "DEMO" in front where the model's weights are for show and the text does not say
+/// so.
 pub fn demo_marked(manifest: &Manifest, text: &str) -> String {
     let text = fold_typography(text);
     if manifest.demo && !text.to_uppercase().contains("DEMO") { format!("DEMO: {text}") } else { text }

@@ -1,5 +1,5 @@
-//! SR content items. Each value type is a type of its own, and a relationship is a method that takes only the value types which
-//! PS3.3 allows for it, so a tree that compiles has no invalid relationship.
+//! SR content items. Each value type is a type of its own, and a relationship is a method that takes only the value
+//! types which PS3.3 allows for it, so a tree that compiles has no invalid relationship.
 //!
 //! The table is that of Comprehensive SR (A.35.3-2); Comprehensive 3D SR (A.35.13-2) only adds to it.
 

@@ -1,8 +1,8 @@
 //! The patient and study modules of the source images, copied into a result (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2).
 //!
-//! Real headers are dirty. Rules: valid values are copied byte for byte; an invalid optional one is left out and named; a Type 2
-//! attribute that is absent or invalid becomes empty; nothing is invented. The identity of patient and study is never guessed at: what
-//! cannot be copied is refused, because the result would hang in another patient's study.
+//! Real headers are dirty. Rules: valid values are copied byte for byte; an invalid optional one is left out and named;
+//! a Type 2 attribute that is absent or invalid becomes empty; nothing is invented. The identity of patient and study
+//! is never guessed at: what cannot be copied is refused, because the result would hang in another patient's study.
 
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -36,8 +36,8 @@ const TYPE_3: [Tag; 6] = [
     tags::DEIDENTIFICATION_METHOD,
 ];
 
-/// Copies the patient and study modules of `image` into `object`, whose own texts are all in place already: they decide whether the
-/// source's character set can stay. Returns the keywords of attributes whose source value was not valid.
+/// Copies the patient and study modules of `image` into `object`, whose own texts are all in place already: they decide
+/// whether the source's character set can stay. Returns the keywords of attributes whose source value was not valid.
 ///
 /// # Errors
 /// [`ResultError::Source`] if PatientID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
@@ -103,7 +103,8 @@ pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
 /// All images must be referable and belong to one study of one patient.
 ///
 /// # Errors
-/// [`ResultError::Source`] for a UID that no object may repeat; [`ResultError::MixedStudies`] names the attribute, never its value.
+/// [`ResultError::Source`] for a UID that no object may repeat; [`ResultError::MixedStudies`] names the attribute,
+/// never its value.
 pub fn require_one_study(images: &[&ImageAttributes]) -> Result<(), ResultError> {
     for image in images {
         for (attribute, uid) in [

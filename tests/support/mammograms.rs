@@ -1,5 +1,5 @@
-//! Four small synthetic mammograms with whole headers, as data sets, attributes and files. Shared by unit and integration tests
-//! (`orthanc_ai` names the crate in both).
+//! Four small synthetic mammograms with whole headers, as data sets, attributes and files. Shared by unit and
+//! integration tests (`orthanc_ai` names the crate in both).
 
 use std::path::{Path, PathBuf};
 

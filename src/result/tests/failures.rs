@@ -68,3 +68,11 @@ fn a_prediction_of_something_else_is_refused() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_source_that_cannot_be_referred_to_is_refused() {
+    let mut images = exam();
+    images[2].series_instance_uid.clear();
+    let error = report(&images, &prediction(&[])).unwrap_err().to_string();
+    assert_eq!(error, "source image, SeriesInstanceUID: not of the form that VR UI wants");
+}
