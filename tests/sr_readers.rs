@@ -1,8 +1,8 @@
 //! Other people's readers on our structured reports: what several of them accept, viewers can show.
 //!
-//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual environment at
-//! `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from `$ORTHANC_AI_SHARED` (default `../shared`). A tool
-//! that is not there is skipped, in words.
+//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual
+//! environment at `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from
+//! `$ORTHANC_AI_SHARED` (default `../shared`). A tool that is not there is skipped, in words.
 
 #[path = "support/mammograms.rs"]
 mod mammograms;
@@ -12,8 +12,10 @@ use std::process::{Command, Output};
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
+use dicom_object::OpenFileOptions;
 use mammograms::{SHA, attributes, exam, header, manifest, prediction, put, write_files};
 use orthanc_ai::imaging::ImageAttributes;
+use orthanc_ai::manifest::Manifest;
 use orthanc_ai::result::{ResultContext, ResultUids, SrSopClass, measurement_report};
 use time::macros::datetime;
 
@@ -23,10 +25,19 @@ struct Variant {
     images: Vec<ImageAttributes>,
     failed: &'static [usize],
     sop_class: SrSopClass,
+    /// Where the source files are, if they are not to be made.
+    files: Option<Vec<PathBuf>>,
 }
 
 fn variants() -> Vec<Variant> {
-    let base = |name| Variant { name, demo: true, images: exam(), failed: &[], sop_class: SrSopClass::Comprehensive3d };
+    let base = |name| Variant {
+        name,
+        demo: true,
+        images: exam(),
+        failed: &[],
+        sop_class: SrSopClass::Comprehensive3d,
+        files: None,
+    };
     let edited = |edit: &dyn Fn(&mut dicom_object::InMemDicomObject)| {
         let headers = (0..4).map(|n| {
             let mut dataset = header(n);
@@ -35,7 +46,7 @@ fn variants() -> Vec<Variant> {
         });
         headers.collect::<Vec<_>>()
     };
-    vec![
+    let mut variants = vec![
         base("complete"),
         Variant { demo: false, ..base("site_weights") },
         Variant { sop_class: SrSopClass::Comprehensive, ..base("comprehensive_sr") },
@@ -46,7 +57,9 @@ fn variants() -> Vec<Variant> {
                 for tag in [tags::ACCESSION_NUMBER, tags::STUDY_ID, tags::PATIENT_SEX, tags::REFERRING_PHYSICIAN_NAME] {
                     o.remove_element(tag);
                 }
-                for tag in [tags::IMAGE_LATERALITY, tags::VIEW_POSITION, tags::PATIENT_ORIENTATION, tags::IMAGER_PIXEL_SPACING] {
+                for tag in
+                    [tags::IMAGE_LATERALITY, tags::VIEW_POSITION, tags::PATIENT_ORIENTATION, tags::IMAGER_PIXEL_SPACING]
+                {
                     o.remove_element(tag);
                 }
                 put(o, tags::TIMEZONE_OFFSET_FROM_UTC, VR::SH, "+0900");
@@ -60,21 +73,46 @@ fn variants() -> Vec<Variant> {
             }),
             ..base("utf8")
         },
-    ]
+    ];
+    match real_exam() {
+        Some((files, images)) => variants.push(Variant { files: Some(files), images, ..base("real_exam") }),
+        None => eprintln!("SKIPPED the real exam: not found under $ORTHANC_AI_SHARED or ../shared"),
+    }
+    variants
+}
+
+fn shared() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    std::env::var_os("ORTHANC_AI_SHARED").filter(|v| !v.is_empty()).map_or_else(default, PathBuf::from)
+}
+
+fn real_exam() -> Option<(Vec<PathBuf>, Vec<ImageAttributes>)> {
+    let names = ["LCC_JPLL", "RCC_JLSL", "LMLO_J2KR", "RMLO_RLE"];
+    let path = |n: &str| shared().join(format!("data/mg/derived_nyubirads__{n}.dcm"));
+    let files: Vec<PathBuf> = names.iter().map(|n| path(n)).collect();
+    files.iter().all(|f| f.exists()).then(|| {
+        let open = |f: &PathBuf| OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(f).unwrap().into_inner();
+        let images = files.iter().map(|f| attributes(open(f))).collect();
+        (files, images)
+    })
+}
+
+fn context<'a>(manifest: &'a Manifest, images: &'a [&'a ImageAttributes], sop_class: SrSopClass) -> ResultContext<'a> {
+    ResultContext {
+        manifest,
+        weights_sha256: SHA,
+        images,
+        created: datetime!(2026-03-02 11:22:33 UTC),
+        uids: ResultUids::new(images, manifest, SHA),
+        software_version: "0.1.0",
+        sr_sop_class: sop_class,
+    }
 }
 
 fn write_variant(dir: &Path, v: &Variant) -> PathBuf {
     let manifest = manifest(v.demo);
     let images: Vec<&ImageAttributes> = v.images.iter().collect();
-    let ctx = ResultContext {
-        manifest: &manifest,
-        weights_sha256: SHA,
-        images: &images,
-        created: datetime!(2026-03-02 11:22:33 UTC),
-        uids: ResultUids::new(&images, &manifest, SHA),
-        software_version: "0.1.0",
-        sr_sop_class: v.sop_class,
-    };
+    let ctx = context(&manifest, &images, v.sop_class);
     let sr = measurement_report(&ctx, &prediction(v.failed)).unwrap();
     let path = dir.join(format!("{}.dcm", v.name));
     std::fs::write(&path, sr.bytes).unwrap();
@@ -189,29 +227,74 @@ fn expected_groups(v: &Variant) -> Vec<String> {
     lines
 }
 
-/// PixelMed's template validator, OHIF's SR bundle and the rest, behind one script.
+/// PixelMed's template validator, OHIF's SR bundle and the rest, behind one script. PixelMed takes its time: it gets
+/// the report that has every form in it.
 #[test]
 fn check_sr_passes() {
-    let shared = std::env::var_os("ORTHANC_AI_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let check_sr = shared.join("tools/validators/check_sr");
+    let check_sr = shared().join("tools/validators/check_sr");
     if !check_sr.exists() {
         return eprintln!("SKIPPED check_sr: not found under $ORTHANC_AI_SHARED or ../shared");
     }
+    let all_templates = std::env::var_os("ORTHANC_AI_PIXELMED_ALL").is_some();
     let dir = tempfile::tempdir().unwrap();
     for v in variants() {
         let path = write_variant(dir.path(), &v);
         let sources = dir.path().join(format!("{}_source", v.name));
         std::fs::create_dir(&sources).unwrap();
-        write_files(&sources, &v.images);
-        let args = [path.to_str().unwrap(), "--source", sources.to_str().unwrap()];
+        match &v.files {
+            Some(files) => {
+                for file in files {
+                    std::fs::copy(file, sources.join(file.file_name().unwrap())).unwrap();
+                }
+            }
+            None => drop(write_files(&sources, &v.images)),
+        }
+        let mut args = vec![path.to_str().unwrap(), "--source", sources.to_str().unwrap()];
+        if !all_templates && v.name != "one_failed" {
+            args.push("--no-pixelmed");
+        }
         let Some(output) = run(&check_sr, &args) else { return };
         let text = text(&output);
+        eprintln!("{}: {}", v.name, text.trim().replace('\n', "; "));
         assert!(output.status.success() && text.contains("RESULT PASS"), "{}:\n{text}", v.name);
     }
-    // For a person who wants to look: ORTHANC_AI_KEEP=DIR copies everything there.
+    // For a person who wants to look.
     if let Some(keep) = std::env::var_os("ORTHANC_AI_KEEP") {
         let status = Command::new("cp").arg("-r").arg(dir.path()).arg(keep).status().unwrap();
         assert!(status.success());
     }
+}
+
+/// Headers of files that were made to break readers, as source images: a report or an error, never a panic, and what is
+/// written can be read.
+#[test]
+fn malformed_headers_give_a_report_or_an_error() {
+    let Ok(folder) = std::fs::read_dir(shared().join("data/malformed")) else {
+        return eprintln!("SKIPPED malformed headers: not found under $ORTHANC_AI_SHARED or ../shared");
+    };
+    let (mut reports, mut refused) = (0, 0);
+    for file in folder.map(|f| f.unwrap().path()) {
+        let Ok(object) = OpenFileOptions::new().read_until(tags::PIXEL_DATA).open_file(&file) else { continue };
+        let view = |n: usize| {
+            let mut image = attributes(object.clone().into_inner());
+            image.sop_instance_uid = format!("2.25.4000{n}");
+            image
+        };
+        let images: Vec<ImageAttributes> = (0..4).map(view).collect();
+        let images: Vec<&ImageAttributes> = images.iter().collect();
+        let manifest = manifest(true);
+        let ctx = context(&manifest, &images, SrSopClass::default());
+        match measurement_report(&ctx, &prediction(&[1])) {
+            Ok(sr) => {
+                dicom_object::from_reader(std::io::Cursor::new(sr.bytes)).unwrap();
+                reports += 1;
+            }
+            Err(e) => {
+                eprintln!("{}: {e}", file.file_name().unwrap().to_string_lossy());
+                refused += 1;
+            }
+        }
+    }
+    eprintln!("malformed headers: {reports} reports, {refused} refused");
+    assert!(reports > 0);
 }

@@ -40,8 +40,8 @@ impl SourceCharset {
         self.decoded
     }
 
-    /// Whether writing `piece` (one value) gives the bytes it was read from. The reader puts bytes that its codec cannot decode as
-    /// "\ooo": a backslash inside one value is the trace.
+    /// Whether writing `piece` (one value) gives the bytes it was read from. The reader puts bytes that its codec
+    /// cannot decode as "\ooo": a backslash inside one value is the trace.
     pub fn is_verbatim(&self, piece: &str) -> bool {
         !piece.contains('\\')
             && self.codec.encode(piece).is_ok_and(|bytes| self.codec.decode(&bytes).is_ok_and(|back| back == piece))

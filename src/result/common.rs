@@ -3,7 +3,6 @@
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
-use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::charset::fold_typography;
@@ -40,8 +39,8 @@ impl Created {
     }
 }
 
-/// The model as a device: the same values in ContributingEquipmentSequence, in the observer context and in the algorithm
-/// identification (IHE AIR Table 6.5.3.1-1).
+/// The model as a device: the same values in ContributingEquipmentSequence, in the observer context and in the
+/// algorithm identification (IHE AIR Table 6.5.3.1-1).
 pub struct Algorithm {
     pub manufacturer: &'static str,
     /// Manufacturer's model name, algorithm name.
@@ -85,7 +84,8 @@ impl Algorithm {
     }
 }
 
-/// `text` in ASCII typography, with "DEMO" in front where the model's weights are for show and the text does not say so.
+/// `text` in ASCII typography, with "DEMO" in front where the model's weights are for show and the text does not say
+/// so.
 pub fn demo_marked(manifest: &Manifest, text: &str) -> String {
     let text = fold_typography(text);
     if manifest.demo && !text.to_uppercase().contains("DEMO") { format!("DEMO: {text}") } else { text }
@@ -188,10 +188,4 @@ pub fn author_observer(algorithm: &Algorithm) -> Result<InMemDicomObject, Result
         vr::put_empty(&mut item, tag);
     }
     Ok(item)
-}
-
-/// Now in UTC, to the second: what a caller without a better clock gives as `ResultContext::created`.
-pub fn now() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_nanosecond(0).unwrap_or(now)
 }

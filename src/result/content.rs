@@ -1,5 +1,5 @@
-//! SR content items. Each value type is a type of its own, and a relationship is a method that takes only the value types which
-//! PS3.3 allows for it, so a tree that compiles has no invalid relationship.
+//! SR content items. Each value type is a type of its own, and a relationship is a method that takes only the value
+//! types which PS3.3 allows for it, so a tree that compiles has no invalid relationship.
 //!
 //! The table is that of Comprehensive SR (A.35.3-2); Comprehensive 3D SR (A.35.13-2) only adds to it.
 
@@ -51,7 +51,14 @@ implement! {
 
 /// A content item of value type `V` with its children in order.
 ///
-/// An image may not have an observation context:
+/// A container may have an observation context:
+/// ```no_run
+/// use orthanc_ai::result::content::{Code, Container, Item};
+/// fn valid(group: Item<Container>, observer: Item<Code>) -> Item<Container> {
+///     group.has_obs_context(observer)
+/// }
+/// ```
+/// An image may not:
 /// ```compile_fail
 /// use orthanc_ai::result::content::{Code, Image, Item};
 /// fn invalid(image: Item<Image>, observer: Item<Code>) -> Item<Image> {

@@ -8,7 +8,8 @@ use super::content::reference;
 use super::vr::{put, put_items};
 use crate::imaging::ImageAttributes;
 
-/// The items of CurrentRequestedProcedureEvidenceSequence for `images`. Viewers refuse a report that lists an instance twice.
+/// The items of CurrentRequestedProcedureEvidenceSequence for `images`. Viewers refuse a report that lists an instance
+/// twice.
 pub fn evidence(images: &[&ImageAttributes]) -> Result<Vec<InMemDicomObject>, ResultError> {
     let mut studies = Vec::new();
     for (study, images) in grouped(images, |i| &i.study_instance_uid) {

@@ -16,7 +16,8 @@ pub fn image_library(images: &[&ImageAttributes]) -> Result<Item<Container>, Res
     Ok(Item::container(codes::IMAGE_LIBRARY, None)?.contains(group))
 }
 
-/// TID 1601 with the descriptors of TID 1602 and, for projections, TID 1603. Descriptors that the source lacks are left out.
+/// TID 1601 with the descriptors of TID 1602 and, for projections, TID 1603. Descriptors that the source lacks are left
+/// out.
 fn entry(image: &ImageAttributes) -> Result<Item<Image>, ResultError> {
     let mut item = Item::image(codes::SOURCE, image)?;
     if let Some(modality) = codes::modality(&image.modality) {

@@ -1,4 +1,5 @@
-//! What a run says, as DICOM objects and as JSON for people. One file an IOD; nothing here runs a model or talks to a server.
+//! What a run says, as DICOM objects and as JSON for people. One file an IOD; nothing here runs a model or talks to a
+//! server.
 
 pub mod charset;
 pub mod codes;
@@ -44,7 +45,8 @@ pub enum ResultError {
     #[error("source image, {attribute}: {reason}")]
     Source { attribute: String, reason: String },
     #[error(
-        "the manifest's texts need UTF-8, but the source's texts (SpecificCharacterSet \"{declared}\") cannot be converted: expected ASCII texts in the manifest"
+        "the manifest's texts need UTF-8, but the source's (SpecificCharacterSet \"{declared}\") cannot be converted: \
+         expected ASCII texts in the manifest"
     )]
     CharacterSet { declared: String },
     #[error("encoding: {0}")]
@@ -59,7 +61,8 @@ pub struct ResultContext<'a> {
     pub weights_sha256: &'a str,
     /// The source instances, in the order of the report. `ImagePrediction::image` indexes it.
     pub images: &'a [&'a ImageAttributes],
-    /// When the run ended. Written in the study's TimezoneOffsetFromUTC where it has one, else in this value's own offset.
+    /// When the run ended. Written in the study's TimezoneOffsetFromUTC where it has one, else in this value's own
+    /// offset.
     pub created: OffsetDateTime,
     pub uids: ResultUids,
     /// Version of this plugin.

@@ -1,8 +1,8 @@
 //! The patient and study modules of the source images, copied into a result (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2).
 //!
-//! Real headers are dirty. Rules: valid values are copied byte for byte; an invalid optional one is left out and named; a Type 2
-//! attribute that is absent or invalid becomes empty; nothing is invented. The identity of patient and study is never guessed at: what
-//! cannot be copied is refused, because the result would hang in another patient's study.
+//! Real headers are dirty. Rules: valid values are copied byte for byte; an invalid optional one is left out and named;
+//! a Type 2 attribute that is absent or invalid becomes empty; nothing is invented. The identity of patient and study
+//! is never guessed at: what cannot be copied is refused, because the result would hang in another patient's study.
 
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -36,11 +36,11 @@ const TYPE_3: [Tag; 6] = [
     tags::DEIDENTIFICATION_METHOD,
 ];
 
-/// Copies the patient and study modules of `image` into `object`, whose own texts are all in place already: they decide whether the
-/// source's character set can stay. Returns the keywords of attributes whose source value was not valid.
+/// Copies the patient and study modules of `image` into `object`, whose own texts are all in place already: they decide
+/// whether the source's character set can stay. Returns the keywords of attributes whose source value was not valid.
 ///
 /// # Errors
-/// [`ResultError::Source`] if PatientID or StudyInstanceUID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
+/// [`ResultError::Source`] if PatientID cannot be copied; [`ResultError::CharacterSet`] if our own texts need UTF-8 and
 /// the source's cannot be converted.
 pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<Vec<String>, ResultError> {
     let source = &image.dataset;
@@ -64,7 +64,7 @@ pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> R
     for (tag, values) in copied {
         object.put(DataElement::new(tag, standard_vr(tag), PrimitiveValue::Strs(values.into_iter().collect())));
     }
-    put_study_uid(image, object)?;
+    super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)?;
     put_deidentification_codes(source, object);
     if utf8 {
         put_charset(object, &["ISO_IR 192".to_owned()]);
@@ -100,11 +100,22 @@ pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
     if values.iter().all(|v| check(standard_vr(tag), v).is_ok()) { values } else { Vec::new() }
 }
 
-/// All images must belong to one study of one patient.
+/// All images must be referable and belong to one study of one patient.
 ///
 /// # Errors
-/// [`ResultError::MixedStudies`] names the attribute, never its value.
+/// [`ResultError::Source`] for a UID that no object may repeat; [`ResultError::MixedStudies`] names the attribute,
+/// never its value.
 pub fn require_one_study(images: &[&ImageAttributes]) -> Result<(), ResultError> {
+    for image in images {
+        for (attribute, uid) in [
+            ("SOPClassUID", &image.sop_class_uid),
+            ("SOPInstanceUID", &image.sop_instance_uid),
+            ("StudyInstanceUID", &image.study_instance_uid),
+            ("SeriesInstanceUID", &image.series_instance_uid),
+        ] {
+            check(VR::UI, uid).map_err(|reason| ResultError::Source { attribute: attribute.into(), reason })?;
+        }
+    }
     let Some((first, rest)) = images.split_first() else { return Err(ResultError::NoImages) };
     let identity = |i: &ImageAttributes| {
         let id = i.dataset.get(tags::PATIENT_ID).and_then(|e| e.value().primitive()).map(pieces).unwrap_or_default();
@@ -170,11 +181,6 @@ fn valid(source: &InMemDicomObject, tag: Tag, charset: &SourceCharset) -> Result
         }
     }
     Ok(Some(values))
-}
-
-fn put_study_uid(image: &ImageAttributes, object: &mut InMemDicomObject) -> Result<(), ResultError> {
-    super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)
-        .map_err(|e| ResultError::Source { attribute: "StudyInstanceUID".into(), reason: e.to_string() })
 }
 
 /// DeidentificationMethodCodeSequence (0012,0064): the codes, no further content of the items.

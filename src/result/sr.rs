@@ -1,8 +1,10 @@
-//! Measurement report of TID 1500 with the classification of each image (PS3.3 A.35.13 or A.35.3; PS3.16 TID 1500, 1410, 1419, 4019).
+//! Measurement report of TID 1500 with the classification of each image (PS3.3 A.35.13 or A.35.3; PS3.16 TID 1500,
+//! 1410, 1419, 4019).
 //!
-//! One report a run. Each analysed image is a planar measurement group (TID 1410) whose region is the whole image: a group without a
-//! region (TID 1501) is the purer form, but OHIF 3.13 does not load it. Each class's probability is a NUM whose concept is post-coordinated
-//! with the class by a modifier "Finding" (TID 1419 row 6). Images that could not be analysed are stated as such, never as "Absent".
+//! One report a run. Each analysed image is a planar measurement group (TID 1410) whose region is the whole image: a
+//! group without a region (TID 1501) is the purer form, but OHIF 3.13 does not load it. Each class's probability is a
+//! NUM whose concept is post-coordinated with the class by a modifier "Finding" (TID 1419 row 6). Images that could not
+//! be analysed are stated as such, never as "Absent".
 
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -125,7 +127,8 @@ fn put_document_general(
     Ok(())
 }
 
-/// The order that the study fulfils, where the source knows one: AccessionNumber, ASCII only, since the character set is not settled yet.
+/// The order that the study fulfils, where the source knows one: AccessionNumber, ASCII only, since the character set
+/// is not settled yet.
 fn referenced_request(ctx: &ResultContext) -> Result<Option<InMemDicomObject>, ResultError> {
     let Some(image) = ctx.images.first() else { return Ok(None) };
     let Some(accession) = source::valid_text(image, tags::ACCESSION_NUMBER).filter(|a| a.is_ascii()) else {

@@ -42,8 +42,8 @@ pub struct ResultUids {
 }
 
 impl ResultUids {
-    /// The UIDs for `images` (in report order) analysed by this model. The order belongs to the identity, because it is the order
-    /// of the report.
+    /// The UIDs for `images` (in report order) analysed by this model. The order belongs to the identity, because it is
+    /// the order of the report.
     pub fn new(images: &[&ImageAttributes], manifest: &Manifest, weights_sha256: &str) -> Self {
         let mut run = vec![manifest.name.clone(), manifest.version.clone(), weights_sha256.to_owned()];
         run.extend(images.iter().map(|i| i.sop_instance_uid.clone()));
@@ -61,14 +61,14 @@ impl ResultUids {
         self.uid(["series", role, ""])
     }
 
-    /// SOPInstanceUID of the object with this role. `variant` tells objects apart that the inputs do not: an SR that lacks an
-    /// image which failed must not keep the complete one of a later run from being stored.
+    /// SOPInstanceUID of the object with this role. `variant` tells objects apart that the inputs do not: an SR that
+    /// lacks an image which failed must not keep the complete one of a later run from being stored.
     pub fn instance(&self, role: &str, variant: &str) -> String {
         self.uid(["instance", role, variant])
     }
 
-    /// Tracking UID (112040, DCM) of what this model says about this image: the same in every object and also in forced runs, because
-    /// the thing tracked is the same.
+    /// Tracking UID (112040, DCM) of what this model says about this image: the same in every object and also in forced
+    /// runs, because the thing tracked is the same.
     pub fn tracking(&self, sop_instance_uid: &str) -> String {
         let model = self.run.iter().take(3).map(String::as_str);
         derived_uid(["tracking", sop_instance_uid].into_iter().chain(model))

@@ -47,15 +47,18 @@ pub fn put_items(object: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomO
     object.put(DataElement::new(tag, VR::SQ, dicom_core::value::DataSetSequence::from(items)));
 }
 
-/// Whether `value` (padding removed by the caller or not) can stand as one value of `vr`. The reason never quotes it: it may be a
-/// patient's.
+/// A VR's rule: most characters, which characters, which form.
+type Rule = (usize, fn(char) -> bool, fn(&str) -> bool);
+
+/// Whether `value` (padding removed by the caller or not) can stand as one value of `vr`. The reason never quotes it:
+/// it may be a patient's.
 ///
 /// # Errors
 /// What was found and what the VR allows, in words.
 pub fn check(vr: VR, value: &str) -> Result<(), String> {
     let value = value.trim_end_matches([' ', '\0']);
     let length = value.chars().count();
-    let (max, repertoire, form): (usize, fn(char) -> bool, fn(&str) -> bool) = match vr {
+    let (max, repertoire, form): Rule = match vr {
         VR::AE | VR::SH => (16, text, any),
         VR::LO => (64, text, any),
         VR::PN => (3 * 64 + 2, text, person_name),
@@ -127,7 +130,8 @@ fn age(value: &str) -> bool {
     value.len() == 4 && value[..3].bytes().all(|b| b.is_ascii_digit()) && value.ends_with(['D', 'W', 'M', 'Y'])
 }
 
-/// A number as a Decimal String: plain with up to `decimals` decimals where 16 characters hold it, else with an exponent.
+/// A number as a Decimal String: plain with up to `decimals` decimals where 16 characters hold it, else with an
+/// exponent.
 ///
 /// # Errors
 /// [`ResultError::Value`] for NaN and infinities.
@@ -142,8 +146,12 @@ pub fn decimal_string(attribute: &str, value: f64, decimals: usize) -> Result<St
     if plain.contains('.') {
         plain.truncate(plain.trim_end_matches('0').trim_end_matches('.').len());
     }
-    if plain.len() <= 16 && (value == 0.0 || plain != "0") {
-        return Ok(if plain == "-0" { "0".into() } else { plain });
+    let is_zero = matches!(plain.as_str(), "0" | "-0");
+    if value == 0.0 {
+        Ok("0".into())
+    } else if is_zero || plain.len() > 16 {
+        Ok(format!("{value:.8e}"))
+    } else {
+        Ok(plain)
     }
-    Ok(format!("{value:.8e}"))
 }

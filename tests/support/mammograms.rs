@@ -1,5 +1,5 @@
-//! Four small synthetic mammograms with whole headers, as data sets, attributes and files. Shared by unit and integration tests
-//! (`orthanc_ai` names the crate in both).
+//! Four small synthetic mammograms with whole headers, as data sets, attributes and files. Shared by unit and
+//! integration tests (`orthanc_ai` names the crate in both).
 
 use std::path::{Path, PathBuf};
 
@@ -149,13 +149,18 @@ pub fn prediction(failed: &[usize]) -> Prediction {
     let images = (0..4).map(|n| {
         let mut logits = [0.0, -0.5, 0.25, -1.0];
         logits[n] = 1.0 + n as f32;
-        let outcome = if failed.contains(&n) { Err("the decoder found a truncated frame".to_owned()) } else { Ok(finding(&logits)) };
+        let outcome = if failed.contains(&n) {
+            Err("the decoder found a truncated frame".to_owned())
+        } else {
+            Ok(finding(&logits))
+        };
         ImagePrediction { image: n, view: format!("{}-{}", VIEWS[n].0, VIEWS[n].1), outcome }
     });
     Prediction { images: images.collect() }
 }
 
 /// Writes the images as files with a gradient for pixels.
+#[allow(dead_code, reason = "the unit tests need no files")]
 pub fn write_files(dir: &Path, images: &[ImageAttributes]) -> Vec<PathBuf> {
     let write = |(n, image): (usize, &ImageAttributes)| {
         let pixels: Vec<u16> = (0..image.rows * image.columns).map(|i| (i % 4096) as u16).collect();
