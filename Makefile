@@ -79,7 +79,7 @@ deny: setup-build ## licences, advisories and sources of the dependencies (insta
 
 .PHONY: train schema clean
 train: build ## train the demonstration weights again, on synthetic exams
-	build/orthanc-ai train mammography --out models/mammography-4view-demo
+	build/orthanc-ai train models/mammography-4view-demo
 
 schema: build ## models/schema.json from the manifest's Rust types
 	@build/orthanc-ai schema > build/schema.json && mv build/schema.json models/schema.json

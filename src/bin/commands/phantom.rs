@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use orthanc_ai::phantom::{Class, ExamOptions, exam};
 
 /// Writes a four-view exam of synthetic mammograms as DICOM files.
 #[derive(Debug, Args)]
 pub struct PhantomArgs {
+    /// What to make.
+    kind: Kind,
     /// Folder for the files; made if it does not exist.
     #[arg(short, long)]
     out: PathBuf,
@@ -34,6 +36,12 @@ pub struct PhantomArgs {
     png: bool,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// Four views, one file each.
+    Mammography,
+}
+
 fn class(name: &str) -> Result<Class, String> {
     Class::from_name(name).ok_or_else(|| {
         let known = Class::ALL.map(|c| c.name().to_lowercase());
@@ -42,6 +50,7 @@ fn class(name: &str) -> Result<Class, String> {
 }
 
 pub fn run(args: PhantomArgs) -> Result<(), Box<dyn Error>> {
+    let Kind::Mammography = args.kind;
     let classes: [Class; 4] =
         args.classes.try_into().map_err(|c: Vec<Class>| format!("--classes: found {}, expected 4", c.len()))?;
     let options = ExamOptions {
