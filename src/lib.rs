@@ -16,3 +16,7 @@ pub mod run;
 pub mod source;
 pub mod transform;
 pub mod web;
+
+// So that fixtures under tests/support name the crate alike in unit tests and in integration tests.
+#[cfg(test)]
+extern crate self as orthanc_ai;
