@@ -2,8 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::Pixels;
 use super::histogram::Sample;
-use super::{Pixels, row_parts};
+use super::parts::{fill_rows, vectorized};
 
 /// Foreground of an image. Rows start at a word; the first pixel of a word is its lowest bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,35 +81,29 @@ fn above<T: Sample>(pixels: ArrayView2<T>, threshold: i32, range: std::ops::Rang
     let threshold = T::from_level(threshold);
     let mut mask = BitMask::constant(rows, columns, false);
     let words = mask.words;
-    std::thread::scope(|scope| {
-        let mut rest = mask.bits.as_mut_slice();
-        for part in row_parts(rows, rows * columns) {
-            let (bits, after) = std::mem::take(&mut rest).split_at_mut(part.len() * words);
-            rest = after;
-            let last = part.end == rows;
-            let pixels = pixels.slice_move(ndarray::s![part, ..]);
-            let mut fill = move || fill_rows(pixels, threshold, bits, words);
-            if last { fill() } else { drop(scope.spawn(fill)) }
+    fill_rows(rows, rows * columns, &mut mask.bits, |part, bits| {
+        let pixels = pixels.slice(ndarray::s![part, ..]);
+        for (row, bits) in pixels.rows().into_iter().zip(bits.chunks_exact_mut(words)) {
+            match row.to_slice() {
+                Some(row) => vectorized(|| fill_words(row, threshold, bits)),
+                None => fill_words(&row.to_vec(), threshold, bits),
+            }
         }
     });
     mask
 }
 
-fn fill_rows<T: Sample>(pixels: ArrayView2<T>, threshold: T, bits: &mut [u64], words: usize) {
-    for (row, bits) in pixels.rows().into_iter().zip(bits.chunks_exact_mut(words)) {
-        let Some(row) = row.to_slice() else {
-            row.iter().enumerate().for_each(|(c, &v)| bits[c / 64] |= u64::from(v > threshold) << (c % 64));
-            continue;
+#[inline(always)] // into code compiled for wide vectors
+fn fill_words<T: Sample>(row: &[T], threshold: T, bits: &mut [u64]) {
+    for (chunk, word) in row.chunks(64).zip(bits) {
+        *word = match <&[T; 64]>::try_from(chunk) {
+            Ok(full) => pack(full, threshold),
+            Err(_) => chunk.iter().rev().fold(0, |word, &v| word << 1 | u64::from(v > threshold)),
         };
-        for (chunk, word) in row.chunks(64).zip(bits) {
-            *word = match <&[T; 64]>::try_from(chunk) {
-                Ok(full) => pack(full, threshold),
-                Err(_) => chunk.iter().rev().fold(0, |word, &v| word << 1 | u64::from(v > threshold)),
-            };
-        }
     }
 }
 
+#[inline(always)]
 fn pack<T: Sample>(values: &[T; 64], threshold: T) -> u64 {
     let mut flags = [0u8; 64];
     for (flag, &value) in flags.iter_mut().zip(values) {

@@ -11,6 +11,7 @@ use ndarray::Array2;
 
 use super::codestream::frame_header;
 use super::part10::{Part10, PixelData};
+use super::parts::{fill_rows, vectorized};
 use super::{ImageAttributes, ImagingError, Pixels, rle};
 
 /// Largest frame that is read: 8192 × 8192, twice the area of the largest digitised film. A few compressed bytes may
@@ -104,26 +105,33 @@ fn native(bytes: &[u8], attributes: &ImageAttributes, big_endian: bool, words: b
 
 /// Bytes of exactly Rows × Columns samples of BitsAllocated to an array, masked or sign-extended to BitsStored.
 fn from_bytes(bytes: &[u8], attributes: &ImageAttributes, big_endian: bool) -> Result<Pixels, ImagingError> {
-    let dim = (attributes.rows, attributes.columns);
-    let unused = 16 - u32::from(attributes.bits_stored);
-    let misfit = |_| ImagingError::invalid("PixelData", "another number of pixels", "Rows × Columns");
-    if attributes.bits_allocated == 8 {
-        let mask = u8::MAX >> (8 - attributes.bits_stored);
-        let sign_extend = |b: &u8| ((u16::from(*b) << unused) as i16) >> unused;
-        return Ok(match attributes.signed {
-            true => Pixels::I16(Array2::from_shape_vec(dim, bytes.iter().map(sign_extend).collect()).map_err(misfit)?),
-            false => Pixels::U8(Array2::from_shape_vec(dim, bytes.iter().map(|b| b & mask).collect()).map_err(misfit)?),
-        });
+    let stored = attributes.bits_stored.min(16);
+    let (mask, unused) = (u16::MAX >> (16 - stored), 16 - stored);
+    let sign_extend = move |v: u16| ((v << unused) as i16) >> unused;
+    match (attributes.bits_allocated, attributes.signed, big_endian) {
+        (8, false, _) => convert(bytes, attributes, move |[v]: [u8; 1]| v & mask as u8).map(Pixels::U8),
+        (8, true, _) => convert(bytes, attributes, move |[v]: [u8; 1]| sign_extend(v.into())).map(Pixels::I16),
+        (_, false, false) => convert(bytes, attributes, move |v| u16::from_le_bytes(v) & mask).map(Pixels::U16),
+        (_, false, true) => convert(bytes, attributes, move |v| u16::from_be_bytes(v) & mask).map(Pixels::U16),
+        (_, true, false) => convert(bytes, attributes, move |v| sign_extend(u16::from_le_bytes(v))).map(Pixels::I16),
+        (_, true, true) => convert(bytes, attributes, move |v| sign_extend(u16::from_be_bytes(v))).map(Pixels::I16),
     }
-    let order = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-    let samples = bytes.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
-    Ok(if attributes.signed {
-        let values = samples.map(|v| ((v << unused) as i16) >> unused).collect();
-        Pixels::I16(Array2::from_shape_vec(dim, values).map_err(misfit)?)
-    } else {
-        let mask = u16::MAX >> unused;
-        Pixels::U16(Array2::from_shape_vec(dim, samples.map(|v| v & mask).collect()).map_err(misfit)?)
-    })
+}
+
+/// Samples of `N` bytes to values: each byte is read once, each value written once.
+fn convert<const N: usize, T: Copy + Default + Send>(
+    bytes: &[u8],
+    attributes: &ImageAttributes,
+    value: impl Fn([u8; N]) -> T + Sync,
+) -> Result<Array2<T>, ImagingError> {
+    let (rows, columns) = (attributes.rows, attributes.columns);
+    let mut values = vec![T::default(); rows * columns];
+    fill_rows(rows, rows * columns, &mut values, |part, out| {
+        let bytes = &bytes[part.start * columns * N..part.end * columns * N];
+        vectorized(|| out.iter_mut().zip(bytes.as_chunks::<N>().0).for_each(|(out, sample)| *out = value(*sample)));
+    });
+    let misfit = |_| ImagingError::invalid("PixelData", "another number of pixels", "Rows × Columns");
+    Array2::from_shape_vec((rows, columns), values).map_err(misfit)
 }
 
 /// The guarantee of [`Pixels`] for frames that someone else decoded.

@@ -2,7 +2,8 @@
 
 use ndarray::ArrayView2;
 
-use super::{Pixels, row_parts};
+use super::Pixels;
+use super::parts::map_rows;
 
 /// A stored value, addressed by its bit pattern so that tables of 65536 entries need no bounds check.
 pub(crate) trait Sample: Copy + PartialOrd + Send + Sync {
@@ -83,14 +84,7 @@ impl Histogram {
 
 fn count<T: Sample>(pixels: ArrayView2<T>) -> Histogram {
     let (rows, columns) = pixels.dim();
-    let parts = row_parts(rows, rows * columns);
-    let partial: Vec<Vec<u32>> = std::thread::scope(|scope| {
-        let count_rows = |part: std::ops::Range<usize>| count_part(pixels.slice(ndarray::s![part, ..]));
-        let others: Vec<_> = parts[1..].iter().cloned().map(|part| scope.spawn(move || count_rows(part))).collect();
-        let first = count_rows(parts[0].clone());
-        let rest = others.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        std::iter::once(first).chain(rest).collect()
-    });
+    let partial = map_rows(rows, rows * columns, |part| count_part(pixels.slice(ndarray::s![part, ..])));
     let mut counts = vec![0u32; 1 << 16];
     for part in partial {
         for (pattern, n) in part.into_iter().enumerate() {
@@ -102,23 +96,29 @@ fn count<T: Sample>(pixels: ArrayView2<T>) -> Histogram {
 }
 
 fn count_part<T: Sample>(pixels: ArrayView2<T>) -> Vec<u32> {
-    // Neighbours are often equal, and a count waits for the one before it to the same place: two tables halve the wait.
-    let mut even = vec![0u32; 1 << 16];
-    let mut odd = vec![0u32; 1 << 16];
-    {
-        let (even, odd) = (table(&mut even), table(&mut odd));
-        for row in pixels.rows() {
-            let mut pairs = row.iter();
-            while let Some(a) = pairs.next() {
-                even[usize::from(a.pattern())] += 1;
-                if let Some(b) = pairs.next() {
-                    odd[usize::from(b.pattern())] += 1;
-                }
+    let mut counts = vec![0u32; 1 << 16];
+    let table = table(&mut counts);
+    for row in pixels.rows() {
+        let copy;
+        let row = match row.to_slice() {
+            Some(row) => row,
+            None => {
+                copy = row.to_vec();
+                &copy
+            }
+        };
+        let (fours, rest) = row.as_chunks::<4>();
+        for four in fours {
+            // In a plain background each count would wait for the one before it to the same place.
+            if *four == [four[0]; 4] {
+                table[usize::from(four[0].pattern())] += 4;
+            } else {
+                four.iter().for_each(|v| table[usize::from(v.pattern())] += 1);
             }
         }
+        rest.iter().for_each(|v| table[usize::from(v.pattern())] += 1);
     }
-    even.iter_mut().zip(odd).for_each(|(a, b)| *a += b);
-    even
+    counts
 }
 
 /// A view whose length the compiler knows: an index of 16 bits is then always inside.

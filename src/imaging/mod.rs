@@ -12,6 +12,7 @@ mod error;
 pub mod histogram;
 pub mod otsu;
 mod part10;
+pub(crate) mod parts;
 pub mod pixels;
 mod read;
 mod rle;
@@ -19,6 +20,7 @@ mod rle;
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
 pub use decode::{DecodedFrame, FrameDecoder, MAX_PIXELS};
 pub use error::ImagingError;
+pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use read::{read_attributes, read_header, read_instance};
 
@@ -28,14 +30,4 @@ pub struct Projection {
     pub attributes: ImageAttributes,
     /// Stored pixel values, (row, column). MONOCHROME1 is *not* yet inverted here; `attributes.photometric` tells.
     pub pixels: Pixels,
-}
-
-/// Threads that one image may use. Two are enough to reach memory speed, and a server has other work to do.
-pub const MAX_THREADS: usize = 2;
-
-/// Splits rows into equal parts, one a thread. Work on less than a million pixels is not worth a thread.
-pub(crate) fn row_parts(rows: usize, pixels: usize) -> Vec<std::ops::Range<usize>> {
-    let threads = if pixels < 1 << 20 { 1 } else { MAX_THREADS };
-    let step = rows.div_ceil(threads).max(1);
-    (0..rows).step_by(step).map(|start| start..rows.min(start + step)).collect()
 }

@@ -1,13 +1,13 @@
 //! The steps of a manifest, checked once and applied to many images.
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, Axis, s};
 
 use crate::imaging::histogram::Histogram;
 use crate::imaging::{Pixels, Projection};
-use crate::manifest::transform::{CropForegroundSpec, ResizeMode, ResizeSpec, TransformSpec, Uint8Mode};
+use crate::manifest::transform::{CropForegroundSpec, ResizeMode, ResizeSpec, TransformSpec};
 
 use super::crop::{PixelBox, crop_foreground};
-use super::resize::resize_rows;
+use super::resize::{resize_pil_bilinear, resize_rows};
 use super::uint8::{Table, uint8_table};
 use super::{Applied, Prepared, Shades, TransformError};
 
@@ -57,8 +57,7 @@ impl TransformChain {
         }
         let mut work = Work::new(image);
         self.steps.iter().for_each(|step| work.apply(step));
-        let array = work.into_floats();
-        Ok(Prepared { array, applied: work.applied })
+        Ok(work.finish())
     }
 }
 
@@ -99,22 +98,19 @@ fn form_after(step: &TransformSpec, form: Form) -> Result<Form, String> {
     }
 }
 
-/// An image on its way. The crop and the 8-bit table are remembered, not carried out: the resampling reads through them.
+/// An image on its way. Nothing is carried out before it must be: the resampling reads through the crop and the 8-bit
+/// table, and steps on floats work on what each of the 256 byte values becomes, not on pixels.
 struct Work<'a> {
     image: &'a Projection,
     shades: Shades,
     histogram: Histogram,
     kept: PixelBox,
     table: Option<Box<Table>>,
-    state: State,
+    /// After Resize.
+    bytes: Option<Array2<u8>>,
+    /// The floats of each channel, by byte.
+    channels: Vec<[f32; 256]>,
     applied: Vec<Applied>,
-}
-
-enum State {
-    /// As stored, seen through `kept` and `table`.
-    Source,
-    Bytes(Array2<u8>),
-    Floats(Array3<f32>),
 }
 
 impl<'a> Work<'a> {
@@ -126,7 +122,8 @@ impl<'a> Work<'a> {
             histogram: shades.histogram(&image.pixels),
             kept: PixelBox::whole(image.pixels.dim()),
             table: None,
-            state: State::Source,
+            bytes: None,
+            channels: vec![std::array::from_fn(|byte| byte as f32)],
             applied: Vec::new(),
         }
     }
@@ -135,27 +132,21 @@ impl<'a> Work<'a> {
     fn apply(&mut self, step: &TransformSpec) {
         match step {
             TransformSpec::CropForeground(spec) => self.crop(spec),
-            TransformSpec::ConvertToUint8(spec) => self.table = Some(self.tabulate(spec.mode)),
+            TransformSpec::ConvertToUint8(spec) => {
+                self.table = Some(uint8_table(spec.mode, &self.image.attributes, self.shades, &self.histogram));
+            }
             TransformSpec::Resize(spec) => self.resize(spec),
             TransformSpec::ScaleIntensityRange(spec) => {
-                let floats = self.into_floats();
                 let scale =
                     |v: f32| (v - spec.a_min) / (spec.a_max - spec.a_min) * (spec.b_max - spec.b_min) + spec.b_min;
-                self.state = State::Floats(floats.mapv_into(scale));
+                self.channels.iter_mut().for_each(|channel| *channel = channel.map(scale));
             }
-            TransformSpec::RepeatChannel(spec) => {
-                let floats = self.into_floats();
-                let (_, rows, columns) = floats.dim();
-                let repeated = floats.broadcast((spec.repeats, rows, columns)).map(|view| view.to_owned());
-                self.state = State::Floats(repeated.unwrap_or(floats));
-            }
+            TransformSpec::RepeatChannel(spec) => self.channels = self.channels.repeat(spec.repeats),
             TransformSpec::NormalizeIntensity(spec) => {
-                let mut floats = self.into_floats();
                 let parameters = spec.subtrahend.iter().zip(&spec.divisor);
-                for (mut channel, (&subtrahend, &divisor)) in floats.axis_iter_mut(Axis(0)).zip(parameters) {
-                    channel.mapv_inplace(|v| (v - subtrahend) / divisor);
+                for (channel, (&subtrahend, &divisor)) in self.channels.iter_mut().zip(parameters) {
+                    *channel = channel.map(|v| (v - subtrahend) / divisor);
                 }
-                self.state = State::Floats(floats);
             }
         }
     }
@@ -166,19 +157,15 @@ impl<'a> Work<'a> {
         self.applied.push(Applied::CropForeground { source: [rows, columns], kept: self.kept });
     }
 
-    fn tabulate(&self, mode: Uint8Mode) -> Box<Table> {
-        uint8_table(mode, &self.image.attributes, self.shades, &self.histogram)
-    }
-
     fn resize(&mut self, spec: &ResizeSpec) {
         let ResizeMode::PilBilinear = spec.mode;
         let to = spec.spatial_size;
-        let (from, bytes) = match &self.state {
-            State::Bytes(bytes) => ([bytes.nrows(), bytes.ncols()], super::resize_pil_bilinear(bytes.view(), to)),
-            _ => (self.kept.size(), resize_rows(self.kept.size(), to, |row, out| self.fill_row(row, out))),
+        let (from, bytes) = match &self.bytes {
+            Some(bytes) => ([bytes.nrows(), bytes.ncols()], resize_pil_bilinear(bytes.view(), to)),
+            None => (self.kept.size(), resize_rows(self.kept.size(), to, |row, out| self.fill_row(row, out))),
         };
         self.applied.push(Applied::Resize { from, to });
-        self.state = State::Bytes(bytes);
+        self.bytes = Some(bytes);
     }
 
     /// One row of the kept box, in 8 bits.
@@ -186,32 +173,30 @@ impl<'a> Work<'a> {
         let Some(table) = self.table.as_deref() else { return };
         let (row, columns) = (self.kept.rows.0 + row, self.kept.columns.0..self.kept.columns.1);
         match &self.image.pixels {
-            Pixels::U8(a) => look_up(table, a.slice(ndarray::s![row, columns]), out, |v| u16::from(v)),
-            Pixels::U16(a) => look_up(table, a.slice(ndarray::s![row, columns]), out, |v| v),
-            Pixels::I16(a) => look_up(table, a.slice(ndarray::s![row, columns]), out, |v| v as u16),
+            Pixels::U8(a) => look_up(table, a.slice(s![row, columns]), out, u16::from),
+            Pixels::U16(a) => look_up(table, a.slice(s![row, columns]), out, |v| v),
+            Pixels::I16(a) => look_up(table, a.slice(s![row, columns]), out, |v| v as u16),
         }
     }
 
-    /// Takes the image out as floats, (channel, row, column).
-    fn into_floats(&mut self) -> Array3<f32> {
-        let bytes = match std::mem::replace(&mut self.state, State::Source) {
-            State::Floats(floats) => return floats,
-            State::Bytes(bytes) => bytes,
-            State::Source => {
-                let [rows, columns] = self.kept.size();
-                let mut bytes = Array2::zeros((rows, columns));
-                for (row, mut out) in bytes.rows_mut().into_iter().enumerate() {
-                    if let Some(out) = out.as_slice_mut() {
-                        self.fill_row(row, out);
-                    }
-                }
-                bytes
-            }
-        };
-        bytes.mapv(f32::from).insert_axis(Axis(0))
+    fn finish(mut self) -> Prepared {
+        let bytes = self.bytes.take().unwrap_or_else(|| {
+            let [rows, columns] = self.kept.size();
+            let mut bytes = vec![0; rows * columns];
+            bytes.chunks_exact_mut(columns).enumerate().for_each(|(row, out)| self.fill_row(row, out));
+            Array2::from_shape_vec((rows, columns), bytes).unwrap_or_default()
+        });
+        let mut array = Array3::zeros((self.channels.len(), bytes.nrows(), bytes.ncols()));
+        for (mut out, channel) in array.axis_iter_mut(Axis(0)).zip(&self.channels) {
+            out.zip_mut_with(&bytes, |out, &byte| *out = channel[usize::from(byte)]);
+        }
+        Prepared { array, applied: self.applied }
     }
 }
 
 fn look_up<T: Copy>(table: &Table, row: ndarray::ArrayView1<T>, out: &mut [u8], pattern: impl Fn(T) -> u16) {
-    out.iter_mut().zip(row).for_each(|(o, &v)| *o = table[usize::from(pattern(v))]);
+    match row.to_slice() {
+        Some(row) => out.iter_mut().zip(row).for_each(|(o, &v)| *o = table[usize::from(pattern(v))]),
+        None => out.iter_mut().zip(row).for_each(|(o, &v)| *o = table[usize::from(pattern(v))]),
+    }
 }

@@ -4,9 +4,9 @@
 //! 22-bit fixed point and rounding to 8 bits after each. Sums are integers, so neither their order nor threads change a
 //! result; the order of the two passes does, by one grey level here and there, and Pillow 13 chooses it by the sizes.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 
-use crate::imaging::row_parts;
+use crate::imaging::parts::{fill_rows, vectorized};
 
 const PRECISION_BITS: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
@@ -36,62 +36,73 @@ fn columns_first([rows, columns]: [usize; 2], [to_rows, to_columns]: [usize; 2])
 }
 
 fn copy_row(image: ArrayView2<u8>, row: usize, out: &mut [u8]) {
-    out.iter_mut().zip(image.row(row)).for_each(|(o, &v)| *o = v);
+    match image.row(row).to_slice() {
+        Some(row) => out.copy_from_slice(row),
+        None => out.iter_mut().zip(image.row(row)).for_each(|(o, &v)| *o = v),
+    }
 }
+
+/// Rows that are resampled at a time: their pixels of one column fill a vector.
+const TILE: usize = 16;
 
 /// The pass along each row.
 fn resample_rows(from: [usize; 2], taps: &[Taps], fill: impl Fn(usize, &mut [u8]) + Sync) -> Array2<u8> {
-    in_parts(from[0], taps.len(), from[0] * from[1], |first, mut out| {
-        let mut wide = vec![0; from[1]];
-        for (row, mut out) in out.rows_mut().into_iter().enumerate() {
-            fill(first + row, &mut wide);
-            out.iter_mut().zip(taps).for_each(|(o, taps)| *o = taps.sum(&wide));
+    let mut out = Array2::zeros((from[0], taps.len()));
+    fill_rows(from[0], from[0] * from[1], slice(&mut out), |rows, out| {
+        let (mut row, mut tile) = (vec![0; from[1]], vec![[0; TILE]; from[1]]);
+        for (start, out) in rows.step_by(TILE).zip(out.chunks_mut(TILE * taps.len())) {
+            for lane in 0..out.len() / taps.len() {
+                fill(start + lane, &mut row);
+                tile.iter_mut().zip(&row).for_each(|(column, &v)| column[lane] = v);
+            }
+            vectorized(|| resample_tile(&tile, taps, out));
         }
-    })
+    });
+    out
+}
+
+#[inline(always)] // into code compiled for wide vectors
+fn resample_tile(tile: &[[u8; TILE]], taps: &[Taps], out: &mut [u8]) {
+    for (i, pixel) in taps.iter().enumerate() {
+        let mut sums = [HALF; TILE];
+        for (column, &weight) in tile[pixel.first..pixel.end()].iter().zip(&pixel.weights) {
+            sums.iter_mut().zip(column).for_each(|(sum, &v)| *sum += weight * i32::from(v));
+        }
+        out[i..].iter_mut().step_by(taps.len()).zip(sums).for_each(|(o, sum)| *o = to_byte(sum));
+    }
 }
 
 /// The pass down the columns: each output row is a weighted sum of whole rows, of which the last few are kept.
 fn resample_columns(columns: usize, taps: &[Taps], fill: impl Fn(usize, &mut [u8]) + Sync) -> Array2<u8> {
     let depth = taps.iter().map(|taps| taps.weights.len()).max().unwrap_or(0);
-    let last_row = taps.last().map_or(0, Taps::end);
-    in_parts(taps.len(), columns, last_row * columns, |first, mut out| {
+    let source_rows = taps.last().map_or(0, Taps::end);
+    let mut out = Array2::zeros((taps.len(), columns));
+    fill_rows(taps.len(), source_rows * columns, slice(&mut out), |rows, out| {
         let mut ring = vec![0; depth * columns];
         let place = |row: usize| (row % depth) * columns..(row % depth + 1) * columns;
         let (mut sums, mut filled) = (vec![0i32; columns], 0);
-        for (taps, mut out) in taps[first..].iter().zip(out.rows_mut()) {
+        for (taps, out) in taps[rows].iter().zip(out.chunks_exact_mut(columns)) {
             for row in filled.max(taps.first)..taps.end() {
                 fill(row, &mut ring[place(row)]);
             }
             filled = taps.end();
             sums.fill(HALF);
             for (row, &weight) in (taps.first..).zip(&taps.weights) {
-                sums.iter_mut().zip(&ring[place(row)]).for_each(|(sum, &v)| *sum += weight * i32::from(v));
+                let row = &ring[place(row)];
+                vectorized(|| sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += weight * i32::from(v)));
             }
-            out.iter_mut().zip(&sums).for_each(|(o, &sum)| *o = to_byte(sum));
-        }
-    })
-}
-
-/// Makes an image in parts of consecutive rows, one a thread; `make(first row, rows)` fills a part.
-fn in_parts(
-    rows: usize,
-    columns: usize,
-    work: usize,
-    make: impl Fn(usize, ndarray::ArrayViewMut2<u8>) + Sync,
-) -> Array2<u8> {
-    let mut image = Array2::zeros((rows, columns));
-    std::thread::scope(|scope| {
-        let mut rest = image.view_mut();
-        for part in row_parts(rows, work) {
-            let (out, after) = rest.split_at(Axis(0), part.len());
-            rest = after;
-            let (make, last) = (&make, part.end == rows);
-            if last { make(part.start, out) } else { drop(scope.spawn(move || make(part.start, out))) }
+            vectorized(|| out.iter_mut().zip(&sums).for_each(|(o, &sum)| *o = to_byte(sum)));
         }
     });
-    image
+    out
 }
 
+/// The elements of an array just made, which lie in order.
+fn slice(image: &mut Array2<u8>) -> &mut [u8] {
+    image.as_slice_mut().unwrap_or_default()
+}
+
+#[inline(always)]
 fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
@@ -122,11 +133,6 @@ impl Taps {
 
     fn end(&self) -> usize {
         self.first + self.weights.len()
-    }
-
-    fn sum(&self, row: &[u8]) -> u8 {
-        let pixels = &row[self.first..self.end()];
-        to_byte(pixels.iter().zip(&self.weights).fold(HALF, |sum, (&v, &weight)| sum + weight * i32::from(v)))
     }
 }
 
