@@ -2,6 +2,7 @@
 //!
 //! efficiency = 2 × multiply-adds / (seconds × rate of a 2048³ f32 matrix product). The two are measured in turn, so that
 //! a slow moment of a shared machine hits both; the median of the rounds' ratios is printed, then criterion's own times.
+//! With THREADS=1 the clock is the thread's CPU time, which other processes hardly change; with more, it is the wall's.
 
 use criterion::Criterion;
 use ndarray::Array4;
@@ -23,25 +24,47 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     for (width, size) in [(64, 512), (64, 224), (16, 512)] {
         let spec = ResNet50Spec { in_channels: 3, num_classes: 4, width };
-        let mut network = network(&spec, device);
         let input = Array4::from_shape_fn((1, 3, size, size), |(_, c, y, x)| ((c + y + 3 * x) % 17) as f32 / 8.0 - 1.0);
         let name = format!("resnet50/width{width}/{size}x{size}");
-        efficiency(&name, &spec, size, device, &mut || drop(network.forward(input.view()).unwrap()));
+        let weights = weights(&spec);
+        let mut product = device.matrix_product(GEMM).unwrap();
+        product().unwrap();
+        let idle = reset_peak_mib();
+        let state_dict = StateDict::read(weights.path(), WeightsFormat::Safetensors).unwrap();
+        let mut network = ResNet50::from_state_dict(&spec, state_dict, device).unwrap();
+        network.forward(input.view()).unwrap();
+        println!("{name}: peak memory of loading and one run {:.0} MiB above idle", status_mib("VmHWM") - idle);
+        let mut forward = || drop(network.forward(input.view()).unwrap());
+        efficiency(
+            &name,
+            2.0 * multiply_adds(&spec, size, size) as f64,
+            device,
+            [&mut forward, &mut || product().unwrap()],
+        );
         criterion.bench_function(&name, |b| b.iter(|| network.forward(input.view()).unwrap()));
     }
     criterion.final_summary();
 }
 
-fn efficiency(name: &str, spec: &ResNet50Spec, size: usize, device: Device, forward: &mut dyn FnMut()) {
-    let flop = 2.0 * multiply_adds(spec, size, size) as f64;
+/// Seconds: of CPU time of this thread (proc(5), schedstat) where it computes alone, else of the wall clock.
+fn clock(device: Device) -> f64 {
+    if device.threads() > 1 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        return now.unwrap().as_secs_f64();
+    }
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    schedule.split(' ').next().unwrap().parse::<f64>().unwrap() * 1e-9
+}
+
+fn efficiency(name: &str, flop: f64, device: Device, [forward, product]: [&mut dyn FnMut(); 2]) {
     let gemm_flop = 2.0 * (GEMM as f64).powi(3);
     let mut rounds = Vec::new();
     for round in 0..=ROUNDS {
-        let gemm_before = device.gemm_seconds(GEMM).unwrap();
-        let started = std::time::Instant::now();
+        let start = clock(device);
         forward();
-        let seconds = started.elapsed().as_secs_f64();
-        let gemm = (gemm_before + device.gemm_seconds(GEMM).unwrap()) / 2.0;
+        let middle = clock(device);
+        product();
+        let (seconds, gemm) = (middle - start, clock(device) - middle);
         // The first round warms up caches and oneDNN's primitives.
         if round > 0 {
             rounds.push((flop / seconds / (gemm_flop / gemm), seconds, gemm_flop / gemm / 1e9));
@@ -61,7 +84,7 @@ fn efficiency(name: &str, spec: &ResNet50Spec, size: usize, device: Device, forw
 }
 
 /// Weights that keep activations in a sane range; their values do not matter to the time.
-fn network(spec: &ResNet50Spec, device: Device) -> ResNet50 {
+fn weights(spec: &ResNet50Spec) -> tempfile::NamedTempFile {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = keys(spec)
         .into_iter()
         .map(|(key, shape)| {
@@ -72,9 +95,20 @@ fn network(spec: &ResNet50Spec, device: Device) -> ResNet50 {
             (key, shape.into_iter().map(|d| d as usize).collect(), bytes)
         })
         .collect();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("weights.safetensors");
+    let file = tempfile::NamedTempFile::new().unwrap();
     let views = tensors.iter().map(|(k, s, b)| (k, TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
-    serialize_to_file(views, None, &file).unwrap();
-    ResNet50::from_state_dict(spec, StateDict::read(&file, WeightsFormat::Safetensors).unwrap(), device).unwrap()
+    serialize_to_file(views, None, file.path()).unwrap();
+    file
+}
+
+/// Sets the peak back to what is resident now, and gives that (proc(5), clear_refs).
+fn reset_peak_mib() -> f64 {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    status_mib("VmRSS")
+}
+
+fn status_mib(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix(field)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
 }

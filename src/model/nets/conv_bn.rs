@@ -1,8 +1,11 @@
 //! A convolution followed by batch normalisation, in two forms with one description: trainable, and folded for inference.
 
+use std::cell::RefCell;
+
 use tch::nn::{Init, Path, init};
 use tch::{TchError, Tensor};
 
+use super::one_dnn::{OneDnn, pack};
 use super::tensor::channels_last;
 use crate::model::{WeightsError, weights::StateDict};
 
@@ -36,7 +39,8 @@ impl ConvBnSpec {
     }
 }
 
-/// What follows the pair: nothing, ReLU, or the residual connection and then ReLU.
+/// What follows the pair: nothing, ReLU, or the residual connection and then ReLU. The residual is given away: its memory
+/// may be overwritten.
 pub enum Tail {
     Linear,
     Relu,
@@ -112,10 +116,17 @@ pub fn sub_path<'a>(vs: &Path<'a>, name: &str) -> Path<'a> {
 
 /// For inference: batch norm folded into the convolution's weight and bias.
 pub struct FoldedConvBn {
-    weight: Tensor,
+    weight: RefCell<Weight>,
     bias: Tensor,
     stride: i64,
     padding: i64,
+}
+
+/// Kept once: packing replaces the plain tensor.
+struct Weight {
+    tensor: Tensor,
+    /// In oneDNN's order for inputs of these rows and columns; None: plain, channels_last.
+    packed_for: Option<[i64; 2]>,
 }
 
 impl FoldedConvBn {
@@ -138,14 +149,39 @@ impl FoldedConvBn {
         let bias = norm_bias.f_sub(&running_mean.f_mul(&scale)?)?.f_to_kind(tch::Kind::Float)?;
         let weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?.f_to_kind(tch::Kind::Float)?)?;
         Ok(Self {
-            weight: channels_last(&weight)?.f_to_device(device)?,
+            weight: RefCell::new(Weight { tensor: channels_last(&weight)?.f_to_device(device)?, packed_for: None }),
             bias: bias.f_to_device(device)?,
             stride: spec.stride,
             padding: spec.kernel / 2,
         })
     }
 
-    pub fn forward(&self, x: &Tensor, tail: Tail) -> Result<Tensor, TchError> {
-        tail.apply(x.f_conv2d(&self.weight, Some(&self.bias), self.stride, self.padding, 1, 1)?)
+    /// `x` in channels_last order. With oneDNN as one primitive, else as one operator after the other.
+    pub fn forward(&self, x: &Tensor, tail: Tail, one_dnn: Option<&OneDnn>) -> Result<Tensor, TchError> {
+        let weight = self.weight_for(x, one_dnn.is_some())?;
+        match one_dnn {
+            Some(one_dnn) => one_dnn.convolve(x, [&weight, &self.bias], self.stride, self.padding, tail),
+            None => tail.apply(x.f_conv2d(&weight, Some(&self.bias), self.stride, self.padding, 1, 1)?),
+        }
+    }
+
+    /// The weight in the order wanted, reordered where it is not. A model's images all have one size, so this happens in
+    /// the dry run at load; another size later costs time, not correctness.
+    fn weight_for(&self, x: &Tensor, packed: bool) -> Result<Tensor, TchError> {
+        let mut weight = self.weight.borrow_mut();
+        let input = x.size();
+        let size = packed.then(|| [input[2], input[3]]);
+        if weight.packed_for != size {
+            let plain = match weight.packed_for {
+                Some(_) => weight.tensor.f_to_dense(None::<tch::Kind>, false)?,
+                None => weight.tensor.shallow_clone(),
+            };
+            weight.tensor = match size {
+                Some(_) => pack(&plain, self.stride, self.padding, &input)?,
+                None => channels_last(&plain)?,
+            };
+            weight.packed_for = size;
+        }
+        Ok(weight.tensor.shallow_clone())
     }
 }

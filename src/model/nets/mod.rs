@@ -1,6 +1,7 @@
 //! The networks, each with the key names of its reference implementation.
 
 pub mod conv_bn;
+mod one_dnn;
 pub mod resnet50;
 pub mod tensor;
 pub mod torch_script;

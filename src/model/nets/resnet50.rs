@@ -8,6 +8,7 @@ use tch::nn::{Init, Path};
 use tch::{TchError, Tensor};
 
 use super::conv_bn::{ConvBnSpec, FoldedConvBn, Tail, TrainableConvBn, sub_path};
+use super::one_dnn::OneDnn;
 use super::tensor::{array, input_tensor};
 use crate::manifest::network::ResNet50Spec;
 use crate::model::{Device, Logits, ModelError, Network, weights::StateDict};
@@ -154,9 +155,10 @@ fn feature_count(spec: &ResNet50Spec) -> i64 {
     (spec.width as i64) << (BLOCKS.len() - 1) << EXPANSION.trailing_zeros()
 }
 
-/// The inference form: folded, channels_last.
+/// The inference form: folded, channels_last, fused where oneDNN is there.
 pub struct ResNet50 {
     graph: Graph<FoldedConvBn>,
+    one_dnn: Option<OneDnn>,
     fc_weight: Tensor,
     fc_bias: Tensor,
     in_channels: usize,
@@ -186,6 +188,7 @@ impl ResNet50 {
         let graph = Graph::fill(&specs, |unit| FoldedConvBn::from_state_dict(unit, &mut state_dict, device.torch()))?;
         Ok(Self {
             graph,
+            one_dnn: OneDnn::new(device.torch()),
             fc_weight: state_dict.take("fc.weight")?.f_to_device(device.torch())?,
             fc_bias: state_dict.take("fc.bias")?.f_to_device(device.torch())?,
             in_channels: spec.in_channels,
@@ -200,7 +203,8 @@ impl ResNet50 {
     ) -> Result<(Tensor, Tensor), ModelError> {
         let _no_grad = tch::no_grad_guard();
         let x = input_tensor(input, self.in_channels, self.device)?;
-        let features = self.graph.features(&x, FoldedConvBn::forward, tap)?;
+        let apply = |unit: &FoldedConvBn, x: &Tensor, tail| unit.forward(x, tail, self.one_dnn.as_ref());
+        let features = self.graph.features(&x, apply, tap)?;
         let logits = features.f_linear(&self.fc_weight, Some(&self.fc_bias))?;
         Ok((features, logits))
     }

@@ -9,8 +9,8 @@ use super::tensor::{array, input_tensor};
 use crate::manifest::network::TorchScriptSpec;
 use crate::model::{Device, Logits, ModelError, Network, WeightsError, torch_reason};
 
-/// A module saved by `torch.jit.save`, in eval mode. TorchScript is a program, but a closed one: its operators compute on
-/// tensors; it calls no Python.
+/// A module saved by `torch.jit.save`, in eval mode. TorchScript is a program: it calls no Python and starts nothing, but its
+/// operators include ones that open files, so a site loads only modules that it trusts (state dicts carry no such risk).
 pub struct TorchScript {
     module: CModule,
     spec: TorchScriptSpec,
