@@ -47,6 +47,21 @@ impl Device {
         tch::set_num_threads(i32::try_from(self.threads).unwrap_or(1));
     }
 
+    /// Seconds of one f32 matrix product of two `size`² matrices: the machine's yardstick, beside which a network's time
+    /// means something on any machine.
+    ///
+    /// # Errors
+    /// What libtorch refuses (memory).
+    pub fn gemm_seconds(self, size: i64) -> Result<f64, ModelError> {
+        let matrix = || tch::Tensor::f_rand([size, size], (tch::Kind::Float, self.torch));
+        let (a, b) = (matrix()?, matrix()?);
+        let started = std::time::Instant::now();
+        let c = a.f_mm(&b)?;
+        // Reading one element waits for a card to finish.
+        c.f_double_value(&[0, 0])?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+
     pub fn threads(self) -> usize {
         self.threads
     }

@@ -29,6 +29,8 @@ pub enum ModelError {
     /// An error of libtorch's own: its first line, since the rest is a C++ back trace.
     #[error("libtorch: {0}")]
     Torch(String),
+    #[error("panic while loading: {0}")]
+    Panic(String),
 }
 
 impl From<tch::TchError> for ModelError {

@@ -149,9 +149,7 @@ impl ModelRegistry {
         let entry = self.lock().get(name).cloned().filter(|e| e.info.state == ModelState::Loading)?;
         let manifest = entry.manifest?;
         let started = Instant::now();
-        // libtorch's wrappers panic where they have no fallible form, and a weights file is foreign input.
-        let outcome = catch_unwind(AssertUnwindSafe(|| load_network(&entry.folder, &manifest, device)))
-            .unwrap_or_else(|panic| Err(ModelError::Torch(format!("panic: {}", panic_text(&*panic)))));
+        let outcome = guarded(|| load_network(&entry.folder, &manifest, device));
         let mut entries = self.lock();
         let info = &mut entries.get_mut(name)?.info;
         info.load_seconds = Some(started.elapsed().as_secs_f64());
@@ -275,8 +273,14 @@ fn dry_run(network: &mut dyn Network, manifest: &Manifest) -> Result<(), ModelEr
     Ok(())
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into());
-    text.lines().next().unwrap_or_default().to_owned()
+/// A panic as an error: libtorch's wrappers panic where they have no fallible form, and a weights file is foreign input.
+fn guarded<T>(load: impl FnOnce() -> Result<T, ModelError>) -> Result<T, ModelError> {
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message");
+        Err(ModelError::Panic(text.lines().next().unwrap_or_default().to_owned()))
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,28 @@ pub fn keys(spec: &ResNet50Spec) -> Vec<(String, Vec<i64>)> {
     keys
 }
 
+/// Multiply-adds of one image of `rows` × `columns` pixels: 4.09e9 at 224², width 64.
+pub fn multiply_adds(spec: &ResNet50Spec, rows: usize, columns: usize) -> usize {
+    let graph = Graph::describe(spec);
+    let cost = |unit: &ConvBnSpec, (rows, columns): (usize, usize)| {
+        let output = (rows.div_ceil(unit.stride as usize), columns.div_ceil(unit.stride as usize));
+        let kernel = (unit.out_channels * unit.in_channels * unit.kernel * unit.kernel) as usize;
+        (kernel * output.0 * output.1, output)
+    };
+    let (mut total, (rows, columns)) = cost(&graph.stem, (rows, columns));
+    // Max pooling halves again.
+    let mut size = (rows.div_ceil(2), columns.div_ceil(2));
+    for b in &graph.blocks {
+        total += b.downsample.as_ref().map_or(0, |unit| cost(unit, size).0);
+        for unit in [&b.conv1, &b.conv2, &b.conv3] {
+            let (unit_cost, output) = cost(unit, size);
+            total += unit_cost;
+            size = output;
+        }
+    }
+    total + feature_count(spec) as usize * spec.num_classes
+}
+
 /// Length of the pooled feature vector: 2048 at the published width of 64.
 fn feature_count(spec: &ResNet50Spec) -> i64 {
     (spec.width as i64) << (BLOCKS.len() - 1) << EXPANSION.trailing_zeros()
@@ -242,3 +264,6 @@ impl TrainableResNet50 {
         self.features(xs, train)?.f_linear(&self.fc_weight, Some(&self.fc_bias))
     }
 }
+
+#[cfg(test)]
+mod tests;

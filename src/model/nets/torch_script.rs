@@ -45,3 +45,6 @@ impl Network for TorchScript {
         Ok(Logits::Global(logits))
     }
 }
+
+#[cfg(test)]
+mod tests;

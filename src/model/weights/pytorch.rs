@@ -65,7 +65,8 @@ fn entry(zip: &mut ZipArchive<impl Read + Seek>, name: &str, limit: u64) -> Resu
         return Err(broken(format!("entry {name}: found {} bytes, expected at most {limit}", entry.size())));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(entry.size().min(entry.compressed_size())).unwrap_or(0));
-    entry.take(limit).read_to_end(&mut bytes).map_err(|e| broken(format!("entry {name}: {e}")))?;
+    // One byte more than there can be: the checksum is compared when the end is seen.
+    entry.take(limit + 1).read_to_end(&mut bytes).map_err(|e| broken(format!("entry {name}: {e}")))?;
     Ok(bytes)
 }
 

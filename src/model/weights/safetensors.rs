@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, tensor::Metadata};
 use tch::{Kind, Tensor};
 
 use super::WeightsError;
@@ -18,17 +18,18 @@ pub(super) fn read(file: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError
     let broken = |reason: String| WeightsError::Format(format!("safetensors: {reason}"));
     let mut reader = File::open(file)?;
     let file_len = reader.metadata()?.len();
-    let mut head = vec![0u8; 8];
+    let mut head = [0u8; 8];
     reader.read_exact(&mut head).map_err(|_| broken(format!("truncated: the file has {file_len} bytes")))?;
-    let header_len = u64::from_le_bytes(head[..8].try_into().unwrap_or_default());
+    let header_len = u64::from_le_bytes(head);
     if header_len > MAX_HEADER || header_len > file_len - 8 {
         return Err(broken(format!(
             "the header should have {header_len} bytes, the file has {file_len}: not this format or truncated"
         )));
     }
-    reader.by_ref().take(header_len).read_to_end(&mut head)?;
-    let (_, metadata) = SafeTensors::read_metadata(&head).map_err(|e| broken(e.to_string()))?;
-    let data_start = head.len() as u64;
+    let mut header = Vec::new();
+    reader.by_ref().take(header_len).read_to_end(&mut header)?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| broken(e.to_string()))?;
+    let data_start = 8 + header_len;
 
     let mut tensors = BTreeMap::new();
     let mut bytes = Vec::new();

@@ -1,0 +1,152 @@
+use serde_json::{Value, json};
+use tch::nn::VarStore;
+
+use super::*;
+use crate::manifest::network::ResNet50Spec;
+use crate::model::nets::resnet50::TrainableResNet50;
+
+/// The shipped manifest, made small: width 4, 64 × 64 pixels.
+fn small_manifest(name: &str) -> Value {
+    let shipped = include_str!("../../../models/mammography-4view-demo/manifest.json");
+    let mut json: Value = serde_json::from_str(shipped).unwrap();
+    json["name"] = name.into();
+    json["network"]["ResNet50"]["width"] = 4.into();
+    for step in json["preprocessing"].as_array_mut().unwrap() {
+        if step.get("Resize").is_some() {
+            step["Resize"]["spatial_size"] = json!([64, 64]);
+        }
+    }
+    json["weights"].as_object_mut().unwrap().remove("sha256");
+    json
+}
+
+fn save_weights(file: &Path, classes: usize, spoil: f64) {
+    let vs = VarStore::new(tch::Device::Cpu);
+    let spec = ResNet50Spec { in_channels: 3, num_classes: classes, width: 4 };
+    let _network = TrainableResNet50::new(&vs.root(), &spec).unwrap();
+    let bias = vs.variables().remove("fc.bias").unwrap();
+    let _ = tch::no_grad(|| bias.shallow_clone().fill_(spoil));
+    vs.save(file).unwrap();
+}
+
+struct Models(tempfile::TempDir);
+
+impl Models {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn add(&self, folder: &str, manifest: &str) -> PathBuf {
+        let folder = self.0.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("manifest.json"), manifest).unwrap();
+        folder.join("weights.safetensors")
+    }
+
+    /// Adds a model under its own name.
+    fn add_json(&self, manifest: &Value) -> PathBuf {
+        self.add(manifest["name"].as_str().unwrap(), &manifest.to_string())
+    }
+
+    fn scan(&self) -> ModelRegistry {
+        ModelRegistry::scan(self.0.path()).unwrap()
+    }
+}
+
+#[test]
+fn every_model_has_its_own_fate() {
+    let models = Models::new();
+    let good = models.add_json(&small_manifest("good"));
+    save_weights(&good, 4, 0.0);
+    models.add_json(&small_manifest("weightless"));
+    models.add("syntax", "{ \"name\": ");
+    models.add("renamed", &small_manifest("good").to_string());
+    save_weights(&models.add_json(&small_manifest("misfit")), 3, 0.0);
+    save_weights(&models.add_json(&small_manifest("not-a-number")), 4, f64::NAN);
+    std::fs::write(models.add_json(&small_manifest("corrupt")), b"PK\x03\x04").unwrap();
+    let mut hashed = small_manifest("hashed");
+    hashed["weights"]["sha256"] = "0".repeat(64).into();
+    save_weights(&models.add_json(&hashed), 4, 0.0);
+    // Neither a file nor a folder without a manifest is a model.
+    std::fs::write(models.0.path().join("schema.json"), "{}").unwrap();
+    std::fs::create_dir(models.0.path().join("empty")).unwrap();
+
+    let registry = models.scan();
+    let state = |name: &str| registry.get(name).unwrap().state;
+    assert_eq!(state("good"), ModelState::Loading);
+    assert_eq!(state("weightless"), ModelState::NoWeights);
+    assert_eq!(registry.list().len(), 8);
+
+    let mut loaded = registry.load(Device::cpu());
+    assert_eq!(loaded.names().collect::<Vec<_>>(), ["good"]);
+    for (name, expected_state, expected) in [
+        ("weightless", ModelState::NoWeights, "put the file weightless/weights.safetensors into the models folder"),
+        ("syntax", ModelState::Failed, "syntax/manifest.json: at "),
+        ("renamed", ModelState::Failed, "at name: found \"good\", expected the folder's name \"renamed\""),
+        (
+            "misfit",
+            ModelState::Failed,
+            "misfit/weights.safetensors: keys do not fit the network: 2 mis-shaped: fc.weight",
+        ),
+        ("not-a-number", ModelState::Failed, "NaN in a dry run"),
+        ("corrupt", ModelState::Failed, "corrupt/weights.safetensors: safetensors: truncated"),
+        ("hashed", ModelState::Failed, "the manifest expects 0000"),
+    ] {
+        let info = registry.get(name).unwrap();
+        assert_eq!(info.state, expected_state, "{name}: {:?}", info.reason);
+        let reason = info.reason.unwrap();
+        assert!(reason.contains(expected), "{name}: {reason}");
+        let path = models.0.path().to_str().unwrap();
+        assert!(!reason.contains(path), "{name}: an absolute path in \"{reason}\"");
+    }
+
+    let info = registry.get("good").unwrap();
+    assert_eq!((info.state, &info.reason), (ModelState::Ready, &None));
+    assert_eq!(info.weights_sha256.unwrap(), weights::sha256(&good).unwrap());
+    assert!(info.load_seconds.unwrap() > 0.0);
+    let model = loaded.get_mut("good").unwrap();
+    let Logits::Global(logits) = model.network.forward(Array4::zeros((2, 3, 64, 64)).view()).unwrap();
+    assert_eq!(logits.dim(), (2, 4));
+}
+
+#[test]
+fn networks_move_to_the_thread_that_runs_them() {
+    let models = Models::new();
+    save_weights(&models.add_json(&small_manifest("good")), 4, 0.0);
+    let registry = models.scan();
+    let loaded = {
+        let registry = registry.clone();
+        std::thread::spawn(move || registry.load(Device::cpu())).join().unwrap()
+    };
+    let names = std::thread::spawn(move || loaded.names().map(str::to_owned).collect::<Vec<_>>()).join().unwrap();
+    assert_eq!(names, ["good"]);
+    assert_eq!(registry.get("good").unwrap().state, ModelState::Ready);
+}
+
+#[test]
+fn a_panic_is_one_models_failure() {
+    let outcome: Result<(), ModelError> = guarded(|| panic!("in the\nmiddle of it"));
+    let error = outcome.err().unwrap().to_string();
+    assert_eq!(error, "panic while loading: in the");
+}
+
+#[test]
+fn info_is_pascal_case() {
+    let models = Models::new();
+    models.add_json(&small_manifest("weightless"));
+    let json = serde_json::to_value(models.scan().list()).unwrap();
+    let info = &json[0];
+    for (key, expected) in [("Name", "weightless"), ("State", "NoWeights"), ("Version", "1.0.0")] {
+        assert_eq!(info[key], expected, "{key}");
+    }
+    assert_eq!(info["Demo"], true);
+    assert_eq!(info["Classes"].as_array().unwrap().len(), 4);
+    assert!(info["Classes"][0]["Color"].as_str().unwrap().starts_with('#'));
+    assert!(info["Reason"].is_string() && info.get("WeightsSha256").is_none());
+}
+
+#[test]
+fn a_missing_models_folder_is_an_error() {
+    let models = Models::new();
+    assert!(ModelRegistry::scan(&models.0.path().join("nowhere")).is_err());
+}
