@@ -82,7 +82,7 @@ fn above<T: Sample>(pixels: ArrayView2<T>, threshold: i32, range: std::ops::Rang
     let words = mask.words;
     std::thread::scope(|scope| {
         let mut rest = mask.bits.as_mut_slice();
-        for part in row_parts(rows, columns) {
+        for part in row_parts(rows, rows * columns) {
             let (bits, after) = std::mem::take(&mut rest).split_at_mut(part.len() * words);
             rest = after;
             let last = part.end == rows;

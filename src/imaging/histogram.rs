@@ -83,7 +83,7 @@ impl Histogram {
 
 fn count<T: Sample>(pixels: ArrayView2<T>) -> Histogram {
     let (rows, columns) = pixels.dim();
-    let parts = row_parts(rows, columns);
+    let parts = row_parts(rows, rows * columns);
     let partial: Vec<Vec<u32>> = std::thread::scope(|scope| {
         let count_rows = |part: std::ops::Range<usize>| count_part(pixels.slice(ndarray::s![part, ..]));
         let others: Vec<_> = parts[1..].iter().cloned().map(|part| scope.spawn(move || count_rows(part))).collect();

@@ -33,9 +33,9 @@ pub struct Projection {
 /// Threads that one image may use. Two are enough to reach memory speed, and a server has other work to do.
 pub const MAX_THREADS: usize = 2;
 
-/// Splits `len` rows in equal parts, one a thread; images below a million pixels are not worth a thread.
-pub(crate) fn row_parts(rows: usize, columns: usize) -> Vec<std::ops::Range<usize>> {
-    let threads = if rows * columns < 1 << 20 { 1 } else { MAX_THREADS };
+/// Splits rows into equal parts, one a thread. Work on less than a million pixels is not worth a thread.
+pub(crate) fn row_parts(rows: usize, pixels: usize) -> Vec<std::ops::Range<usize>> {
+    let threads = if pixels < 1 << 20 { 1 } else { MAX_THREADS };
     let step = rows.div_ceil(threads).max(1);
     (0..rows).step_by(step).map(|start| start..rows.min(start + step)).collect()
 }

@@ -35,8 +35,8 @@ pub struct Part10<'a> {
     pub transfer_syntax: String,
     /// The main data set: a part of the file, or what a deflated file inflates to.
     pub dataset: Cow<'a, [u8]>,
-    /// Everything before PixelData, as a range of `dataset`.
-    header: Range<usize>,
+    /// Everything before PixelData that the parser is given, as ranges of `dataset`.
+    header: Vec<Range<usize>>,
     pub pixel_data: Option<PixelData>,
     pub big_endian: bool,
 }
@@ -72,13 +72,15 @@ impl<'a> Part10<'a> {
         };
         let explicit = transfer_syntax != entries::IMPLICIT_VR_LITTLE_ENDIAN.uid();
         let big_endian = transfer_syntax == entries::EXPLICIT_VR_BIG_ENDIAN.uid();
-        let mut walk = Walk { data: &dataset, at: 0, big_endian, stack: Vec::new() };
-        let header_end = walk.to_pixel_data(explicit)?;
+        let mut walk = Walk { data: &dataset, at: 0, big_endian, ..Walk::default() };
+        let header = walk.to_pixel_data(explicit)?;
         let pixel_data = walk.pixel_data(explicit)?;
-        Ok(Self { transfer_syntax, header: 0..header_end, pixel_data, big_endian, dataset })
+        Ok(Self { transfer_syntax, header, pixel_data, big_endian, dataset })
     }
 
-    /// The data set before PixelData, parsed.
+    /// The data set before PixelData, parsed. Elements are left out whose content is known to mislead the parser: those
+    /// of an unknown VR with undefined length (PS3.5 6.2.2 note 2), which it reads in the wrong encoding and then takes
+    /// gigabytes for lengths that it misread. They are private or unknown; no result depends on them.
     pub fn read_header(&self) -> Result<InMemDicomObject, ImagingError> {
         // What follows inflation is explicit little endian, whatever the file's own transfer syntax.
         let uid = match self.dataset {
@@ -88,8 +90,11 @@ impl<'a> Part10<'a> {
         let ts = TransferSyntaxRegistry
             .get(uid)
             .ok_or_else(|| ImagingError::Undecodable { uid: uid.to_string(), reason: String::new() })?;
-        InMemDicomObject::read_dataset_with_ts(&self.dataset[self.header.clone()], ts)
-            .map_err(|e| malformed(0, None, e.to_string()))
+        let header = match &self.header[..] {
+            [whole] => Cow::Borrowed(&self.dataset[whole.clone()]),
+            parts => Cow::Owned(parts.iter().flat_map(|part| &self.dataset[part.clone()]).copied().collect()),
+        };
+        InMemDicomObject::read_dataset_with_ts(&header[..], ts).map_err(|e| malformed(0, None, e.to_string()))
     }
 }
 
@@ -99,7 +104,7 @@ fn read_file_meta(file: &[u8]) -> Result<(String, usize), ImagingError> {
         let found = if file.len() < 132 { format!("{} bytes", file.len()) } else { "no \"DICM\" at byte 128".into() };
         return Err(ImagingError::NotDicom { found });
     }
-    let mut walk = Walk { data: file, at: 132, big_endian: false, stack: Vec::new() };
+    let mut walk = Walk { data: file, at: 132, ..Walk::default() };
     let mut transfer_syntax = None;
     while walk.peek_tag().is_some_and(|tag| tag.0 == 0x0002) {
         let element = walk.element(true)?;
@@ -122,7 +127,9 @@ pub(super) fn printable_uid(text: &str) -> String {
 }
 
 fn malformed(offset: usize, tag: Option<Tag>, reason: impl Into<String>) -> ImagingError {
-    let tag = tag.map_or_else(|| "(unknown)".to_string(), |tag| tag.to_string());
+    // A tag that no dictionary has may be four letters of a name, read at the wrong place: not to be repeated.
+    let known = |tag: &Tag| tag.0 == 0xFFFE || StandardDataDictionary.by_tag(*tag).is_some();
+    let tag = tag.filter(known).map_or_else(|| "(unknown)".to_string(), |tag| tag.to_string());
     ImagingError::Malformed { offset, tag, reason: reason.into() }
 }
 
@@ -150,11 +157,14 @@ struct Level {
     explicit: bool,
 }
 
+#[derive(Default)]
 struct Walk<'a> {
     data: &'a [u8],
     at: usize,
     big_endian: bool,
     stack: Vec<Level>,
+    /// Within the current element of the data set lies one that the parser must not see.
+    misleading: bool,
 }
 
 impl Walk<'_> {
@@ -189,7 +199,7 @@ impl Walk<'_> {
             return Ok(Element { at, tag, vr: None, length });
         }
         let code: [u8; 2] = self.data.get(at + 4..at + 6).and_then(|b| b.try_into().ok()).ok_or_else(truncated)?;
-        let vr = VR::from_binary(code).ok_or_else(|| malformed(at, Some(tag), format!("unknown VR {code:02x?}")))?;
+        let vr = VR::from_binary(code).ok_or_else(|| malformed(at, Some(tag), "unknown VR"))?;
         let long = matches!(
             vr,
             VR::OB
@@ -237,17 +247,26 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Steps to PixelData or to the end of the data set; gives the offset reached.
-    fn to_pixel_data(&mut self, explicit: bool) -> Result<usize, ImagingError> {
+    /// Steps to PixelData or to the end of the data set; gives the ranges of the elements fit for the parser.
+    fn to_pixel_data(&mut self, explicit: bool) -> Result<Vec<Range<usize>>, ImagingError> {
+        let (mut fit, mut start, mut element) = (Vec::new(), self.at, self.at);
         loop {
             while self.stack.last().is_some_and(|level| level.end == Some(self.at)) {
                 self.stack.pop();
             }
-            match self.peek_tag() {
-                _ if self.at >= self.data.len() && self.stack.is_empty() => return Ok(self.at),
-                Some(tag) if self.stack.is_empty() && tag >= PIXEL_DATA && tag.0 != 0xFFFE => return Ok(self.at),
-                _ => self.step(explicit)?,
+            if self.stack.is_empty() {
+                if std::mem::take(&mut self.misleading) {
+                    fit.push(start..element);
+                    start = self.at;
+                }
+                element = self.at;
+                let at_pixel_data = self.peek_tag().is_some_and(|tag| tag >= PIXEL_DATA && tag.0 != 0xFFFE);
+                if self.at >= self.data.len() || at_pixel_data {
+                    fit.push(start..self.at);
+                    return Ok(fit);
+                }
             }
+            self.step(explicit)?;
         }
     }
 
@@ -271,6 +290,8 @@ impl Walk<'_> {
             tag if in_items => return Err(malformed(element.at, Some(tag), "an element where an item is expected")),
             tag => {
                 let undefined = element.length == UNDEFINED;
+                self.misleading |=
+                    undefined && element.vr != Some(VR::SQ) && !(element.vr.is_none() && is_sequence(tag));
                 match element.vr {
                     Some(VR::SQ) => self.push(&element, Kind::Sequence, explicit)?,
                     // PS3.5 6.2.2 note 2: an unknown sequence is encoded in implicit VR, whatever surrounds it.
