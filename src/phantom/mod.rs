@@ -88,3 +88,6 @@ pub enum Density {
     Heterogeneous,
     Dense,
 }
+
+#[cfg(test)]
+mod tests;

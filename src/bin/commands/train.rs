@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use orthanc_ai::model::train::{Detector, EvaluateOptions, Progress, TrainOptions, evaluate, train};
+use orthanc_ai::model::train::{Detector, EvaluateOptions, Progress, Stage, TrainOptions, evaluate, train};
 
 /// Fits a model's ResNet50 to synthetic mammograms and writes its weights and their SHA-256.
 #[derive(Debug, Args)]
@@ -16,20 +16,9 @@ pub struct TrainArgs {
     /// Phantoms to draw.
     #[arg(long, default_value_t = TrainOptions::default().images)]
     images: usize,
-    /// Passes with one patch an image.
-    #[arg(long, default_value_t = TrainOptions::default().patch_epochs)]
-    patch_epochs: usize,
-    #[arg(long, default_value_t = TrainOptions::default().patch_size)]
-    patch_size: usize,
-    #[arg(long, default_value_t = TrainOptions::default().patch_batch)]
-    patch_batch: usize,
-    /// Passes with whole images.
-    #[arg(long, default_value_t = TrainOptions::default().epochs)]
-    epochs: usize,
-    #[arg(long, default_value_t = TrainOptions::default().batch)]
-    batch: usize,
-    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
-    learning_rate: f64,
+    /// Stages as SIZE:EPOCHS:BATCH:RATE, separated by commas; the default is the one the demo weights were made with.
+    #[arg(long, value_delimiter = ',', value_parser = stage)]
+    stages: Vec<Stage>,
     #[arg(long, default_value_t = TrainOptions::default().label_smoothing)]
     label_smoothing: f64,
     #[arg(long, default_value_t = TrainOptions::default().threads)]
@@ -56,24 +45,33 @@ pub struct EvaluateArgs {
     threads: usize,
 }
 
+fn stage(text: &str) -> Result<Stage, String> {
+    let parse = || -> Option<Stage> {
+        let mut parts = text.split(':');
+        let stage = Stage {
+            size: parts.next()?.parse().ok()?,
+            epochs: parts.next()?.parse().ok()?,
+            batch: parts.next()?.parse().ok()?,
+            learning_rate: parts.next()?.parse().ok().filter(|rate| (0.0..1.0).contains(rate))?,
+        };
+        parts.next().is_none().then_some(stage)
+    };
+    parse().ok_or_else(|| format!("found \"{text}\", expected SIZE:EPOCHS:BATCH:RATE, for example 160:12:16:0.002"))
+}
+
 pub fn run_train(args: TrainArgs) -> Result<(), Box<dyn Error>> {
     let options = TrainOptions {
         seed: args.seed,
         images: args.images,
-        patch_epochs: args.patch_epochs,
-        patch_size: args.patch_size,
-        patch_batch: args.patch_batch,
-        epochs: args.epochs,
-        batch: args.batch,
-        learning_rate: args.learning_rate,
+        stages: if args.stages.is_empty() { TrainOptions::default().stages } else { args.stages },
         label_smoothing: args.label_smoothing,
         threads: args.threads,
     };
     let report = train(&args.model, &options, &|progress| match progress {
         Progress::Drawn { done, of } if done % 200 == 0 || done == of => eprintln!("phantoms {done}/{of}"),
         Progress::Drawn { .. } => {}
-        Progress::Epoch { stage, epoch, of, loss, accuracy, seconds } => {
-            eprintln!("{stage} {epoch}/{of}: loss {loss:.4}, right {:.1} %, {seconds:.0} s", 100.0 * accuracy);
+        Progress::Epoch { size, epoch, of, loss, accuracy, seconds } => {
+            eprintln!("{size} px, pass {epoch}/{of}: loss {loss:.4}, right {:.1} %, {seconds:.0} s", 100.0 * accuracy);
         }
     })?;
     let (path, bytes, parameters) = (report.weights.display(), report.bytes, report.parameters);

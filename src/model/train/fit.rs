@@ -7,7 +7,7 @@ use tch::nn::{self, OptimizerConfig};
 use tch::{Kind, Reduction, Tensor};
 
 use super::samples::{Preparation, Purpose, Sample, phantom};
-use super::{Progress, TrainError, TrainOptions};
+use super::{Progress, Stage, TrainError, TrainOptions};
 use crate::manifest::Manifest;
 use crate::manifest::network::ResNet50Spec;
 use crate::model::nets::resnet50::TrainableResNet50;
@@ -39,42 +39,23 @@ pub(super) fn fit(
     let network = TrainableResNet50::new(&variables.root(), spec)?;
     let mut run = Run {
         network,
-        optimizer: nn::AdamW { wd: 0.02, ..Default::default() }.build(&variables, options.learning_rate)?,
+        optimizer: nn::AdamW { wd: 0.02, ..Default::default() }.build(&variables, options.stages[0].learning_rate)?,
         random: Random::new(options.seed, 0x6669_7400),
         table: preparation.table,
         samples,
         label_smoothing: options.label_smoothing,
         progress,
     };
-    run.stage(&Stage {
-        name: "patches",
-        epochs: options.patch_epochs,
-        batch: options.patch_batch,
-        patch: Some(options.patch_size),
-        learning_rate: options.learning_rate,
-    })?;
-    let loss = run.stage(&Stage {
-        name: "images",
-        epochs: options.epochs,
-        batch: options.batch,
-        patch: None,
-        learning_rate: options.learning_rate / 3.0,
-    })?;
+    let mut loss = f64::NAN;
+    for stage in &options.stages {
+        loss = run.stage(stage)?;
+    }
     Ok(Fitted { variables, loss })
-}
-
-struct Stage {
-    name: &'static str,
-    epochs: usize,
-    batch: usize,
-    /// Size of the square cut out of each image; None: the whole image.
-    patch: Option<usize>,
-    learning_rate: f64,
 }
 
 impl Stage {
     /// Linear warm-up over the first twentieth, then half a cosine to zero (Loshchilov and Hutter 2017).
-    fn learning_rate(&self, step: usize, steps: usize) -> f64 {
+    fn rate_at(&self, step: usize, steps: usize) -> f64 {
         let t = (step as f64 + 0.5) / steps as f64;
         let warm = (t / 0.05).min(1.0);
         self.learning_rate * warm * 0.5 * (1.0 + (std::f64::consts::PI * t).cos())
@@ -103,8 +84,8 @@ impl Run<'_> {
             self.random.shuffle(&mut order);
             let (mut sum, mut hits) = (0.0, 0.0);
             for (i, batch) in order.chunks_exact(stage.batch).enumerate() {
-                let rate = stage.learning_rate(epoch * batches + i, stage.epochs * batches);
-                let (loss, hit) = self.step(batch, stage.patch, rate)?;
+                let rate = stage.rate_at(epoch * batches + i, stage.epochs * batches);
+                let (loss, hit) = self.step(batch, stage.size, rate)?;
                 if !loss.is_finite() {
                     return Err(TrainError::Diverged(loss));
                 }
@@ -113,7 +94,7 @@ impl Run<'_> {
             }
             mean = sum / batches as f64;
             (self.progress)(Progress::Epoch {
-                stage: stage.name,
+                size: stage.size,
                 epoch: epoch + 1,
                 of: stage.epochs,
                 loss: mean,
@@ -125,8 +106,8 @@ impl Run<'_> {
     }
 
     /// One step of the optimizer: loss and number of right answers.
-    fn step(&mut self, batch: &[usize], patch: Option<usize>, learning_rate: f64) -> Result<(f64, f64), TrainError> {
-        let input = self.input(batch, patch)?;
+    fn step(&mut self, batch: &[usize], size: usize, learning_rate: f64) -> Result<(f64, f64), TrainError> {
+        let input = self.input(batch, size)?;
         let labels: Vec<i64> = batch.iter().map(|i| self.samples[*i].label).collect();
         let labels = Tensor::f_from_slice(&labels)?;
         let logits = self.network.forward_t(&input, true)?;
@@ -141,9 +122,9 @@ impl Run<'_> {
     }
 
     /// The batch, N × C × H × W, each image flipped at random: sides and views must not matter.
-    fn input(&mut self, batch: &[usize], patch: Option<usize>) -> Result<Tensor, TrainError> {
+    fn input(&mut self, batch: &[usize], size: usize) -> Result<Tensor, TrainError> {
         let (rows, columns) = self.samples[batch[0]].bytes.dim();
-        let (height, width) = patch.map_or((rows, columns), |p| (p.min(rows), p.min(columns)));
+        let (height, width) = (size.min(rows), size.min(columns));
         let channels = self.table.len();
         let mut values = Vec::with_capacity(batch.len() * channels * height * width);
         for i in batch {
@@ -166,7 +147,7 @@ impl Run<'_> {
     }
 }
 
-/// Where a patch of `size` starts: anywhere that keeps the lesion's centre in its middle half; anywhere at all in a normal
+/// Where a square of `size` starts: anywhere that keeps the lesion's centre in its middle half; anywhere at all in a normal
 /// breast.
 fn corner(random: &mut Random, sample: &Sample, size: [usize; 2]) -> [usize; 2] {
     let (rows, columns) = sample.bytes.dim();

@@ -1,8 +1,8 @@
 //! Fits a model's network to synthetic mammograms. It makes the DEMO weights: they show that everything works, and know
 //! nothing about real breasts.
 //!
-//! Two stages, as for real mammograms (Shen et al. 2019, Sci. Rep. 9:12495): patches around the lesions first, which are cheap
-//! and show the network what to look for, then whole images, which teach it to find that in a breast.
+//! In stages, as for real mammograms (Shen et al. 2019, Sci. Rep. 9:12495): squares around the lesions first, which are
+//! cheap and show the network what to look for, then whole images, which teach it to find that in a breast.
 
 mod evaluate;
 mod fit;
@@ -65,19 +65,23 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Phantoms drawn, a quarter of each class.
     pub images: usize,
-    /// Passes over the set with one patch an image.
-    pub patch_epochs: usize,
-    /// Height and width of a patch, in pixels of the prepared image.
-    pub patch_size: usize,
-    pub patch_batch: usize,
-    /// Passes over the set with whole images.
-    pub epochs: usize,
-    pub batch: usize,
-    /// Peak rate of the patches' stage; whole images start at a third of it.
-    pub learning_rate: f64,
+    /// One after the other.
+    pub stages: Vec<Stage>,
     /// Probability taken from the right class and spread over all: keeps the network from being too sure.
     pub label_smoothing: f64,
     pub threads: usize,
+}
+
+/// Passes over the set with squares of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Height and width in pixels of the prepared image; at its size and above the whole image is taken.
+    pub size: usize,
+    /// One square is cut out of each image in each pass.
+    pub epochs: usize,
+    pub batch: usize,
+    /// Peak of the stage's schedule.
+    pub learning_rate: f64,
 }
 
 impl Default for TrainOptions {
@@ -85,12 +89,12 @@ impl Default for TrainOptions {
         Self {
             seed: 1,
             images: 2400,
-            patch_epochs: 8,
-            patch_size: 160,
-            patch_batch: 32,
-            epochs: 3,
-            batch: 16,
-            learning_rate: 2e-3,
+            // Small squares cost a tenth of the image; each growth teaches to find the same in more surroundings.
+            stages: vec![
+                Stage { size: 160, epochs: 12, batch: 16, learning_rate: 2e-3 },
+                Stage { size: 320, epochs: 4, batch: 16, learning_rate: 1e-3 },
+                Stage { size: 512, epochs: 4, batch: 8, learning_rate: 1e-3 },
+            ],
             label_smoothing: 0.05,
             threads: 2,
         }
@@ -102,8 +106,8 @@ impl Default for TrainOptions {
 pub enum Progress {
     /// So many phantoms are drawn.
     Drawn { done: usize, of: usize },
-    /// One pass of a stage ("patches", "images") is over.
-    Epoch { stage: &'static str, epoch: usize, of: usize, loss: f64, accuracy: f64, seconds: f64 },
+    /// One pass of a stage is over.
+    Epoch { size: usize, epoch: usize, of: usize, loss: f64, accuracy: f64, seconds: f64 },
 }
 
 /// What a training made.
@@ -115,7 +119,7 @@ pub struct TrainReport {
     pub parameters: usize,
     pub images: usize,
     pub seconds: f64,
-    /// Loss of the last pass over whole images.
+    /// Mean loss of the last pass.
     pub loss: f64,
 }
 
@@ -192,28 +196,24 @@ pub fn train(
 }
 
 fn check(options: &TrainOptions) -> Result<(), TrainError> {
-    let positive = [
-        ("images", options.images),
-        ("epochs", options.epochs),
-        ("batch", options.batch),
-        ("patch batch", options.patch_batch),
-        ("threads", options.threads),
-    ];
-    for (key, found) in positive {
-        if found == 0 {
-            return Err(TrainError::Option { key, found, expected: "at least 1" });
+    let fail = |key, found, expected| Err(TrainError::Option { key, found, expected });
+    if options.threads == 0 {
+        return fail("threads", 0, "at least 1");
+    }
+    if options.stages.is_empty() {
+        return fail("stages", 0, "at least 1");
+    }
+    for stage in &options.stages {
+        // Below 64 pixels the deepest layer would see less than two by two places.
+        if stage.size < 64 {
+            return fail("stage size", stage.size, "at least 64 pixels");
         }
-    }
-    if options.images < options.batch.max(options.patch_batch) {
-        return Err(TrainError::Option { key: "images", found: options.images, expected: "at least one batch" });
-    }
-    // Below 64 pixels the deepest layer would see less than two by two places.
-    if options.patch_size < 64 {
-        return Err(TrainError::Option {
-            key: "patch size",
-            found: options.patch_size,
-            expected: "at least 64 pixels",
-        });
+        if stage.epochs == 0 {
+            return fail("stage epochs", 0, "at least 1");
+        }
+        if !(1..=options.images).contains(&stage.batch) {
+            return fail("stage batch", stage.batch, "1 to the number of images");
+        }
     }
     Ok(())
 }
