@@ -146,7 +146,7 @@ fn damage(file: &[u8], round: u64) -> Vec<u8> {
     };
     // Every other round hits the first kilobyte of the stream, where its headers are.
     let start = file.windows(4).rposition(|w| w == [0xE0, 0x7F, 0x10, 0x00]).unwrap_or(file.len() / 2);
-    let span = if round % 2 == 0 { (file.len() - start).min(1024) } else { file.len() - start };
+    let span = if round.is_multiple_of(2) { (file.len() - start).min(1024) } else { file.len() - start };
     for _ in 0..1 + next(6) {
         damaged[start + next(span)] = next(256) as u8;
     }

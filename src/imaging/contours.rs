@@ -218,9 +218,9 @@ fn follow(mask: &BitMask, start: Segment, visited: &mut Visited) -> Contour {
         visited.mark(mask, segment);
         let point = segment.point(edge);
         contour.points += 1;
-        for axis in 0..2 {
-            contour.min[axis] = contour.min[axis].min(point[axis]);
-            contour.max[axis] = contour.max[axis].max(point[axis]);
+        for (axis, at) in point.into_iter().enumerate() {
+            contour.min[axis] = contour.min[axis].min(at);
+            contour.max[axis] = contour.max[axis].max(at);
         }
     };
     add(&start, start.to, visited);

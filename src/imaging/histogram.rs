@@ -122,7 +122,7 @@ fn count_part<T: Sample>(pixels: ArrayView2<T>) -> Vec<u32> {
 }
 
 /// A view whose length the compiler knows: an index of 16 bits is then always inside.
-fn table(counts: &mut Vec<u32>) -> &mut [u32; 1 << 16] {
+fn table(counts: &mut [u32]) -> &mut [u32; 1 << 16] {
     counts.first_chunk_mut().unwrap_or_else(|| unreachable!("the table was made with 65536 entries"))
 }
 

@@ -27,7 +27,7 @@ pub fn otsu_levels(histogram: &Histogram) -> i32 {
 /// A constant image gives its value.
 pub fn otsu_256_bins<F: Real>(histogram: &Histogram, intensity: impl Fn(i32) -> F) -> F {
     let (first, last) = (intensity(histogram.min()), intensity(histogram.max()));
-    if !(first < last) {
+    if histogram.min() == histogram.max() {
         return first;
     }
     let step = (last - first) / F::from(BINS as f32);

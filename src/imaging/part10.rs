@@ -73,7 +73,7 @@ impl<'a> Part10<'a> {
         let explicit = transfer_syntax != entries::IMPLICIT_VR_LITTLE_ENDIAN.uid();
         let big_endian = transfer_syntax == entries::EXPLICIT_VR_BIG_ENDIAN.uid();
         let mut walk = Walk { data: &dataset, at: 0, big_endian, ..Walk::default() };
-        let header = walk.to_pixel_data(explicit)?;
+        let header = walk.skip_to_pixel_data(explicit)?;
         let pixel_data = walk.pixel_data(explicit)?;
         Ok(Self { transfer_syntax, header, pixel_data, big_endian, dataset })
     }
@@ -248,7 +248,7 @@ impl Walk<'_> {
     }
 
     /// Steps to PixelData or to the end of the data set; gives the ranges of the elements fit for the parser.
-    fn to_pixel_data(&mut self, explicit: bool) -> Result<Vec<Range<usize>>, ImagingError> {
+    fn skip_to_pixel_data(&mut self, explicit: bool) -> Result<Vec<Range<usize>>, ImagingError> {
         let (mut fit, mut start, mut element) = (Vec::new(), self.at, self.at);
         loop {
             while self.stack.last().is_some_and(|level| level.end == Some(self.at)) {
