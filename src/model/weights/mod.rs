@@ -1,5 +1,6 @@
 //! Checkpoints: from a file to named tensors, and whether those fit the network.
 
+mod globals;
 mod pickle;
 mod pytorch;
 mod safetensors;

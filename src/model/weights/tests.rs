@@ -112,19 +112,20 @@ fn state_dict_bare_wrapped_and_prefixed() {
     }
 }
 
+/// Name, then offset, size and stride, then the values expected.
+type Case<'a> = (&'a str, [&'a [i64]; 3], &'a [f64]);
+
 #[test]
 fn views_share_a_storage() {
     let data = floats(&[0., 1., 2., 3., 4., 5.]);
-    let cases: [(&str, [&[i64]; 3], &[f64]); 4] = [
+    let cases: [Case; 4] = [
         ("offset", [&[3], &[3], &[1]], &[3., 4., 5.]),
         ("transposed", [&[0], &[3, 2], &[1, 3]], &[0., 3., 1., 4., 2., 5.]),
         ("strided", [&[1], &[2, 2], &[3, 1]], &[1., 2., 4., 5.]),
         ("scalar", [&[4], &[], &[]], &[4.]),
     ];
     let object = pickle(|p| {
-        let add = |p: Pickler, (key, view, _): &(&str, [&[i64]; 3], &[f64])| {
-            p.text(key).tensor("FloatStorage", "0", 6, *view)
-        };
+        let add = |p: Pickler, (key, view, _): &Case| p.text(key).tensor("FloatStorage", "0", 6, *view);
         cases.iter().fold(p.raw(b"}("), add).raw(b"u")
     });
     let state_dict = read_pth(&zip_bytes(&object, &[("0", &data)])).unwrap();
