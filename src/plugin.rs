@@ -72,7 +72,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
     rest_server::register(host, api::ROUTES)?;
     events::subscribe(host, on_event)?;
     explorer::extend_orthanc_explorer(host, web::EXPLORER_JS)?;
-    explorer::set_root_uri(host, "../ai/app/")?;
+    explorer::set_root_uri(host, "../ai/app/index.html")?;
     log::info!("orthanc-ai {} on {}", env!("CARGO_PKG_VERSION"), device.describe());
     Ok(())
 }

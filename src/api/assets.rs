@@ -5,11 +5,12 @@ use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::web;
 
-/// `/ai/app` → `app/`: relative, so that it works behind a prefix.
-pub fn to_index(request: &Request<'_>) -> Result<Response, RestError> {
+/// `/ai/app` and `/ai/app/`.
+pub fn entry(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
-    // Not behind a slash: the browser is at /ai/app.
-    Ok(Response::redirect("app/"))
+    Ok(Response::ok("text/html; charset=utf-8", web::ENTRY_HTML.as_bytes())
+        .with_header("Content-Security-Policy", web::ENTRY_SECURITY_POLICY)
+        .with_header("X-Content-Type-Options", "nosniff"))
 }
 
 pub fn file(request: &Request<'_>) -> Result<Response, RestError> {

@@ -26,7 +26,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
-    Route { pattern: "/ai/app", handler: assets::to_index },
+    Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];
 

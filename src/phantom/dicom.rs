@@ -192,7 +192,7 @@ fn series_and_equipment(set: &mut InMemDicomObject, identity: &Identity) {
     text(set, tags::SERIES_DATE, VR::DA, DATE);
     text(set, tags::SERIES_TIME, VR::TM, TIME);
     text(set, tags::SERIES_DESCRIPTION, VR::LO, "SYNTHETIC PHANTOM");
-    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai");
+    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
     text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Mammography phantom");
     text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
 }

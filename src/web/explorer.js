@@ -107,7 +107,7 @@
     } else if (run.Error) {
       lines.push(line(run.Error, { color: '#a31d1d' }));
     }
-    var link = $('<a>').addClass('ai-result ui-link').attr('href', '../ai/app/' + window.location.search + '#/runs/' + encodeURIComponent(run.ID))
+    var link = $('<a>').addClass('ai-result ui-link').attr('href', '../ai/app/index.html' + window.location.search + '#/runs/' + encodeURIComponent(run.ID))
       .attr('rel', 'external').text('Open the results'); // rel: jQuery Mobile must not load it into Explorer
     lines.push($('<div>').append(link), line(run.Disclaimer || '', { fontSize: '12px', marginTop: '3px' }));
     return lines;

@@ -11,6 +11,15 @@ pub const EXPLORER_JS: &str = include_str!("explorer.js");
 /// The `Content-Security-Policy` header to send with every asset of the page.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
+/// The answer at `/ai/app` and `/ai/app/`, which Orthanc does not tell apart: it leads to `/ai/app/index.html`, below which the page's
+/// relative addresses are right, and keeps query and fragment. A relative `Location` would be wrong for one of the two.
+pub const ENTRY_HTML: &str = "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>AI analysis</title>\
+    <script>location.replace(location.pathname.replace(/\\/*$/, '') + '/index.html' + location.search + location.hash)</script>\
+    <noscript>The AI page needs JavaScript: open index.html in this folder.</noscript></html>\n";
+
+/// As [`CONTENT_SECURITY_POLICY`], for [`ENTRY_HTML`]: its one script, named by its SHA-256.
+pub const ENTRY_SECURITY_POLICY: &str = "default-src 'none'; script-src 'sha256-BlBhnIrbg/M6kRvOw3f7abJtwBhZpVc+YmxgGRDS/TA='; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
 /// One file of the page `/ai/app/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
@@ -42,12 +51,8 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     ("icon.svg", SVG, include_bytes!("app/icon.svg")),
 ];
 
-/// The asset at `path` below `/ai/app/` (no leading slash); the empty path is the page itself. `None`: answer 404.
-///
-/// `/ai/app` without its slash must be redirected to `app/` (a relative `Location`), or the page's relative addresses
-/// point one level too high.
+/// The asset at `path` below `/ai/app/` (no leading slash). `None`: answer 404.
 pub fn asset(path: &str) -> Option<Asset> {
-    let path = if path.is_empty() { "index.html" } else { path };
     ASSETS.iter().find(|(name, ..)| *name == path).map(|&(_, content_type, body)| Asset {
         content_type,
         body,
@@ -76,9 +81,26 @@ mod tests {
     }
 
     #[test]
-    fn empty_path_is_the_page_and_unknown_paths_are_none() {
-        assert_eq!(asset(""), asset("index.html"));
-        for path in ["nothing.js", "/index.html", "../mod.rs", "app/index.html", "explorer.js"] {
+    fn the_entry_runs_its_own_script_only() {
+        use sha2::{Digest, Sha256};
+        let script = ENTRY_HTML.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+        let policy = ENTRY_SECURITY_POLICY.split_once("sha256-").unwrap().1.split_once('\'').unwrap().0;
+        assert_eq!(base64(&Sha256::digest(script)), policy);
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digit = |group: &[u8], n: usize| {
+            let word = (0..3).fold(0usize, |w, i| w << 8 | usize::from(*group.get(i).unwrap_or(&0)));
+            if n > group.len() { '=' } else { char::from(DIGITS[word >> (18 - 6 * n) & 63]) }
+        };
+        bytes.chunks(3).flat_map(|group| (0..4).map(move |n| digit(group, n))).collect()
+    }
+
+    #[test]
+    fn unknown_paths_are_none() {
+        assert!(asset("index.html").is_some());
+        for path in ["", "nothing.js", "/index.html", "../mod.rs", "app/index.html", "explorer.js"] {
             assert_eq!(asset(path), None, "{path}");
         }
     }

@@ -10,7 +10,7 @@ const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 const DEMO = "mammography-4view-demo";
 let bench, runId;
 
-const app = (hash) => `${bench.base}/ai/app/${hash}`;
+const app = (hash) => `${bench.base}/ai/app/index.html${hash}`;
 const api = async (method, path, body) => (await fetch(bench.base + path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) })).json();
 
 /** A page of its own on `hash`, with canned answers `[[pattern, answer]]`; closed when `use` is done. */
@@ -42,11 +42,16 @@ describe("the page /ai/app/", () => {
     await bench?.stop();
   });
 
-  test("is served with a strict content security policy, and /ai/app leads to /ai/app/", async () => {
+  test("is served with a strict content security policy, and /ai/app leads to it with or without a slash", async () => {
     const answer = await fetch(app(""));
     assert.match(answer.headers.get("content-security-policy"), /^default-src 'none'; script-src 'self'; style-src 'self';/);
     assert.match(answer.headers.get("content-type"), /^text\/html/);
-    assert.ok((await fetch(`${bench.base}/ai/app`)).url.endsWith("/ai/app/"));
+    for (const entry of ["/ai/app", "/ai/app/"]) {
+      const page = await bench.open();
+      await page.goto(`${bench.base}${entry}#/runs/${runId}`);
+      await page.waitForURL(`${bench.base}/ai/app/index.html#/runs/${runId}`);
+      await page.context().close();
+    }
   });
 
   test("a run shows its progress, then a card for each of the four views", async () => {

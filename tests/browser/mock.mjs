@@ -173,10 +173,11 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
     try {
       if (path === null) throw new Refusal(404, "outside of the prefix");
       const body = await bodyOf(request);
-      if (path === "/ai/app") return response.writeHead(301, { Location: "app/" }).end();
+      // The plugin answers both with a page that goes there, since Orthanc does not tell them apart.
+      if (path === "/ai/app" || path === "/ai/app/") return response.writeHead(302, { Location: `${prefix}/ai/app/index.html` }).end();
       if (path.startsWith("/ai/app/")) {
         const name = path.slice("/ai/app/".length);
-        return send(200, TYPES[(name || "index.html").split(".").pop()], await asset(name), { "Content-Security-Policy": policy });
+        return send(200, TYPES[name.split(".").pop()], await asset(name), { "Content-Security-Policy": policy });
       }
       if (path === "/plugins/explorer.js") {
         const own = await (await fetch(orthanc + path)).text();

@@ -149,7 +149,11 @@ fn series_and_instance_levels_answer_in_words(version: Version) {
 
 fn page_and_buttons_are_served(version: Version) {
     let server = Orthanc::start(version);
-    let page = server.get("/ai/app/");
+    for entry in ["/ai/app", "/ai/app/"] {
+        let page = server.get(entry);
+        assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("/index.html"), "{}", page.status);
+    }
+    let page = server.get("/ai/app/index.html");
     assert_eq!(page.status, 200);
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     assert!(String::from_utf8_lossy(&server.get("/app/plugins/explorer.js").body).contains("AI analysis")
