@@ -247,6 +247,11 @@ impl Orthanc {
         self.post_bytes("/instances", "application/dicom", file)
     }
 
+    /// Uploads one file; None where the server ends the connection without an answer.
+    pub fn try_upload(&self, file: &[u8]) -> Option<Answer> {
+        Self::agent().post(self.url("/instances")).send(file).ok().map(Self::answer)
+    }
+
     /// Uploads a study; gives Orthanc's id of it.
     #[track_caller]
     pub fn upload_study(&self, files: &[Vec<u8>]) -> String {
