@@ -25,13 +25,8 @@ fn main() {
     }
     let models = tempfile::tempdir().unwrap();
     full_size_model(models.path());
-    let options = ExamOptions {
-        seed: 77,
-        classes: Class::ALL,
-        size: (3328, 2840),
-        spacing_mm: 0.07,
-        ..ExamOptions::default()
-    };
+    let options =
+        ExamOptions { seed: 77, classes: Class::ALL, size: (3328, 2840), spacing_mm: 0.07, ..ExamOptions::default() };
     let files: Vec<Vec<u8>> = exam(&options).unwrap().iter().map(|v| v.to_bytes().unwrap()).collect();
     println!("four views of {:.1} MB, ResNet50 at 512x512, 2 threads", files[0].len() as f64 / 1e6);
     for version in [Version::V1_10_1, Version::V1_13_0] {
@@ -40,7 +35,8 @@ fn main() {
         let study = server.upload_study(&files);
         let (idle, _) = server.memory();
         let body = json!({"Model": MODEL, "Synchronous": true});
-        let mut runs: Vec<Value> = (0..=RUNS).map(|_| server.post(&format!("/studies/{study}/ai"), &body).ok()).collect();
+        let mut runs: Vec<Value> =
+            (0..=RUNS).map(|_| server.post(&format!("/studies/{study}/ai"), &body).ok()).collect();
         runs.remove(0);
         let seconds = |run: &Value, stage: &str| run["StageSeconds"][stage].as_f64().unwrap_or_default();
         let ratio = |run: &Value| seconds(run, "total") / seconds(run, "infer");
@@ -95,12 +91,13 @@ fn resnet50_weights() -> Vec<(String, (Vec<usize>, Vec<u8>))> {
         });
         out.push((name, (shape.clone(), values.collect())));
     };
-    let conv = |put: &mut dyn FnMut(String, Vec<usize>, f32, f32), name: &str, bn: &str, o: usize, i: usize, k: usize| {
-        put(format!("{name}.weight"), vec![o, i, k, k], 0.0, (6.0 / (i * k * k) as f32).sqrt());
-        for (part, center) in [("weight", 0.5), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
-            put(format!("{bn}.{part}"), vec![o], center, 0.05);
-        }
-    };
+    let conv =
+        |put: &mut dyn FnMut(String, Vec<usize>, f32, f32), name: &str, bn: &str, o: usize, i: usize, k: usize| {
+            put(format!("{name}.weight"), vec![o, i, k, k], 0.0, (6.0 / (i * k * k) as f32).sqrt());
+            for (part, center) in [("weight", 0.5), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+                put(format!("{bn}.{part}"), vec![o], center, 0.05);
+            }
+        };
     conv(&mut put, "conv1", "bn1", 64, 3, 7);
     let mut channels = 64;
     for (layer, (blocks, width)) in [(3, 64), (4, 128), (6, 256), (3, 512)].into_iter().enumerate() {

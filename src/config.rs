@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn keys_are_read_and_mistakes_named() {
-        let config = Config::from_orthanc(&json!({"Ai": {"Enable": true, "ModelsDirectory": "/m", "Runs": {"QueueLimit": 3}}}));
+        let config =
+            Config::from_orthanc(&json!({"Ai": {"Enable": true, "ModelsDirectory": "/m", "Runs": {"QueueLimit": 3}}}));
         let config = config.unwrap();
         assert!(config.enable && config.runs.queue_limit == 3 && config.runs.history == 1000);
         for (section, expected) in [

@@ -52,17 +52,17 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
 /// buttons. No database and no REST yet.
 fn start(host: &Host) -> Result<(), PluginError> {
     let config = Config::from_orthanc(&host.configuration()?)?;
-    explorer::set_description(host, "Runs AI models inside Orthanc and stores the results as DICOM (research use only)")?;
+    explorer::set_description(
+        host,
+        "Runs AI models inside Orthanc and stores the results as DICOM (research use only)",
+    )?;
     if !config.enable {
         log::warn!("the AI plugin is off: set \"Ai\": {{\"Enable\": true}} in Orthanc's configuration");
         return Ok(());
     }
     let device = Device::from_choice(&config.device, config.threads)?;
-    let ports = Ports {
-        source: Arc::new(OrthancSource),
-        results: Arc::new(OrthancSource),
-        announce: host_job::announce,
-    };
+    let ports =
+        Ports { source: Arc::new(OrthancSource), results: Arc::new(OrthancSource), announce: host_job::announce };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
     let service = RunService::start(&config.runs, models, device, ports).map_err(PluginError::Worker)?;
     *SERVICE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(service));

@@ -39,7 +39,11 @@ fn only(what: &str, finds: impl Fn(&str) -> bool, allowed: &[&str]) {
 
 #[test]
 fn unsafe_code_is_in_the_host_layer() {
-    only("unsafe code", |code| code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl"), &["orthanc/"]);
+    only(
+        "unsafe code",
+        |code| code.contains("unsafe {") || code.contains("unsafe fn") || code.contains("unsafe impl"),
+        &["orthanc/"],
+    );
 }
 
 #[test]
@@ -50,15 +54,25 @@ fn tch_is_named_in_model() {
 #[test]
 fn few_know_that_there_is_a_server() {
     let allowed = ["orthanc/", "plugin.rs", "api/", "run/host_job.rs", "source/orthanc.rs"];
-    only("crate::orthanc", |code| code.contains("crate::orthanc") || code.contains("use super::super::orthanc"), &allowed);
+    only(
+        "crate::orthanc",
+        |code| code.contains("crate::orthanc") || code.contains("use super::super::orthanc"),
+        &allowed,
+    );
 }
 
 /// `(folder, what it must not import)`
 #[test]
 fn imports_go_one_way() {
     let forbidden: [(&str, &[&str]); 8] = [
-        ("manifest/", &["imaging", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"]),
-        ("imaging/", &["manifest", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"]),
+        (
+            "manifest/",
+            &["imaging", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
+        ),
+        (
+            "imaging/",
+            &["manifest", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
+        ),
         ("predict/", &["transform", "model", "result", "source", "run", "api", "plugin", "web", "config"]),
         ("transform/", &["model", "result", "source", "run", "api", "plugin", "web", "config", "predict"]),
         ("model/", &["result", "source", "run", "api", "plugin", "web", "config"]),

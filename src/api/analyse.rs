@@ -111,7 +111,7 @@ fn run_requests(
     };
     if let Some(model) = &body.model {
         return request(model).map(|r| vec![r]).map_err(|e| match e {
-            SubmitError::NotApplicable { .. } => RestError::unprocessable( hint(e.to_string())),
+            SubmitError::NotApplicable { .. } => RestError::unprocessable(hint(e.to_string())),
             e => submit_error(&e),
         });
     }
@@ -129,7 +129,7 @@ fn run_requests(
     if reasons.is_empty() {
         return Err(RestError::new(503, "no model is ready: GET /ai/models tells why"));
     }
-    Err(RestError::unprocessable( hint(format!("no model applies: {}", reasons.join("; ")))))
+    Err(RestError::unprocessable(hint(format!("no model applies: {}", reasons.join("; ")))))
 }
 
 /// `{"ID", "Path"}`, as Orthanc answers for what runs on its own.
@@ -144,7 +144,7 @@ fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
     match run.state {
         RunState::Succeeded => serde_json::to_value(&run).map_err(|e| RestError::new(500, e.to_string())),
         RunState::Failed => {
-            Err(RestError::unprocessable( format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
+            Err(RestError::unprocessable(format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
         }
         RunState::Cancelled => Err(RestError::new(409, format!("run {} was cancelled", run.id))),
         RunState::Queued | RunState::Running => {
@@ -159,11 +159,7 @@ pub fn report(request: &Request<'_>) -> Result<Response, RestError> {
     let study = orthanc_id(request.groups.first().copied().unwrap_or_default())?;
     let resource = Resource::new(Level::Study, study);
     study_of(&resource).map_err(source_error)?;
-    let filter = RunFilter {
-        study: Some(study.to_string()),
-        state: Some(RunState::Succeeded),
-        ..RunFilter::default()
-    };
+    let filter = RunFilter { study: Some(study.to_string()), state: Some(RunState::Succeeded), ..RunFilter::default() };
     let mut reports: Vec<crate::result::Report> = Vec::new();
     for report in service()?.store.list(&filter).into_iter().filter_map(|run| run.report) {
         if reports.iter().all(|r| r.model != report.model) {

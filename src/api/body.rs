@@ -39,9 +39,8 @@ pub fn read<T: DeserializeOwned + Default>(request: &Request<'_>) -> Result<T, R
         return Ok(T::default());
     }
     let deserializer = &mut serde_json::Deserializer::from_slice(request.body);
-    let body = serde_path_to_error::deserialize(&mut *deserializer).map_err(|e| {
-        RestError::bad_request(format!("body, at {}: {}", e.path(), e.inner()))
-    })?;
+    let body = serde_path_to_error::deserialize(&mut *deserializer)
+        .map_err(|e| RestError::bad_request(format!("body, at {}: {}", e.path(), e.inner())))?;
     deserializer.end().map_err(|e| RestError::bad_request(format!("body: {e}")))?;
     Ok(body)
 }

@@ -28,8 +28,7 @@ pub fn health(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
     let service = service()?;
     let models = service.models.list();
-    let failed: Vec<&str> =
-        models.iter().filter(|m| m.state == ModelState::Failed).map(|m| m.name.as_str()).collect();
+    let failed: Vec<&str> = models.iter().filter(|m| m.state == ModelState::Failed).map(|m| m.name.as_str()).collect();
     let loading = models.iter().any(|m| m.state == ModelState::Loading);
     let ready = models.iter().any(|m| m.state == ModelState::Ready);
     let worker = service.worker_is_alive();

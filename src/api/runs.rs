@@ -5,9 +5,9 @@ use serde_json::json;
 use super::body::{self, EmptyBody};
 use super::{allow, service};
 use crate::orthanc::RestError;
-use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::orthanc::host;
 use crate::orthanc::rest_client::RestClient;
+use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::service::ChangeError;
 use crate::run::{RunFilter, RunId, RunState};
 use crate::source::{Level, Resource};
@@ -34,7 +34,11 @@ fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
             "limit" => filter.limit = Some(value.parse().map_err(|_| refuse("a number"))?),
             // jQuery's cache buster.
             "_" => {}
-            _ => return Err(RestError::bad_request(format!("unknown parameter \"{key}\", known: state, model, resource, limit"))),
+            _ => {
+                return Err(RestError::bad_request(format!(
+                    "unknown parameter \"{key}\", known: state, model, resource, limit"
+                )));
+            }
         }
     }
     Ok(filter)

@@ -77,10 +77,8 @@ impl Manifest {
     /// [`ManifestError`] with the JSON path of the first offending key or value.
     pub fn from_json(text: &str) -> Result<Self, ManifestError> {
         let deserializer = &mut serde_json::Deserializer::from_str(text);
-        let manifest: Self = serde_path_to_error::deserialize(deserializer).map_err(|e| ManifestError::Syntax {
-            path: e.path().to_string(),
-            reason: e.inner().to_string(),
-        })?;
+        let manifest: Self = serde_path_to_error::deserialize(deserializer)
+            .map_err(|e| ManifestError::Syntax { path: e.path().to_string(), reason: e.inner().to_string() })?;
         validate::validate(&manifest)?;
         Ok(manifest)
     }

@@ -56,7 +56,16 @@ fn refusals_name_path_found_and_expected() {
 
 #[test]
 fn unknown_keys_are_refused_everywhere() {
-    for pointer in ["", "/input", "/input/where/0", "/preprocessing/2/Resize", "/network/ResNet50", "/weights", "/classes/0", "/report"] {
+    for pointer in [
+        "",
+        "/input",
+        "/input/where/0",
+        "/preprocessing/2/Resize",
+        "/network/ResNet50",
+        "/weights",
+        "/classes/0",
+        "/report",
+    ] {
         let mut json = shipped();
         let at = if pointer.is_empty() { &mut json } else { json.pointer_mut(pointer).unwrap() };
         at.as_object_mut().unwrap().insert("surprise".into(), json!(1));

@@ -3,9 +3,7 @@
 use dicom_core::dictionary::DataDictionary;
 use dicom_dictionary_std::StandardDataDictionary;
 
-use super::{
-    CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, TransformSpec, WeightsFormat, WeightsSpec,
-};
+use super::{CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, TransformSpec, WeightsFormat, WeightsSpec};
 
 type Checked = Result<(), ManifestError>;
 
@@ -146,7 +144,8 @@ fn classes(m: &Manifest) -> Checked {
         require(m.classes[..i].iter().all(|o| o.name != c.name), path("name"), || {
             format!("\"{}\" is given twice", c.name)
         })?;
-        let colour = c.color.len() == 7 && c.color.starts_with('#') && c.color[1..].bytes().all(|b| b.is_ascii_hexdigit());
+        let colour =
+            c.color.len() == 7 && c.color.starts_with('#') && c.color[1..].bytes().all(|b| b.is_ascii_hexdigit());
         require(colour, path("color"), || format!("found \"{}\", expected \"#rrggbb\"", c.color))?;
         let t = c.thresholds;
         require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {

@@ -68,7 +68,9 @@ impl Job for HostJob {
     }
 
     fn stop(&mut self, reason: StopReason) {
-        if reason == StopReason::Canceled && let Err(e) = self.service.cancel(&self.id) {
+        if reason == StopReason::Canceled
+            && let Err(e) = self.service.cancel(&self.id)
+        {
             log::debug!("run {}: {e}", self.id);
         }
     }

@@ -126,12 +126,7 @@ fn prepare_all(
     images.collect::<Option<Vec<_>>>().filter(|_| !monitor.is_cancelled()).ok_or(RunError::Cancelled)
 }
 
-fn prepare(
-    source: &dyn InstanceSource,
-    chain: &TransformChain,
-    input: &Input,
-    clock: &Clock,
-) -> PreparedImage {
+fn prepare(source: &dyn InstanceSource, chain: &TransformChain, input: &Input, clock: &Clock) -> PreparedImage {
     let bytes = match clock.time(Stage::Fetch, || source.fetch(&input.id)) {
         Ok(bytes) => bytes,
         Err(e) => return PreparedImage { attributes: None, array: Err(e.to_string()) },
@@ -199,11 +194,7 @@ fn attributes_of_all<'a>(
     attributes.collect()
 }
 
-fn context<'a>(
-    model: &'a LoadedModel,
-    request: &RunRequest,
-    images: &'a [&'a ImageAttributes],
-) -> ResultContext<'a> {
+fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a ImageAttributes]) -> ResultContext<'a> {
     let uids = ResultUids::new(images, &model.manifest, &model.weights_sha256);
     ResultContext {
         manifest: &model.manifest,

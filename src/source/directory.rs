@@ -59,9 +59,11 @@ impl InstanceSource for DirectorySource {
     fn headers(&self, _resource: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
         let read = |i: usize| {
             let id = InstanceId(i.to_string());
-            match self.fetch(&id).map_err(|e| e.to_string()).and_then(|bytes| {
-                imaging::read_header(&bytes).map_err(|e| e.to_string())
-            }) {
+            match self
+                .fetch(&id)
+                .map_err(|e| e.to_string())
+                .and_then(|bytes| imaging::read_header(&bytes).map_err(|e| e.to_string()))
+            {
                 Ok(dataset) => InstanceHeader::from_dataset(id, &dataset),
                 Err(reason) => InstanceHeader::unreadable(id, reason),
             }

@@ -73,7 +73,9 @@ impl InstanceHeader {
             None => "none".into(),
             Some(_) if !KINDS.contains(&keyword) => "another value".into(),
             // Dirty headers can hold anything under any tag: only what looks like a code is repeated.
-            Some(v) if v.len() <= 64 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"._- ".contains(&b)) => v.into(),
+            Some(v) if v.len() <= 64 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b"._- ".contains(&b)) => {
+                v.into()
+            }
             Some(_) => "an invalid value".into(),
         }
     }

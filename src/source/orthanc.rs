@@ -75,8 +75,7 @@ impl InstanceSource for OrthancSource {
 
     fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
         let path = format!("/instances/{id}/file");
-        let bytes = client()?.get(&path)
-            .map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
+        let bytes = client()?.get(&path).map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
         Ok(Box::new(bytes))
     }
 
@@ -90,7 +89,8 @@ fn header(id: InstanceId) -> InstanceHeader {
     let resource = Resource::new(Level::Instance, id.0.clone());
     match get_json::<BTreeMap<String, Value>>(&resource, &format!("{resource}/tags?short")) {
         Ok(tags) => {
-            let values = tags.iter().filter_map(|(tag, value)| Some((tag.parse::<Tag>().ok()?, value.as_str()?.to_string())));
+            let values =
+                tags.iter().filter_map(|(tag, value)| Some((tag.parse::<Tag>().ok()?, value.as_str()?.to_string())));
             InstanceHeader::new(id, values.collect())
         }
         Err(e) => InstanceHeader::unreadable(id, e.to_string()),
@@ -112,7 +112,9 @@ fn decoded_frame(image: DecodedImage) -> Result<Pixels, String> {
     let pairs = || image.data.chunks_exact(2).map(|b| [b[0], b[1]]);
     let pixels = match image.pixel_format {
         PixelFormat::Grayscale8 => Array2::from_shape_vec(shape, image.data).map(Pixels::U8),
-        PixelFormat::Grayscale16 => Array2::from_shape_vec(shape, pairs().map(u16::from_ne_bytes).collect()).map(Pixels::U16),
+        PixelFormat::Grayscale16 => {
+            Array2::from_shape_vec(shape, pairs().map(u16::from_ne_bytes).collect()).map(Pixels::U16)
+        }
         PixelFormat::SignedGrayscale16 => {
             Array2::from_shape_vec(shape, pairs().map(i16::from_ne_bytes).collect()).map(Pixels::I16)
         }

@@ -8,12 +8,7 @@ use crate::exam::{self, put_text};
 use crate::on_every_orthanc;
 use crate::server::{DEMO, Options, Orthanc, Version, shared};
 
-on_every_orthanc!(
-    wrong_ids_and_bodies,
-    wrong_counts_and_kinds_of_images,
-    truncated_pixel_data,
-    every_malformed_file,
-);
+on_every_orthanc!(wrong_ids_and_bodies, wrong_counts_and_kinds_of_images, truncated_pixel_data, every_malformed_file,);
 
 fn wrong_ids_and_bodies(version: Version) {
     let server = Orthanc::start(version);
@@ -61,9 +56,13 @@ fn wrong_counts_and_kinds_of_images(version: Version) {
     };
     refused(&exam::files(&exam::options(4202))[..3], &["4 images are needed", "found 3"]);
     let mut five = exam::files(&exam::options(4203));
-    five.extend(exam::changed(&exam::options(4203), |i, d| {
-        put_text(d, tags::SOP_INSTANCE_UID, VR::UI, &format!("2.25.420300{i}"));
-    }).into_iter().take(1));
+    five.extend(
+        exam::changed(&exam::options(4203), |i, d| {
+            put_text(d, tags::SOP_INSTANCE_UID, VR::UI, &format!("2.25.420300{i}"));
+        })
+        .into_iter()
+        .take(1),
+    );
     refused(&five, &["found 5"]);
     let ct = exam::changed(&exam::options(4204), |_, d| put_text(d, tags::MODALITY, VR::CS, "CT"));
     refused(&ct, &["found 0", "4 × Modality = MG expected, found CT"]);
@@ -123,8 +122,13 @@ fn every_malformed_file(version: Version) {
         let bytes = std::fs::read(file).unwrap();
         let Some(upload) = server.try_upload(&bytes) else {
             // The server died while it parsed the upload, before any plugin sees it. Is it really Orthanc alone?
-            let plain = Orthanc::with_plugin_off(version, &Options { orthanc: json!({"Plugins": []}), ..Options::default() });
-            assert!(plain.try_upload(&bytes).is_none(), "{} kills the server, but only with the plugin", file.display());
+            let plain =
+                Orthanc::with_plugin_off(version, &Options { orthanc: json!({"Plugins": []}), ..Options::default() });
+            assert!(
+                plain.try_upload(&bytes).is_none(),
+                "{} kills the server, but only with the plugin",
+                file.display()
+            );
             eprintln!("{}: {} kills Orthanc itself, without any plugin", version.name(), file.display());
             killers += 1;
             (server, study, good) = analysed();
@@ -145,7 +149,10 @@ fn every_malformed_file(version: Version) {
         }
         assert_eq!(server.count_instances(), held, "{}: something was stored", file.display());
     }
-    eprintln!("{}: {taken} malformed files taken by Orthanc and refused by the analysis, {refused} refused by Orthanc", version.name());
+    eprintln!(
+        "{}: {taken} malformed files taken by Orthanc and refused by the analysis, {refused} refused by Orthanc",
+        version.name()
+    );
     assert!(taken > 0 && taken + refused + killers == files.len());
     assert_eq!(server.get(good["Stored"][0]["Path"].as_str().unwrap()).status, 200);
     assert_eq!(server.analyse(&study)["Status"], "AlreadyStored");

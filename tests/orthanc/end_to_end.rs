@@ -27,12 +27,8 @@ fn a_phantom_exam_gets_one_valid_report(version: Version) {
     let files = exam::files(&options);
     let study = server.upload_study(&files);
     let run = server.analyse(&study);
-    let expected = [
-        ("L-CC", "Mass"),
-        ("R-CC", "Calcification"),
-        ("L-MLO", "Architectural/Asymmetry"),
-        ("R-MLO", "Normal"),
-    ];
+    let expected =
+        [("L-CC", "Mass"), ("R-CC", "Calcification"), ("L-MLO", "Architectural/Asymmetry"), ("R-MLO", "Normal")];
     let results = results(&run);
     assert!(results.iter().map(|(view, _)| view.as_str()).eq(expected.map(|(view, _)| view)), "{run:#}");
     // The demo weights are right about 95 of 100 phantoms (tests/demo_weights.rs counts).
@@ -159,8 +155,10 @@ fn page_and_buttons_are_served(version: Version) {
     let page = server.get("/ai/app/index.html");
     assert_eq!(page.status, 200);
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    assert!(String::from_utf8_lossy(&server.get("/app/plugins/explorer.js").body).contains("AI analysis")
-        || String::from_utf8_lossy(&server.get("/plugins/explorer.js").body).contains("AI analysis"));
+    assert!(
+        String::from_utf8_lossy(&server.get("/app/plugins/explorer.js").body).contains("AI analysis")
+            || String::from_utf8_lossy(&server.get("/plugins/explorer.js").body).contains("AI analysis")
+    );
     server.get("/ai/app/../../etc/passwd").status.checked_sub(400).expect("an error");
     server.get("/ai/app/nothing.js").error(404);
     let health = server.get("/ai/health");

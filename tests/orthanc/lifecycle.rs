@@ -69,12 +69,17 @@ fn one_bad_model_stops_neither_the_others_nor_the_server(version: Version) {
     std::fs::write(broken.join("manifest.json"), "{\"name\": ").unwrap();
     let unknown = copy(DEMO, "unknown-key");
     let text = std::fs::read_to_string(unknown.join("manifest.json")).unwrap();
-    std::fs::write(unknown.join("manifest.json"), text.replace("\"mammography-4view-demo\"", "\"unknown-key\"").replacen("\"demo\"", "\"dmeo\"", 1)).unwrap();
+    std::fs::write(
+        unknown.join("manifest.json"),
+        text.replace("\"mammography-4view-demo\"", "\"unknown-key\"").replacen("\"demo\"", "\"dmeo\"", 1),
+    )
+    .unwrap();
     let hash = copy(DEMO, "wrong-hash");
     let text = std::fs::read_to_string(hash.join("manifest.json")).unwrap();
     std::fs::write(hash.join("manifest.json"), text.replace("\"mammography-4view-demo\"", "\"wrong-hash\"")).unwrap();
     std::fs::write(hash.join("weights.safetensors"), b"not weights").unwrap();
-    let server = Orthanc::with(version, &Options { ai: json!({"ModelsDirectory": models.path()}), ..Options::default() });
+    let server =
+        Orthanc::with(version, &Options { ai: json!({"ModelsDirectory": models.path()}), ..Options::default() });
     let models = server.get("/ai/models").ok();
     let reason = |name: &str| {
         let model = models.as_array().unwrap().iter().find(|m| m["Name"] == name).unwrap();

@@ -33,7 +33,9 @@ fn a_full_queue_answers_503_with_retry_after(version: Version) {
     // What was taken is done.
     server.post(&path, &json!({"Model": DEMO})).status.checked_sub(200).unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while server.get("/ai/runs?state=Queued").ok() != json!([]) || server.get("/ai/runs?state=Running").ok() != json!([]) {
+    while server.get("/ai/runs?state=Queued").ok() != json!([])
+        || server.get("/ai/runs?state=Running").ok() != json!([])
+    {
         assert!(std::time::Instant::now() < deadline, "the queue does not empty");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

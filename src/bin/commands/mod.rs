@@ -4,8 +4,8 @@ pub mod check;
 pub mod inspect;
 pub mod phantom;
 pub mod run;
-pub mod train;
 mod studies;
+pub mod train;
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -52,8 +52,8 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
             priority: 0,
             force: args.force,
         };
-        let outcome = pipeline::run(&source, &store, &mut model, &request, &Quiet)
-            .map_err(|e| format!("study {number}: {e}"))?;
+        let outcome =
+            pipeline::run(&source, &store, &mut model, &request, &Quiet).map_err(|e| format!("study {number}: {e}"))?;
         done += 1;
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
         for image in &outcome.report.images {
