@@ -99,13 +99,19 @@ impl<'a> Request<'a> {
         if request.is_null() {
             return Err(problem("no parameters"));
         }
-        // SAFETY (all blocks below): each reads one field of the header's OrthancPluginHttpRequest that every supported core has. No reference to
-        // the whole structure is made, since older cores allocate a shorter one.
+        // Each block reads fields of the header's OrthancPluginHttpRequest that every supported core has. No reference to the
+        // whole structure is made, since older cores allocate a shorter one.
+        // SAFETY: `request` is not null and valid up to `headersValues`, by this function's contract.
         let method = unsafe { (*request).method };
+        // SAFETY: as above.
         let (groups, groups_count) = unsafe { ((*request).groups, (*request).groupsCount) };
+        // SAFETY: as above.
         let (keys, values, count) = unsafe { ((*request).getKeys, (*request).getValues, (*request).getCount) };
+        // SAFETY: as above.
         let (names, contents) = unsafe { ((*request).headersKeys, (*request).headersValues) };
+        // SAFETY: as above.
         let headers_count = unsafe { (*request).headersCount };
+        // SAFETY: as above.
         let (body, body_size) = unsafe { ((*request).body, (*request).bodySize) };
 
         // SAFETY: "the matched values for the groups", as many as groupsCount.

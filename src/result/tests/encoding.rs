@@ -9,7 +9,7 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
 /// An element as bytes in Explicit VR Little Endian (short form).
 fn element(tag: Tag, vr: &str, value: &[u8]) -> Vec<u8> {
-    assert!(value.len() % 2 == 0, "{tag}: the value is not padded");
+    assert!(value.len().is_multiple_of(2), "{tag}: the value is not padded");
     let mut bytes = Vec::new();
     bytes.extend(tag.0.to_le_bytes());
     bytes.extend(tag.1.to_le_bytes());

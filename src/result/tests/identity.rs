@@ -45,8 +45,7 @@ fn any_other_input_makes_other_objects() {
 fn a_forced_run_tracks_the_same_things() {
     let tracking = |r: &ResultObject| -> Vec<String> {
         let sr = read(r);
-        let uids = tree(&sr).into_iter().filter(|i| concept(i) == "112040").map(|i| text(i, tags::UID)).collect();
-        uids
+        tree(&sr).into_iter().filter(|i| concept(i) == "112040").map(|i| text(i, tags::UID)).collect()
     };
     let mut first = tracking(&with(|_, _| {}, None, SHA));
     assert_eq!(first, tracking(&with(|_, _| {}, Some(Uuid::from_u128(7)), SHA)));
