@@ -194,14 +194,14 @@ fn distortion(random: &mut Random) -> (f32, Kind) {
     let core_mm = random.uniform(0.8, 2.0);
     let reach = random.uniform(16.0, 24.0);
     let count = random.integer(14, 26);
-    let spicules = Spicules::new(random, count, core_mm, (0.4 * reach, reach), (0.12, 0.26));
+    let spicules = Spicules::new(random, count, core_mm, (0.4 * reach, reach), (0.15, 0.28));
     (reach, Kind::Distortion { spicules, core_mm, contrast: random.uniform(0.1, 0.3) })
 }
 
 fn asymmetry(random: &mut Random) -> (f32, Kind) {
     let radii = (random.uniform(15.0, 24.0), random.uniform(11.0, 17.0));
     let texture = Fractal { wavelength_mm: 9.0, octaves: 4, gain: 0.7, seed: random.next_u64() };
-    let contrast = random.uniform(0.22, 0.34);
+    let contrast = random.uniform(0.26, 0.38);
     let turn = random.uniform(0.0, std::f32::consts::PI);
     (2.0 * radii.0.max(radii.1), Kind::Asymmetry { radii, turn, contrast, texture })
 }

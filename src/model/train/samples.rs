@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::TrainError;
 use crate::imaging::{Pixels, Projection, read_instance};
+use crate::manifest::transform::{ConvertToUint8Spec, Uint8Mode};
 use crate::manifest::{Manifest, TransformSpec};
 use crate::phantom::{Class, Laterality, PhantomView, Random, View, mix};
 use crate::transform::{Applied, TransformChain};
@@ -60,10 +61,10 @@ pub struct Detector {
     pub size: (usize, usize),
 }
 
-/// Draws the phantom and reads it back from its file's bytes.
-pub(super) fn projection(phantom: &PhantomView) -> Result<(Projection, Option<[f32; 3]>), TrainError> {
+/// Draws the phantom and reads it back from its file's bytes, with the (row, column) of its lesion's centre.
+pub(super) fn projection(phantom: &PhantomView) -> Result<(Projection, Option<[f32; 2]>), TrainError> {
     let instance = phantom.to_dicom()?;
-    let place = instance.lesion.map(|l| [l.row, l.column, l.radius]);
+    let place = instance.lesion.map(|l| [l.row, l.column]);
     Ok((read_instance(&instance.to_bytes()?, None)?, place))
 }
 
@@ -90,11 +91,7 @@ impl Preparation {
         let steps = &manifest.preprocessing;
         let last = steps.iter().rposition(|s| matches!(s, TransformSpec::Resize(_))).unwrap_or(0);
         let (spatial, pointwise) = steps.split_at(last + 1);
-        Ok(Self {
-            spatial: TransformChain::new(spatial)?,
-            table: table(spatial, pointwise)?,
-            labels: labels(manifest)?,
-        })
+        Ok(Self { spatial: TransformChain::new(spatial)?, table: table(pointwise)?, labels: labels(manifest)? })
     }
 
     /// Draws the phantoms of a set in parallel.
@@ -111,7 +108,7 @@ impl Preparation {
         let (image, place) = projection(phantom)?;
         let prepared = self.spatial.apply(&image)?;
         let bytes = prepared.array.index_axis(ndarray::Axis(0), 0).mapv(|v| v as u8);
-        let lesion = place.map(|[row, column, _]| prepared.applied.iter().fold([row, column], into_prepared));
+        let lesion = place.map(|place| prepared.applied.iter().fold(place, into_prepared));
         Ok(Sample { bytes, label: self.labels[phantom.class as usize], lesion })
     }
 }
@@ -126,14 +123,13 @@ fn into_prepared([row, column]: [f32; 2], step: &Applied) -> [f32; 2] {
 
 /// What the pointwise steps make of each byte, by the chain's own code: an image of all 256 values is put through
 /// min-max scaling, which leaves them as they are, and through those steps.
-fn table(spatial: &[TransformSpec], pointwise: &[TransformSpec]) -> Result<Vec<[f32; 256]>, TrainError> {
-    let to_bytes = spatial.iter().find(|s| matches!(s, TransformSpec::ConvertToUint8(_))).cloned();
-    let steps: Vec<TransformSpec> = to_bytes.into_iter().chain(pointwise.iter().cloned()).collect();
-    let phantom = PhantomView { size: (64, 64), ..phantom(0, Purpose::Training, 0, None) };
-    let (mut ramp, _) = {
-        let coarse = PhantomView { size: (200, 150), spacing_mm: 1.2, bits_stored: 8, inverted: false, ..phantom };
-        projection(&coarse)?
-    };
+fn table(pointwise: &[TransformSpec]) -> Result<Vec<[f32; 256]>, TrainError> {
+    let to_bytes = TransformSpec::ConvertToUint8(ConvertToUint8Spec { mode: Uint8Mode::MinMax });
+    let steps: Vec<TransformSpec> = std::iter::once(to_bytes).chain(pointwise.iter().cloned()).collect();
+    // Any phantom lends its attributes, this one quick to draw; its pixels are replaced.
+    let detector = Detector { spacing_mm: 1.2, size: (200, 150) };
+    let lender = phantom(0, Purpose::Training, 0, Some(detector));
+    let (mut ramp, _) = projection(&PhantomView { bits_stored: 8, inverted: false, ..lender })?;
     ramp.pixels = Pixels::U8(Array2::from_shape_fn((16, 16), |(r, c)| (16 * r + c) as u8));
     let array: Array3<f32> = TransformChain::new(&steps)?.apply(&ramp)?.array;
     Ok(array.outer_iter().map(|channel| std::array::from_fn(|i| channel[[i / 16, i % 16]])).collect())
@@ -147,4 +143,57 @@ pub(super) fn labels(manifest: &Manifest) -> Result<[i64; 4], TrainError> {
         labels[class as usize] = index.ok_or(TrainError::Class { name: class.name() })? as i64;
     }
     Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What training is shown, bytes and table, is what inference computes, bit by bit.
+    #[test]
+    fn the_cut_chain_equals_the_whole_one() {
+        let text = include_str!("../../../models/mammography-4view-demo/manifest.json");
+        let manifest = Manifest::from_json(text).unwrap();
+        let preparation = Preparation::new(&manifest).unwrap();
+        let whole = TransformChain::new(&manifest.preprocessing).unwrap();
+        let detector = Some(Detector { spacing_mm: 0.6, size: (400, 300) });
+        for index in 0..6 {
+            let phantom = phantom(1, Purpose::Training, index, detector);
+            let sample = preparation.sample(&phantom).unwrap();
+            let expected = whole.apply(&projection(&phantom).unwrap().0).unwrap().array;
+            for ((channel, row, column), value) in expected.indexed_iter() {
+                let found = preparation.table[channel][usize::from(sample.bytes[[row, column]])];
+                assert_eq!(found.to_bits(), value.to_bits(), "({channel}, {row}, {column})");
+            }
+        }
+    }
+
+    #[test]
+    fn the_lesion_is_where_its_place_in_the_prepared_image_says() {
+        let text = include_str!("../../../models/mammography-4view-demo/manifest.json");
+        let preparation = Preparation::new(&Manifest::from_json(text).unwrap()).unwrap();
+        let detector = Some(Detector { spacing_mm: 0.6, size: (400, 300) });
+        for index in 0..8 {
+            let abnormal = phantom(2, Purpose::Training, 4 * index, detector);
+            assert_eq!(abnormal.class, Class::Mass);
+            let sample = preparation.sample(&abnormal).unwrap();
+            let [row, column] = sample.lesion.unwrap();
+            let normal = preparation.sample(&PhantomView { class: Class::Normal, ..abnormal }).unwrap();
+            let change = |r: f32, c: f32| {
+                let at = |s: &Sample| f32::from(s.bytes[[(r as usize).min(511), (c as usize).min(511)]]);
+                (at(&sample) - at(&normal)).abs()
+            };
+            // A mass is bright in its middle; the crop may shift a little with it.
+            assert!(change(row, column) > 8.0, "phantom {index}: {} at ({row}, {column})", change(row, column));
+        }
+    }
+
+    #[test]
+    fn training_and_evaluation_share_no_phantom() {
+        let seeds = |purpose| {
+            (0..500).map(move |i| phantom(1, purpose, i, None).seed).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(seeds(Purpose::Training).len(), 500);
+        assert!(seeds(Purpose::Training).is_disjoint(&seeds(Purpose::Evaluation)));
+    }
 }
