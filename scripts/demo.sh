@@ -48,7 +48,7 @@ clean_up() {
 analyse() {
     local answer
     say "study $1: $MODEL"
-    answer=$(request --data "$(jq -n --arg model "$MODEL" '{ Model: $model, Synchronous: true }')" "$URL/studies/$1/ai") || {
+    answer=$(request --header 'Content-Type: application/json' --data "$(jq -n --arg model "$MODEL" '{ Model: $model, Synchronous: true }')" "$URL/studies/$1/ai") || {
         jq -r '"\(.Message // "error"): \(.Details // "")"' <<<"$answer" >&2 2>/dev/null || printf '%s\n' "$answer" >&2
         say "the analysis of study $1 failed (above); which models apply, and why not: GET $URL/studies/$1/ai (KEEP_RUNNING=1)"
         return 1

@@ -110,7 +110,7 @@ fn run_lengths_whole_and_in_fragments() {
     for (allocated, stored, signed) in [(8, 8, false), (16, 12, false), (16, 16, true), (16, 10, true)] {
         let image = made(13, 21, allocated, stored, signed);
         let frame = rle(&image);
-        let cut = frame.split_at(frame.len() / 2 & !1);
+        let cut = frame.split_at((frame.len() / 2) & !1);
         for fragments in [vec![frame.clone()], vec![cut.0.to_vec(), cut.1.to_vec()]] {
             let read = read_instance(&encapsulated(&image, fragments, uids::RLE_LOSSLESS), None).unwrap();
             assert_eq!(values(&read.pixels), expected(&image));
