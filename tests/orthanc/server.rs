@@ -255,7 +255,8 @@ impl Orthanc {
     /// Uploads a study; gives Orthanc's id of it.
     #[track_caller]
     pub fn upload_study(&self, files: &[Vec<u8>]) -> String {
-        let mut ids: Vec<String> = files.iter().map(|f| self.upload(f).ok()["ParentStudy"].as_str().unwrap().to_string()).collect();
+        let mut ids: Vec<String> =
+            files.iter().map(|f| self.upload(f).ok()["ParentStudy"].as_str().unwrap().to_string()).collect();
         ids.pop().expect("no file")
     }
 
