@@ -79,8 +79,11 @@ fn full_size_model(models: &Path) {
     safetensors::serialize_to_file(views, None, &folder.join("weights.safetensors")).unwrap();
 }
 
+/// Key, shape, little-endian f32.
+type Weight = (String, (Vec<usize>, Vec<u8>));
+
 /// torchvision's keys and shapes; convolutions uniform in ±sqrt(6 / fan_in).
-fn resnet50_weights() -> Vec<(String, (Vec<usize>, Vec<u8>))> {
+fn resnet50_weights() -> Vec<Weight> {
     let mut state = 7u64;
     let mut out = Vec::new();
     let mut put = |name: String, shape: Vec<usize>, center: f32, amp: f32| {
