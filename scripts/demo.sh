@@ -55,7 +55,7 @@ analyse() {
     }
     findings <<<"$answer" || return 1
     [ "$(jq -r .State <<<"$answer")" = Succeeded ] || { say "the run ended as $(jq -r '"\(.State): \(.Error // "no reason given")"' <<<"$answer")"; return 1; }
-    printf '\n'
+    printf '\n%s\n\n' "$(jq -r '.Disclaimer' <<<"$answer")"
     printf '%-12s %s\n' 'Explorer' "$URL/app/explorer.html#study?uuid=$1" 'AI page' "$URL/ai/app/"
     jq -r '.Stored[]? | "\(.Kind)\t\(.ID)"' <<<"$answer" | while IFS=$'\t' read -r kind id; do
         printf '%-12s %s\n' "$kind" "$URL/instances/$id" '' "$URL/app/explorer.html#instance?uuid=$id"
