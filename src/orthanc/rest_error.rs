@@ -155,9 +155,9 @@ mod tests {
         assert_eq!(response.headers, [("Retry-After".into(), "30".to_owned())]);
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
         let expected = json!({
-            "HttpError": "Service Unavailable", "HttpStatus": 503, "Message": "the queue is full: 64 runs wait",
+            "HttpError": "Service Unavailable", "HttpStatus": 503, "Message": "Error encountered within the plugin engine",
             "Method": "POST", "OrthancError": "Error encountered within the plugin engine", "OrthancStatus": 1,
-            "Uri": "/studies/x/ai", "Details": "Ai.QueueLength is 64",
+            "Uri": "/studies/x/ai", "Details": "the queue is full: 64 runs wait: Ai.QueueLength is 64",
         });
         assert_eq!(body, expected);
     }

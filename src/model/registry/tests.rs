@@ -142,7 +142,8 @@ fn info_is_pascal_case() {
     assert_eq!(info["Demo"], true);
     assert_eq!(info["Classes"].as_array().unwrap().len(), 4);
     assert!(info["Classes"][0]["Color"].as_str().unwrap().starts_with('#'));
-    assert!(info["Reason"].is_string() && info.get("WeightsSha256").is_none());
+    assert!(info["Reason"].is_string() && info["WeightsSha256"].is_null());
+    assert!(info["WeightsFile"].as_str().unwrap().starts_with("weightless/"));
 }
 
 #[test]

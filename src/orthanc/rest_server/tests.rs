@@ -88,8 +88,8 @@ fn an_error_has_orthancs_form_and_status() {
         let (_, answer) = fake.request(2, &ClientRequest { method: POST, uri: "/ai/error", ..Default::default() });
         assert!(answer.headers.is_empty(), "the core adds one itself");
         let body = json(&answer);
-        assert_eq!((&body["HttpStatus"], &body["Message"]), (&422.into(), &"3 images".into()));
-        assert_eq!((&body["Details"], &body["Method"]), (&"expected 4".into(), &"POST".into()));
+        assert_eq!((&body["HttpStatus"], &body["Message"]), (&422.into(), &"Bad request".into()));
+        assert_eq!((&body["Details"], &body["Method"]), (&"3 images: expected 4".into(), &"POST".into()));
         assert_eq!((&body["Uri"], &body["OrthancStatus"]), (&"/ai/error".into(), &8.into()));
     });
 }
@@ -149,7 +149,7 @@ fn a_panic_in_a_handler_is_a_500_in_orthancs_form() {
 fn what_cannot_be_read_or_sent_is_an_error() {
     with_routes("1.13.0", |fake| {
         let (_, answer) = fake.request(0, &ClientRequest { method: 9, uri: "/ai/echo/x", ..Default::default() });
-        assert_eq!((answer.status, &json(&answer)["Message"]), (400, &"the request has an unknown method".into()));
+        assert_eq!((answer.status, &json(&answer)["Details"]), (400, &"the request has an unknown method".into()));
         let (_, answer) = fake.null_request(0);
         assert_eq!(answer.status, 400);
         for forged in ["split", "mime"] {
