@@ -1,5 +1,6 @@
 //! `orthanc-ai`: AI models inside the Orthanc DICOM server. See ARCHITECTURE.md for the house and its data path.
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod api;
 pub mod config;
