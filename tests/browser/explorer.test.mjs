@@ -61,16 +61,21 @@ describe("Orthanc Explorer", () => {
     await shot(page, "explorer-study-done");
     await status("study").locator("a.ai-result").click();
     await page.locator(".card").nth(3).waitFor();
-    assert.match(page.url(), /\/ai\/app\/(\?[^#]*)?#\/runs\/[^/]+$/);
+    assert.match(page.url(), /\/ai\/app\/index\.html(\?[^#]*)?#\/runs\/[^/]+$/);
     assert.equal(await page.locator(".card").count(), 4);
   });
 
   for (const name of ["series", "instance"]) {
-    test(`on the ${name} page the button falls back to the study when a model needs more images`, async () => {
-      await visit(name, name === "series" ? series.ID : instance);
+    test(`on the ${name} page the button takes what lies under it, or the study when a model needs more images`, async () => {
+      const id = name === "series" ? series.ID : instance;
+      const own = `/${name === "series" ? "series" : "instances"}/${id}/ai`;
+      const { Models } = await (await fetch(bench.base + own)).json();
+      const enough = Models.some(({ Applies, State }) => Applies && State === "Ready");
+      assert.equal(enough && name === "instance", false, "one image is not a whole exam");
+      await visit(name, id);
       const post = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/ai"));
       await analyse(name);
-      assert.ok((await post).url().endsWith(`/studies/${bench.study}/ai`), (await post).url());
+      assert.ok((await post).url().endsWith(enough ? own : `/studies/${bench.study}/ai`), (await post).url());
       assert.match(await status(name).innerText(), RESULT);
       await shot(page, `explorer-${name}-done`);
     });
