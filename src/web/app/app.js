@@ -88,7 +88,7 @@ async function showServer() {
   const server = await getServer().catch(() => null);
   if (!server) return;
   document.getElementById("server").textContent = t("server.line", {
-    device: server.Device, threads: server.Threads, orthanc: server.OrthancVersion, version: server.Version,
+    device: server.Device, orthanc: server.OrthancVersion, version: server.Version,
   });
 }
 

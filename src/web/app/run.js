@@ -118,7 +118,7 @@ function follow(run, again) {
 }
 
 function details(run) {
-  const stages = [...STAGES, ...Object.keys(run.StageSeconds ?? {}).filter((stage) => !STAGES.includes(stage))];
+  const stages = [...STAGES, ...Object.keys(run.StageSeconds ?? {}).filter((stage) => !STAGES.includes(stage) && stage !== "total")];
   const timed = stages.filter((stage) => Number.isFinite(run.StageSeconds?.[stage]));
   const status = { Stored: "run.stored", AlreadyStored: "run.alreadyStored" }[run.Status];
   return h("div", { class: "details" },

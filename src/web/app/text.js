@@ -4,7 +4,7 @@ export const DICTIONARIES = {
   en: {
     "title": "AI analysis",
     "skip": "Skip to content",
-    "server.line": "{device} · {threads} threads · Orthanc {orthanc} · plugin {version}",
+    "server.line": "{device} · Orthanc {orthanc} · plugin {version}",
     "server.queue": "queue {length} of {limit}",
     "refresh": "Refresh",
     "loading": "Loading…",
@@ -115,7 +115,7 @@ export const DICTIONARIES = {
   ko: {
     "title": "AI 분석",
     "skip": "본문으로 건너뛰기",
-    "server.line": "{device} · 스레드 {threads}개 · Orthanc {orthanc} · 플러그인 {version}",
+    "server.line": "{device} · Orthanc {orthanc} · 플러그인 {version}",
     "server.queue": "대기열 {length}/{limit}",
     "refresh": "새로 고침",
     "loading": "불러오는 중…",
