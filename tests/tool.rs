@@ -1,0 +1,62 @@
+//! The command-line tool as a person uses it: phantom, inspect, check, run, and run again.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+const DEMO: &str = "mammography-4view-demo";
+
+fn tool(args: &[&str]) -> Output {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    Command::new(env!("CARGO_BIN_EXE_orthanc-ai")).args(args).env("ORTHANC_AI_MODELS", models).output().unwrap()
+}
+
+#[track_caller]
+fn ok(args: &[&str]) -> String {
+    let output = tool(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn refused(args: &[&str]) -> String {
+    let output = tool(args);
+    assert!(!output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_folder_is_inspected_and_analysed_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (exam, out) = (folder.path().join("exam"), folder.path().join("out"));
+    let (exam, out) = (exam.to_str().unwrap(), out.to_str().unwrap());
+    let size = ["--rows", "832", "--columns", "640", "--spacing-mm", "0.28"];
+    ok(&[&["phantom", "mammography", "--out", exam], &size[..]].concat());
+
+    let text = ok(&["inspect", exam]);
+    assert!(text.contains("1 studies") && text.contains("would run on L-CC, R-CC, L-MLO, R-MLO"), "{text}");
+
+    let first = ok(&["run", DEMO, exam, "-o", out]);
+    assert!(first.contains("R-MLO") && first.contains("research use only"), "{first}");
+    assert!(!first.contains("PHANTOM"), "a patient's name or id is on the screen: {first}");
+    let again = ok(&["run", DEMO, exam, "-o", out]);
+    assert!(again.contains("was there already"), "{again}");
+    let files = || std::fs::read_dir(out).unwrap().count();
+    assert_eq!(files(), 1);
+    ok(&["run", DEMO, exam, "-o", out, "--force"]);
+    assert_eq!(files(), 2);
+
+    std::fs::remove_file(Path::new(exam).join("L-CC.dcm")).unwrap();
+    let error = refused(&["run", DEMO, exam, "-o", out]);
+    assert!(error.contains("4 images are needed (L-CC, R-CC, L-MLO, R-MLO), found 3"), "{error}");
+    assert!(ok(&["inspect", exam]).contains("would not run"));
+}
+
+#[test]
+fn models_are_checked() {
+    let text = ok(&["check"]);
+    assert!(text.contains(&format!("{DEMO}: ready")), "{text}");
+    assert!(text.contains("mammography-4view: no weights: put the file mammography-4view/weights.pth"), "{text}");
+    refused(&["check", "mammography-4view"]);
+    let output = tool(&["check", "nothing"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("unknown model \"nothing\""));
+}
