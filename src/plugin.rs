@@ -22,8 +22,6 @@ pub enum PluginError {
     Device(#[from] ModelError),
     #[error("configuration, Ai.ModelsDirectory: the folder cannot be listed: {0}")]
     ModelsDirectory(std::io::Error),
-    #[error("the worker's thread cannot start: {0}")]
-    Worker(std::io::Error),
 }
 
 /// The service of this life: `/tools/reset` ends one and begins the next in the same process.
@@ -48,7 +46,7 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
     Ok(())
 }
 
-/// Reads the configuration and the manifests, starts the worker (which loads the weights), registers routes, events and
+/// Reads the configuration and the manifests, makes the service (its worker begins when the server has started), registers routes, events and
 /// buttons. No database and no REST yet.
 fn start(host: &Host) -> Result<(), PluginError> {
     let config = Config::from_orthanc(&host.configuration()?)?;
@@ -64,7 +62,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
     let ports =
         Ports { source: Arc::new(OrthancSource), results: Arc::new(OrthancSource), announce: host_job::announce };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
-    let service = RunService::start(&config.runs, models, device, ports).map_err(PluginError::Worker)?;
+    let service = RunService::new(&config.runs, models, device, ports);
     *SERVICE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(service));
 
     #[cfg(feature = "fault-injection")]
@@ -79,15 +77,23 @@ fn start(host: &Host) -> Result<(), PluginError> {
 
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.
 fn on_event(event: Event) {
-    // The last moment at which REST still works.
-    if event.kind == EventKind::OrthancStopped {
-        stop();
+    match event.kind {
+        EventKind::OrthancStarted => begin(),
+        // The last moment at which REST still works.
+        EventKind::OrthancStopped => stop(),
+        _ => {}
     }
 }
 
 /// Nothing of this life is left behind, whether or not the event of the stop came.
 pub fn finalize() {
     stop();
+}
+
+fn begin() {
+    if let Some(Err(error)) = service().map(|service| service.begin()) {
+        log::error!("the worker's thread cannot start, nothing will be analysed: {error}");
+    }
 }
 
 fn stop() {

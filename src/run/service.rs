@@ -45,6 +45,8 @@ pub struct RunService {
     pub store: Arc<dyn RunStore>,
     pub synchronous_timeout: Duration,
     current: Arc<Current>,
+    /// Until the server has started.
+    idle: Mutex<Option<Worker>>,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -56,11 +58,8 @@ pub struct Ports {
 }
 
 impl RunService {
-    /// Reads the manifests and starts the worker, which loads the weights ahead of the first run.
-    ///
-    /// # Errors
-    /// The worker's thread cannot start.
-    pub fn start(config: &RunsConfig, models: ModelRegistry, device: Device, ports: Ports) -> std::io::Result<Self> {
+    /// Nothing runs before [`Self::begin`].
+    pub fn new(config: &RunsConfig, models: ModelRegistry, device: Device, ports: Ports) -> Self {
         let queue = Arc::new(RunQueue::new(config.queue_limit));
         let store: Arc<dyn RunStore> = Arc::new(MemoryRunStore::new(config.history));
         let current = Arc::new(Current::default());
@@ -72,21 +71,33 @@ impl RunService {
             results: ports.results,
             announce: ports.announce,
         };
-        let registry = models.clone();
-        let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
-            let mut loaded = registry.load(device);
-            log_models(&registry);
-            worker.work(&mut loaded);
-        })?;
-        Ok(Self {
+        Self {
             device,
             models,
             queue,
             store,
             synchronous_timeout: Duration::from_secs(config.synchronous_timeout),
             current,
-            worker: Mutex::new(Some(thread)),
-        })
+            idle: Mutex::new(Some(worker)),
+            worker: Mutex::new(None),
+        }
+    }
+
+    /// Starts the worker, which loads the weights ahead of the first run. Called when the server has started: libtorch's start-up beside
+    /// the core's own was seen to hang both.
+    ///
+    /// # Errors
+    /// The thread cannot start.
+    pub fn begin(&self) -> std::io::Result<()> {
+        let Some(worker) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let (registry, device) = (self.models.clone(), self.device);
+        let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
+            let mut loaded = registry.load(device);
+            log_models(&registry);
+            worker.work(&mut loaded);
+        })?;
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
     }
 
     /// Ends the run in flight between two stages and waits for the worker. Runs that wait are cancelled: until runs are
