@@ -148,6 +148,16 @@ impl Anatomy {
         })
     }
 
+    /// Of a dozen places, the one with the least fibroglandular tissue: where an asymmetry is seen as such.
+    pub fn place_in_fat(&self, random: &mut Random, width_mm: f32, height_mm: f32, margin_mm: f32) -> (f32, f32) {
+        let places = [(); 12].map(|()| self.place(random, width_mm, height_mm, margin_mm));
+        let dense = |(x, y): (f32, f32)| {
+            let around = [(0.0, 0.0), (9.0, 0.0), (-9.0, 0.0), (0.0, 9.0), (0.0, -9.0)];
+            around.map(|(dx, dy)| self.glandular(x + dx, y + dy)).iter().sum::<f32>()
+        };
+        places.into_iter().min_by(|a, b| dense(*a).total_cmp(&dense(*b))).unwrap_or(self.gland.centre)
+    }
+
     /// A place for a lesion: `margin_mm` under the skin, off the muscle and off the chest wall's edge.
     pub fn place(&self, random: &mut Random, width_mm: f32, height_mm: f32, margin_mm: f32) -> (f32, f32) {
         let mut best = (f32::MIN, self.gland.centre);

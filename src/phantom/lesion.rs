@@ -1,6 +1,7 @@
 //! What makes a phantom abnormal. A lesion adds brightness to the tissue; sizes are those that radiologists report.
 
 use super::Class;
+use super::anatomy::Anatomy;
 use super::noise::{Fractal, smoothstep};
 use super::random::Random;
 
@@ -109,6 +110,15 @@ impl Lesion {
             Class::Normal => return None,
         };
         Some(Self { centre: (0.0, 0.0), radius_mm, kind })
+    }
+
+    /// Where the lesion is drawn: an asymmetry is tissue in the wrong place, so it lies in fat; the others lie anywhere.
+    pub fn place(&mut self, random: &mut Random, anatomy: &Anatomy, width_mm: f32, height_mm: f32) {
+        let margin = (0.7 * self.radius_mm).clamp(7.0, 14.0);
+        self.centre = match self.kind {
+            Kind::Asymmetry { .. } => anatomy.place_in_fat(random, width_mm, height_mm, margin),
+            _ => anatomy.place(random, width_mm, height_mm, margin),
+        };
     }
 
     /// Brightness added at a point of the image.

@@ -90,8 +90,7 @@ impl PhantomView {
         };
         let mut random = stream(2);
         let lesion = Lesion::new(&mut random, self.class).map(|mut lesion| {
-            let margin = (0.7 * lesion.radius_mm).clamp(7.0, 14.0);
-            lesion.centre = anatomy.place(&mut random, width_mm, height_mm, margin);
+            lesion.place(&mut random, &anatomy, width_mm, height_mm);
             lesion
         });
         let mut specks = lesion.as_ref().map(|l| l.specks(&mut random)).unwrap_or_default();

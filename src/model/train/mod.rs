@@ -93,8 +93,8 @@ impl Default for TrainOptions {
             // Small squares cost a tenth of the image; each growth teaches to find the same in more surroundings.
             stages: vec![
                 Stage { size: 160, epochs: 12, batch: 16, learning_rate: 2e-3 },
-                Stage { size: 320, epochs: 4, batch: 16, learning_rate: 1.5e-3 },
-                Stage { size: 512, epochs: 5, batch: 8, learning_rate: 1.5e-3 },
+                Stage { size: 320, epochs: 3, batch: 16, learning_rate: 1.5e-3 },
+                Stage { size: 512, epochs: 6, batch: 8, learning_rate: 1.5e-3 },
             ],
             label_smoothing: 0.05,
             // Narrow layers gain little from a second thread, and one gives the same sums everywhere.

@@ -29,7 +29,7 @@ const DETECTORS: [(f32, (usize, usize)); 6] = [
 ];
 
 /// The `index`-th phantom of a set: its class is `index % 4`, everything else is drawn from the seed. `detector` fixes
-/// spacing and size; None mixes them, mostly coarse because those are quick to draw.
+/// spacing and size; None mixes them: half coarse, because those are quick to draw, a fifth at full size.
 pub(super) fn phantom(seed: u64, purpose: Purpose, index: usize, detector: Option<Detector>) -> PhantomView {
     let tag = match purpose {
         Purpose::Training => 0x7472_6169_6e00_0000,
@@ -38,7 +38,7 @@ pub(super) fn phantom(seed: u64, purpose: Purpose, index: usize, detector: Optio
     let own = mix(mix(seed ^ tag).wrapping_add(index as u64));
     let mut random = Random::new(own, 0);
     let (spacing_mm, size) = detector.map_or_else(
-        || DETECTORS[[0, 0, 0, 1, 1, 1, 0, 1, 0, 1, 2, 2, 3, 3, 2, 3, 4, 5, 0, 1][random.integer(0, 19)]],
+        || DETECTORS[[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5][random.integer(0, 19)]],
         |d| (d.spacing_mm, d.size),
     );
     PhantomView {
