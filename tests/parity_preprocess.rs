@@ -115,7 +115,7 @@ fn check_chain(prefix: &str, image: &Projection, bytes: Array2<u8>, fixture: &Fi
     let chain = TransformChain::new(&[
         TransformSpec::CropForeground(spec),
         TransformSpec::ConvertToUint8(ConvertToUint8Spec { mode: Uint8Mode::MinMax }),
-        TransformSpec::Resize(ResizeSpec { spatial_size: [shape[0], shape[1]], mode: ResizeMode::PilBilinear }),
+        TransformSpec::Resize(ResizeSpec { spatial_size: vec![shape[0], shape[1]], mode: ResizeMode::PilBilinear }),
         TransformSpec::ScaleIntensityRange(ScaleIntensityRangeSpec {
             a_min: 0.0,
             a_max: 255.0,

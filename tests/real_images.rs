@@ -26,7 +26,7 @@ fn chain(mode: Uint8Mode, histogram: HistogramSpec, bounds: BoundsSpec) -> Trans
             bounds,
         }),
         TransformSpec::ConvertToUint8(ConvertToUint8Spec { mode }),
-        TransformSpec::Resize(ResizeSpec { spatial_size: [64, 48], mode: ResizeMode::PilBilinear }),
+        TransformSpec::Resize(ResizeSpec { spatial_size: vec![64, 48], mode: ResizeMode::PilBilinear }),
         TransformSpec::ScaleIntensityRange(ScaleIntensityRangeSpec {
             a_min: 0.0,
             a_max: 255.0,

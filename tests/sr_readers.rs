@@ -204,7 +204,7 @@ fn expected_groups(v: &Variant) -> Vec<String> {
     let mut lines = Vec::new();
     for p in &prediction(v.failed).images {
         let Ok(finding) = &p.outcome else { continue };
-        let code = |class: usize| manifest.classes[class].concept.value.as_str();
+        let code = |class: usize| manifest.classes()[class].concept.value.as_str();
         let side = match v.images[p.image].laterality.as_deref() {
             Some("L") => "Left",
             Some("R") => "Right",

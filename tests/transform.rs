@@ -23,7 +23,7 @@ fn bytes(mode: Uint8Mode) -> TransformSpec {
 }
 
 fn resize(rows: usize, columns: usize) -> TransformSpec {
-    TransformSpec::Resize(ResizeSpec { spatial_size: [rows, columns], mode: ResizeMode::PilBilinear })
+    TransformSpec::Resize(ResizeSpec { spatial_size: vec![rows, columns], mode: ResizeMode::PilBilinear })
 }
 
 fn scale(a_min: f32, a_max: f32) -> TransformSpec {

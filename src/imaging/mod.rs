@@ -9,6 +9,7 @@ mod codestream;
 pub mod contours;
 mod decode;
 mod error;
+pub mod geometry;
 pub mod histogram;
 pub mod otsu;
 mod part10;
@@ -16,13 +17,16 @@ pub(crate) mod parts;
 pub mod pixels;
 mod read;
 mod rle;
+pub mod volume;
 
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
 pub use decode::{DecodedFrame, FrameDecoder, MAX_PIXELS};
 pub use error::ImagingError;
+pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use read::{read_attributes, read_header, read_instance};
+pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.
 #[derive(Debug, Clone)]

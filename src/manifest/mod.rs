@@ -7,6 +7,7 @@ pub mod code;
 pub mod input;
 pub mod network;
 pub mod report;
+pub mod task;
 pub mod transform;
 mod validate;
 
@@ -14,9 +15,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
-pub use input::{Condition, InputSpec, ViewPolicy};
+pub use input::{Condition, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, Thresholds};
+pub use task::{
+    Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
+    SegmentationSpec, TaskSpec,
+};
 pub use transform::TransformSpec;
 
 /// Why a manifest was refused.
@@ -28,14 +33,6 @@ pub enum ManifestError {
     /// Well-formed, but impossible.
     #[error("manifest.json: at {path}: {reason}")]
     Value { path: String, reason: String },
-}
-
-/// The task's final step from logits to probabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// Exactly one class per image; probabilities sum to 1.
-    Softmax,
 }
 
 /// A model: what it takes, how the input is prepared, the network, what its outputs mean, and what is said about them.
@@ -63,9 +60,8 @@ pub struct Manifest {
     pub preprocessing: Vec<TransformSpec>,
     pub network: NetworkSpec,
     pub weights: WeightsSpec,
-    pub activation: Activation,
-    /// In the order of the network's outputs.
-    pub classes: Vec<ClassSpec>,
+    /// What the network's outputs mean.
+    pub task: TaskSpec,
     /// Texts and codes of the structured report.
     pub report: ReportSpec,
 }
@@ -81,6 +77,37 @@ impl Manifest {
             .map_err(|e| ManifestError::Syntax { path: e.path().to_string(), reason: e.inner().to_string() })?;
         validate::validate(&manifest)?;
         Ok(manifest)
+    }
+
+    /// The classes of a classification; of another task none.
+    pub fn classes(&self) -> &[ClassSpec] {
+        match &self.task {
+            TaskSpec::Classification(task) => &task.classes,
+            TaskSpec::Segmentation(_) => &[],
+        }
+    }
+
+    /// Every code of the manifest that results repeat.
+    pub fn concepts(&self) -> Vec<&CodedConcept> {
+        let mut concepts = vec![&self.report.procedure_reported, &self.report.finding_site];
+        match &self.task {
+            TaskSpec::Classification(task) => {
+                concepts.push(&task.probability_concept);
+                concepts.extend(task.classes.iter().map(|c| &c.concept));
+            }
+            TaskSpec::Segmentation(task) => {
+                concepts.extend(task.segments.iter().flat_map(|s| [&s.category, &s.concept]));
+            }
+        }
+        concepts
+    }
+
+    /// The segments of a segmentation; of another task none.
+    pub fn segments(&self) -> &[SegmentSpec] {
+        match &self.task {
+            TaskSpec::Segmentation(task) => &task.segments,
+            TaskSpec::Classification(_) => &[],
+        }
     }
 
     /// The JSON Schema of `manifest.json`, as stored in `models/schema.json`.

@@ -45,6 +45,4 @@ pub struct ReportSpec {
     pub procedure_reported: CodedConcept,
     /// (363698007, SCT, "Finding Site")
     pub finding_site: CodedConcept,
-    /// What the probability is, e.g. (122157, DCM, "Probability").
-    pub probability_concept: CodedConcept,
 }

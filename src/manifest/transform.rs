@@ -19,6 +19,33 @@ pub enum TransformSpec {
     RepeatChannel(RepeatChannelSpec),
     /// `(x - subtrahend) / divisor` per channel.
     NormalizeIntensity(NormalizeIntensitySpec),
+    /// Minimum and maximum onto [minv, maxv]. Volumes only.
+    ScaleIntensity(ScaleIntensitySpec),
+    /// The middle of a volume: `start = (size - roi_size) / 2`, rounded down.
+    CenterSpatialCrop(CenterSpatialCropSpec),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleIntensitySpec {
+    pub minv: f32,
+    pub maxv: f32,
+    /// What minimum and maximum are taken over. Where they are equal the values stay as they are.
+    pub per: ScaleIntensityPer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScaleIntensityPer {
+    Slice,
+    Channel,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CenterSpatialCropSpec {
+    /// (slices, rows, columns); -1 keeps the axis whole. A volume smaller than this is refused.
+    pub roi_size: [i64; 3],
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,8 +116,8 @@ pub enum Uint8Mode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResizeSpec {
-    /// Rows, columns.
-    pub spatial_size: [usize; 2],
+    /// (rows, columns) of images, (slices, rows, columns) of volumes.
+    pub spatial_size: Vec<usize>,
     pub mode: ResizeMode,
 }
 
@@ -99,6 +126,8 @@ pub struct ResizeSpec {
 pub enum ResizeMode {
     /// `PIL.Image.resize(…, BILINEAR)`: triangle filter, widened when shrinking (antialiasing), 8-bit fixed point.
     PilBilinear,
+    /// `scipy.ndimage.zoom(…, order=1)`: linear, the corners' centres fall on one another. Volumes only.
+    ZoomLinear,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

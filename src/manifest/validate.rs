@@ -3,7 +3,12 @@
 use dicom_core::dictionary::DataDictionary;
 use dicom_dictionary_std::StandardDataDictionary;
 
-use super::{CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, TransformSpec, WeightsFormat, WeightsSpec};
+use super::task::{PostprocessingSpec, SegmentationSpec};
+use super::transform::ResizeMode;
+use super::{
+    ClassSpec, CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
+    WeightsFormat, WeightsSpec,
+};
 
 type Checked = Result<(), ManifestError>;
 
@@ -28,17 +33,29 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     network(&m.network)?;
     weights(m)?;
     chain(m)?;
-    classes(m)?;
+    task(m)?;
     report(m)
 }
 
 fn input(input: &InputSpec) -> Checked {
-    require((1..=10_000).contains(&input.count), "input.count", || {
-        format!("found {}, expected 1 to 10000", input.count)
-    })?;
-    require(input.views.is_empty() || input.views.len() == input.count, "input.views", || {
-        format!("found {} views for count {}", input.views.len(), input.count)
-    })?;
+    match &input.select {
+        SelectSpec::Images(s) => {
+            require((1..=10_000).contains(&s.count), "input.select.Images.count", || {
+                format!("found {}, expected 1 to 10000", s.count)
+            })?;
+            require(s.views.is_empty() || s.views.len() == s.count, "input.select.Images.views", || {
+                format!("found {} views for count {}", s.views.len(), s.count)
+            })?;
+        }
+        SelectSpec::Volumes(s) => {
+            require((1..=64).contains(&s.channels.len()), "input.select.Volumes.channels", || {
+                format!("found {} names, expected 1 to 64", s.channels.len())
+            })?;
+            require(!s.time_points.is_empty() || s.channels.len() == 1, "input.select.Volumes.time_points", || {
+                "empty: nothing tells the channels apart".to_string()
+            })?;
+        }
+    }
     require(!input.conditions.is_empty(), "input.where", || {
         "no condition: the model would take every image".to_string()
     })?;
@@ -47,8 +64,11 @@ fn input(input: &InputSpec) -> Checked {
         require(StandardDataDictionary.by_name(&c.keyword).is_some(), format!("{path}.keyword"), || {
             format!("\"{}\" is not a DICOM keyword", c.keyword)
         })?;
-        let given = usize::from(c.equals.is_some()) + usize::from(c.one_of.is_some()) + usize::from(c.exists.is_some());
-        require(given == 1, path, || format!("found {given} of \"equals\", \"in\", \"exists\"; expected exactly one"))?;
+        let given = [c.equals.is_some(), c.one_of.is_some(), c.lacks.is_some(), c.exists.is_some()];
+        let given = given.into_iter().filter(|g| *g).count();
+        require(given == 1, path, || {
+            format!("found {given} of \"equals\", \"in\", \"lacks\", \"exists\"; expected exactly one")
+        })?;
     }
     Ok(())
 }
@@ -90,17 +110,29 @@ fn weights(m: &Manifest) -> Checked {
     })
 }
 
-/// Follows the channel count through the chain: the network must get what it takes.
+/// Follows dimensions and channel count through the chain: the network must get what it takes.
 fn chain(m: &Manifest) -> Checked {
-    let mut channels = 1usize;
+    let (dimensions, mut channels) = match &m.input.select {
+        SelectSpec::Images(_) => (2, 1),
+        SelectSpec::Volumes(s) => (3, s.channels.len()),
+    };
     let mut sized = false;
     for (i, step) in m.preprocessing.iter().enumerate() {
         let path = |key: &str| format!("preprocessing[{i}].{key}");
+        let only = |name: &str, wanted: usize| {
+            require(dimensions == wanted, path(name), || {
+                format!("is for {wanted}D input, input.select takes {dimensions}D")
+            })
+        };
         match step {
-            TransformSpec::CropForeground(_) | TransformSpec::ConvertToUint8(_) => {}
+            TransformSpec::CropForeground(_) => only("CropForeground", 2)?,
+            TransformSpec::ConvertToUint8(_) => only("ConvertToUint8", 2)?,
             TransformSpec::Resize(s) => {
-                require(s.spatial_size.iter().all(|d| (1..=8192).contains(d)), path("Resize.spatial_size"), || {
-                    format!("found {:?}, expected 1 to 8192 each", s.spatial_size)
+                only(&format!("Resize.mode {:?}", s.mode), if s.mode == ResizeMode::ZoomLinear { 3 } else { 2 })?;
+                let size = &s.spatial_size;
+                let fits = size.len() == dimensions && size.iter().all(|d| (1..=8192).contains(d));
+                require(fits, path("Resize.spatial_size"), || {
+                    format!("found {size:?}, expected {dimensions} numbers from 1 to 8192")
                 })?;
                 sized = true;
             }
@@ -110,7 +142,22 @@ fn chain(m: &Manifest) -> Checked {
                     format!("found a_min {} and a_max {}, expected two different numbers", s.a_min, s.a_max)
                 })?;
             }
+            TransformSpec::ScaleIntensity(s) => {
+                only("ScaleIntensity", 3)?;
+                require(s.minv.is_finite() && s.maxv.is_finite() && s.minv < s.maxv, path("ScaleIntensity"), || {
+                    format!("found minv {} and maxv {}, expected minv < maxv", s.minv, s.maxv)
+                })?;
+            }
+            TransformSpec::CenterSpatialCrop(s) => {
+                only("CenterSpatialCrop", 3)?;
+                require(
+                    s.roi_size.iter().all(|d| *d == -1 || (1..=8192).contains(d)),
+                    path("CenterSpatialCrop.roi_size"),
+                    || format!("found {:?}, expected 1 to 8192 each, or -1", s.roi_size),
+                )?;
+            }
             TransformSpec::RepeatChannel(s) => {
+                only("RepeatChannel", 2)?;
                 require((1..=64).contains(&s.repeats), path("RepeatChannel.repeats"), || {
                     format!("found {}, expected 1 to 64", s.repeats)
                 })?;
@@ -127,26 +174,33 @@ fn chain(m: &Manifest) -> Checked {
             }
         }
     }
-    require(sized, "preprocessing", || "no Resize: images of different sizes cannot be batched".into())?;
+    require(sized || dimensions == 3, "preprocessing", || {
+        "no Resize: images of different sizes cannot be batched".into()
+    })?;
     require(channels == m.network.in_channels(), "preprocessing", || {
         format!("gives {channels} channels, the network takes {}", m.network.in_channels())
     })
 }
 
-fn classes(m: &Manifest) -> Checked {
+fn task(m: &Manifest) -> Checked {
+    match &m.task {
+        TaskSpec::Classification(task) => {
+            code(&task.probability_concept, "task.Classification.probability_concept")?;
+            classes(m, &task.classes)
+        }
+        TaskSpec::Segmentation(task) => segmentation(m, task),
+    }
+}
+
+fn classes(m: &Manifest, classes: &[ClassSpec]) -> Checked {
     let outputs = m.network.num_classes();
-    require(m.classes.len() == outputs, "classes", || {
-        format!("found {} classes, the network has {outputs} outputs", m.classes.len())
+    let at = "task.Classification.classes";
+    require(classes.len() == outputs, at, || {
+        format!("found {} classes, the network has {outputs} outputs", classes.len())
     })?;
-    for (i, c) in m.classes.iter().enumerate() {
-        let path = |key: &str| format!("classes[{i}].{key}");
-        require(!c.name.is_empty(), path("name"), || "empty".into())?;
-        require(m.classes[..i].iter().all(|o| o.name != c.name), path("name"), || {
-            format!("\"{}\" is given twice", c.name)
-        })?;
-        let colour =
-            c.color.len() == 7 && c.color.starts_with('#') && c.color[1..].bytes().all(|b| b.is_ascii_hexdigit());
-        require(colour, path("color"), || format!("found \"{}\", expected \"#rrggbb\"", c.color))?;
+    for (i, c) in classes.iter().enumerate() {
+        let path = |key: &str| format!("{at}[{i}].{key}");
+        name_and_colour(&c.name, classes[..i].iter().any(|o| o.name == c.name), &c.color, &path)?;
         let t = c.thresholds;
         require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {
             format!("found absent {} and present {}, expected 0 <= absent <= present <= 1", t.absent, t.present)
@@ -154,6 +208,64 @@ fn classes(m: &Manifest) -> Checked {
         code(&c.concept, &path("concept"))?;
     }
     Ok(())
+}
+
+fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
+    let outputs = m.network.num_classes();
+    let at = "task.Segmentation.segments";
+    require(task.segments.len() == outputs, at, || {
+        format!("found {} segments, the network has {outputs} output channels", task.segments.len())
+    })?;
+    for (i, s) in task.segments.iter().enumerate() {
+        let path = |key: &str| format!("{at}[{i}].{key}");
+        name_and_colour(&s.name, task.segments[..i].iter().any(|o| o.name == s.name), &s.color, &path)?;
+        require(s.name.chars().count() <= 64, path("name"), || "expected 1–64 characters (VR LO)".into())?;
+        code(&s.category, &path("category"))?;
+        code(&s.concept, &path("concept"))?;
+    }
+    let at = "task.Segmentation.postprocessing";
+    let count = |is: fn(&PostprocessingSpec) -> bool| task.postprocessing.iter().filter(|s| is(s)).count();
+    for (name, found) in [
+        ("AsDiscrete", count(|s| matches!(s, PostprocessingSpec::AsDiscrete(_)))),
+        ("Invert", count(|s| matches!(s, PostprocessingSpec::Invert(_)))),
+    ] {
+        require(found == 1, at, || format!("found {found} × {name}, expected one"))?;
+    }
+    let mut discrete = false;
+    for (i, step) in task.postprocessing.iter().enumerate() {
+        let path = |key: &str| format!("{at}[{i}].{key}");
+        match step {
+            PostprocessingSpec::AsDiscrete(s) => {
+                require(s.threshold > 0.0 && s.threshold < 1.0, path("AsDiscrete.threshold"), || {
+                    format!("found {}, expected a probability between 0 and 1", s.threshold)
+                })?;
+                discrete = true;
+            }
+            PostprocessingSpec::BinaryErosion(s) => {
+                require(discrete, path("BinaryErosion"), || "takes a mask: AsDiscrete comes first".into())?;
+                require(s.size.iter().all(|d| d % 2 == 1 && *d <= 15), path("BinaryErosion.size"), || {
+                    format!("found {:?}, expected odd numbers up to 15", s.size)
+                })?;
+            }
+            PostprocessingSpec::FillHoles(_) => {
+                require(discrete, path("FillHoles"), || "takes a mask: AsDiscrete comes first".into())?;
+            }
+            PostprocessingSpec::KeepLargestConnectedComponent(_) => {
+                require(discrete, path("KeepLargestConnectedComponent"), || {
+                    "takes a mask: AsDiscrete comes first".into()
+                })?;
+            }
+            PostprocessingSpec::Invert(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn name_and_colour(name: &str, twice: bool, color: &str, path: &dyn Fn(&str) -> String) -> Checked {
+    require(!name.is_empty(), path("name"), || "empty".into())?;
+    require(!twice, path("name"), || format!("\"{name}\" is given twice"))?;
+    let colour = color.len() == 7 && color.starts_with('#') && color[1..].bytes().all(|b| b.is_ascii_hexdigit());
+    require(colour, path("color"), || format!("found \"{color}\", expected \"#rrggbb\""))
 }
 
 fn report(m: &Manifest) -> Checked {
@@ -166,8 +278,7 @@ fn report(m: &Manifest) -> Checked {
         "expected 1–64 characters (VR LO)".into()
     })?;
     code(&r.procedure_reported, "report.procedure_reported")?;
-    code(&r.finding_site, "report.finding_site")?;
-    code(&r.probability_concept, "report.probability_concept")
+    code(&r.finding_site, "report.finding_site")
 }
 
 /// VR limits of a coded entry: dicom-rs writes whatever it is given.

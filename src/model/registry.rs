@@ -14,7 +14,7 @@ use ndarray::Array4;
 use serde::Serialize;
 
 use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
-use crate::manifest::{Manifest, TransformSpec};
+use crate::manifest::{Manifest, SelectSpec, TaskSpec, TransformSpec};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,10 +43,15 @@ pub struct ModelInfo {
     pub description: String,
     pub demo: bool,
     pub disclaimer: String,
-    /// Images of one run, and the views expected.
+    /// "Classification" or "Segmentation".
+    pub task: Option<&'static str>,
+    /// Images of one run, and the views expected; 0 and none where a run takes volumes.
     pub count: usize,
     pub views: Vec<String>,
+    /// Names of the volumes of one run; none where a run takes images.
+    pub channels: Vec<String>,
     pub classes: Vec<ClassInfo>,
+    pub segments: Vec<ClassInfo>,
     /// Where the weights belong: `name/file` below the models folder.
     pub weights_file: String,
     /// SHA-256 of the weights file.
@@ -221,10 +226,24 @@ fn scan_folder(name: String, folder: PathBuf) -> Entry {
 
 fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Option<String>) -> ModelInfo {
     let text = |of: fn(&Manifest) -> &String| manifest.map(of).cloned().unwrap_or_default();
-    let classes = manifest.map(|m| m.classes.as_slice()).unwrap_or_default().iter().map(|c| ClassInfo {
+    let classes = manifest.map(Manifest::classes).unwrap_or_default().iter().map(|c| ClassInfo {
         name: c.name.clone(),
         color: c.color.clone(),
         translations: c.translations.clone(),
+    });
+    let segments = manifest.map(Manifest::segments).unwrap_or_default().iter().map(|s| ClassInfo {
+        name: s.name.clone(),
+        color: s.color.clone(),
+        translations: s.translations.clone(),
+    });
+    let (images, volumes) = match manifest.map(|m| &m.input.select) {
+        Some(SelectSpec::Images(images)) => (Some(images), None),
+        Some(SelectSpec::Volumes(volumes)) => (None, Some(volumes)),
+        None => (None, None),
+    };
+    let task = manifest.map(|m| match m.task {
+        TaskSpec::Classification(_) => "Classification",
+        TaskSpec::Segmentation(_) => "Segmentation",
     });
     ModelInfo {
         title: text(|m| &m.title),
@@ -232,8 +251,11 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         description: text(|m| &m.description),
         demo: manifest.is_some_and(|m| m.demo),
         disclaimer: text(|m| &m.report.disclaimer),
-        count: manifest.map_or(0, |m| m.input.count),
-        views: manifest.map(|m| m.input.views.clone()).unwrap_or_default(),
+        count: images.map_or(0, |i| i.count),
+        views: images.map(|i| i.views.clone()).unwrap_or_default(),
+        channels: volumes.map(|v| v.channels.clone()).unwrap_or_default(),
+        task,
+        segments: segments.collect(),
         weights_file: manifest.map(|m| format!("{name}/{}", m.weights.file)).unwrap_or_default(),
         classes: classes.collect(),
         weights_sha256: None,
@@ -259,7 +281,7 @@ fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(S
 /// The shape that the preprocessing chain gives one image: [1, channels, rows, columns].
 fn input_shape(manifest: &Manifest) -> [usize; 4] {
     let size = manifest.preprocessing.iter().rev().find_map(|step| match step {
-        TransformSpec::Resize(resize) => Some(resize.spatial_size),
+        TransformSpec::Resize(resize) => <[usize; 2]>::try_from(resize.spatial_size.clone()).ok(),
         _ => None,
     });
     // Manifest::from_json refuses a chain without a Resize.
@@ -271,7 +293,7 @@ fn input_shape(manifest: &Manifest) -> [usize; 4] {
 fn dry_run(network: &mut dyn Network, manifest: &Manifest) -> Result<(), ModelError> {
     let input = Array4::<f32>::zeros(input_shape(manifest));
     let Logits::Global(logits) = network.forward(input.view())?;
-    let expected = [1, manifest.classes.len()];
+    let expected = [1, manifest.classes().len()];
     if logits.shape() != expected {
         return Err(ModelError::Output {
             found: format!("shape {:?}", logits.shape()),

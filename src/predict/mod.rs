@@ -2,5 +2,7 @@
 
 pub mod activate;
 pub mod finding;
+pub mod segmentation;
 
 pub use finding::{ClassProbability, Finding, ImagePrediction, Prediction};
+pub use segmentation::{Lesion, LongAxis, Outline, SegmentMask, Segmentation};

@@ -9,7 +9,7 @@ use super::charset::fold_typography;
 use super::content::code_item;
 use super::uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, device_uid};
 use super::{ResultContext, ResultError, codes, source, vr};
-use crate::manifest::{CodedConcept, Manifest};
+use crate::manifest::Manifest;
 
 /// Manufacturer (0008,0070) of what this project writes.
 pub const MANUFACTURER: &str = "orthanc-ai";
@@ -143,10 +143,8 @@ pub fn put_sop_common(
 
 /// The private designators among the manifest's codes, each once.
 fn private_schemes(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let report = &manifest.report;
-    let own = [&report.procedure_reported, &report.finding_site, &report.probability_concept];
-    let all = manifest.classes.iter().map(|c| &c.concept).chain(own);
-    let mut schemes: Vec<&str> = all.filter(|c| c.is_private()).map(|c: &CodedConcept| c.scheme.as_str()).collect();
+    let all = manifest.concepts().into_iter();
+    let mut schemes: Vec<&str> = all.filter(|c| c.is_private()).map(|c| c.scheme.as_str()).collect();
     schemes.sort_unstable();
     schemes.dedup();
     schemes.into_iter()

@@ -93,8 +93,8 @@ fn image_report(ctx: &ResultContext, p: &ImagePrediction) -> Result<ImageReport,
 
 fn classification(ctx: &ResultContext, finding: &Finding) -> Result<Classification, ResultError> {
     let class = |index: usize| {
-        ctx.manifest.classes.get(index).ok_or_else(|| ResultError::Prediction {
-            reason: format!("found class {index}, expected 0..{}", ctx.manifest.classes.len()),
+        ctx.manifest.classes().get(index).ok_or_else(|| ResultError::Prediction {
+            reason: format!("found class {index}, expected 0..{}", ctx.manifest.classes().len()),
         })
     };
     let winner = class(finding.class)?;

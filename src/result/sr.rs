@@ -17,7 +17,7 @@ use super::evidence::evidence;
 use super::image_library::image_library;
 use super::{ResultContext, ResultError, ResultKind, ResultObject, source, vr};
 use crate::imaging::ImageAttributes;
-use crate::manifest::{Activation, ClassSpec, CodedConcept};
+use crate::manifest::{ClassSpec, CodedConcept, TaskSpec};
 use crate::predict::{ClassProbability, Finding, ImagePrediction, Prediction};
 
 /// Which SR storage class the report is written in.
@@ -84,7 +84,7 @@ fn validate(ctx: &ResultContext, prediction: &Prediction) -> Result<(), ResultEr
     if !indices.iter().copied().eq(0..ctx.images.len()) {
         return refuse(format!("found images {indices:?}, expected each of 0..{} once", ctx.images.len()));
     }
-    let classes = ctx.manifest.classes.len();
+    let classes = ctx.manifest.classes().len();
     for (p, finding) in prediction.images.iter().filter_map(|p| Some((p, p.outcome.as_ref().ok()?))) {
         if !finding.all.iter().map(|c| c.class).eq(0..classes) || finding.class >= classes {
             return refuse(format!("image {}: expected the {classes} classes of the model in order", p.image));
@@ -186,7 +186,7 @@ fn measurement_group(
     image: &ImageAttributes,
     finding: &Finding,
 ) -> Result<Item<Container>, ResultError> {
-    let classes = &ctx.manifest.classes;
+    let classes = ctx.manifest.classes();
     let tracking = ascii_line(&format!("{} whole image", p.view));
     let mut group = Item::container(codes::MEASUREMENT_GROUP, Some("1410"))?
         .has_obs_context(Item::text(codes::TRACKING_IDENTIFIER, &tracking)?)
@@ -218,7 +218,10 @@ fn winner_first(finding: &Finding) -> impl Iterator<Item = &ClassProbability> {
 /// TID 1419 rows 5 and 6: the probability, in %, of one class.
 fn probability(ctx: &ResultContext, class: &ClassSpec, probability: f64) -> Result<Item<Num>, ResultError> {
     let percent = vr::decimal_string("Probability", probability * 100.0, 4)?;
-    let item = Item::num(concept(&ctx.manifest.report.probability_concept), &percent, codes::PERCENT)?;
+    let TaskSpec::Classification(task) = &ctx.manifest.task else {
+        return Err(ResultError::Prediction { reason: "found class probabilities, expected masks".into() });
+    };
+    let item = Item::num(concept(&task.probability_concept), &percent, codes::PERCENT)?;
     Ok(item.has_concept_mod(Item::code(codes::FINDING, concept(&class.concept))?))
 }
 
@@ -232,15 +235,12 @@ fn finding_site(ctx: &ResultContext, image: &ImageAttributes) -> Result<Item<Cod
 
 /// TID 4019, with all that a reader needs to judge the numbers.
 fn algorithm_identification(ctx: &ResultContext, algorithm: &Algorithm) -> Result<Vec<Item<Text>>, ResultError> {
-    let activation = match ctx.manifest.activation {
-        Activation::Softmax => "softmax",
-    };
     let mut items = vec![
         Item::text(codes::ALGORITHM_NAME, &algorithm.name)?,
         Item::text(codes::ALGORITHM_VERSION, &algorithm.version)?,
-        Item::text(codes::ALGORITHM_PARAMETERS, &format!("calibration: none (uncalibrated {activation})"))?,
+        Item::text(codes::ALGORITHM_PARAMETERS, &format!("calibration: none (uncalibrated softmax)"))?,
     ];
-    for class in &ctx.manifest.classes {
+    for class in ctx.manifest.classes() {
         let text =
             format!("{}: Present >= {}, Absent < {}", class.name, class.thresholds.present, class.thresholds.absent);
         items.push(Item::text(codes::ALGORITHM_PARAMETERS, &fold_typography(&text))?);

@@ -68,7 +68,14 @@ fn form_after(step: &TransformSpec, form: Form) -> Result<Form, String> {
         (TransformSpec::CropForeground(_), _) => wrong("CropForeground", "stored values"),
         (TransformSpec::ConvertToUint8(_), Form::Stored) => Ok(Form::Bytes),
         (TransformSpec::ConvertToUint8(_), _) => wrong("ConvertToUint8", "stored values"),
-        (TransformSpec::Resize(spec), Form::Bytes) if !spec.spatial_size.contains(&0) => Ok(Form::Bytes),
+        (TransformSpec::Resize(spec), _) if spec.mode != ResizeMode::PilBilinear => {
+            Err(format!("Resize {:?} is for volumes", spec.mode))
+        }
+        (TransformSpec::Resize(spec), Form::Bytes)
+            if spec.spatial_size.len() == 2 && !spec.spatial_size.contains(&0) =>
+        {
+            Ok(Form::Bytes)
+        }
         (TransformSpec::Resize(spec), Form::Bytes) => Err(format!("Resize.spatial_size is {:?}", spec.spatial_size)),
         (TransformSpec::Resize(_), _) => wrong("Resize pil_bilinear", "bytes"),
         (TransformSpec::ScaleIntensityRange(spec), Form::Bytes | Form::Floats { .. }) if spec.a_min != spec.a_max => {
@@ -95,6 +102,9 @@ fn form_after(step: &TransformSpec, form: Form) -> Result<Form, String> {
             if spec.divisor.contains(&0.0) { Err("NormalizeIntensity.divisor has a 0".into()) } else { Ok(form) }
         }
         (TransformSpec::NormalizeIntensity(_), _) => wrong("NormalizeIntensity", "floats"),
+        (TransformSpec::ScaleIntensity(_) | TransformSpec::CenterSpatialCrop(_), _) => {
+            Err("ScaleIntensity and CenterSpatialCrop are for volumes".into())
+        }
     }
 }
 
@@ -148,6 +158,8 @@ impl<'a> Work<'a> {
                     *channel = channel.map(|v| (v - subtrahend) / divisor);
                 }
             }
+            // Refused by `form_after`.
+            TransformSpec::ScaleIntensity(_) | TransformSpec::CenterSpatialCrop(_) => {}
         }
     }
 
@@ -158,8 +170,8 @@ impl<'a> Work<'a> {
     }
 
     fn resize(&mut self, spec: &ResizeSpec) {
-        let ResizeMode::PilBilinear = spec.mode;
-        let to = spec.spatial_size;
+        let [rows, columns] = spec.spatial_size[..] else { return };
+        let to = [rows, columns];
         let (from, bytes) = match &self.bytes {
             Some(bytes) => ([bytes.nrows(), bytes.ncols()], resize_pil_bilinear(bytes.view(), to)),
             None => (self.kept.size(), resize_rows(self.kept.size(), to, |row, out| self.fill_row(row, out))),

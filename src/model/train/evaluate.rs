@@ -8,7 +8,6 @@ use ndarray::Axis;
 
 use super::samples::{Detector, Purpose, labels, phantom, projection};
 use super::{Folder, TrainError};
-use crate::manifest::Activation;
 use crate::model::{Device, Logits, ModelError, network};
 use crate::predict::activate::softmax;
 use crate::transform::TransformChain;
@@ -99,7 +98,7 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
     device.enter_thread();
     let mut network = network::load(&manifest.network, &folder.weights(), manifest.weights.format, device)?;
     let chain = TransformChain::new(&manifest.preprocessing)?;
-    let count = manifest.classes.len();
+    let count = manifest.classes().len();
     let mut confusion = vec![vec![0; count]; count];
     let (mut confidence, mut log_loss) = (0.0, 0.0);
     for index in 0..options.images {
@@ -107,7 +106,6 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
         let (image, _) = projection(&phantom)?;
         let prepared = chain.apply(&image)?;
         let Logits::Global(logits) = network.forward(prepared.array.view().insert_axis(Axis(0)))?;
-        let Activation::Softmax = manifest.activation;
         let probabilities = softmax(&logits.iter().copied().collect::<Vec<f32>>());
         let answer = (0..count)
             .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
@@ -119,7 +117,7 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
     }
     let images = options.images.max(1) as f64;
     Ok(Evaluation {
-        classes: manifest.classes.iter().map(|c| c.name.clone()).collect(),
+        classes: manifest.classes().iter().map(|c| c.name.clone()).collect(),
         confusion,
         mean_confidence: confidence / images,
         log_loss: log_loss / images,

@@ -139,7 +139,7 @@ fn table(pointwise: &[TransformSpec]) -> Result<Vec<[f32; 256]>, TrainError> {
 pub(super) fn labels(manifest: &Manifest) -> Result<[i64; 4], TrainError> {
     let mut labels = [0; 4];
     for class in Class::ALL {
-        let index = manifest.classes.iter().position(|c| Class::from_name(&c.name) == Some(class));
+        let index = manifest.classes().iter().position(|c| Class::from_name(&c.name) == Some(class));
         labels[class as usize] = index.ok_or(TrainError::Class { name: class.name() })? as i64;
     }
     Ok(labels)

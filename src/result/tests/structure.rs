@@ -16,7 +16,7 @@ fn one_group_an_image_with_every_class() {
     assert_eq!(groups.len(), 4);
     for (group, p) in groups.iter().zip(&prediction.images) {
         let finding = p.outcome.as_ref().unwrap();
-        let class = |n: usize| &manifest.classes[n].concept.value;
+        let class = |n: usize| &manifest.classes()[n].concept.value;
         assert_eq!(code_of_template(group), "1410");
         assert_eq!(code(named(group, "121071")[0], tags::CONCEPT_CODE_SEQUENCE), *class(finding.class));
         let numbers = named(group, "122157");

@@ -1,49 +1,17 @@
-//! Data path step 2: which of a resource's instances a model takes, and in words why not.
-
-use std::collections::BTreeMap;
+//! Single images: how many, and which views.
 
 use dicom_dictionary_std::tags;
 
-use crate::manifest::{InputSpec, ViewPolicy};
-use crate::result::is_own_result;
-use crate::source::{InstanceHeader, InstanceId};
+use super::{Candidates, Input, NotApplicable, Selection};
+use crate::manifest::{ImagesSpec, ViewPolicy};
+use crate::source::InstanceHeader;
 
-/// The instances of one run, in the order in which they are reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
-    pub inputs: Vec<Input>,
-    /// What a reader should know although the run goes ahead.
-    pub warnings: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
-    pub id: InstanceId,
-    pub sop_instance_uid: String,
-    /// "L-CC"; "Image 1" where laterality or view position is missing.
-    pub view: String,
-}
-
-/// Why a model does not take a resource: what was found, what was expected.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotApplicable(pub String);
-
-/// Applies the manifest's selection rule.
-///
 /// # Errors
 /// [`NotApplicable`] names the number of images found and expected, and why others were left out.
-pub fn select(rule: &InputSpec, headers: &[InstanceHeader]) -> Result<Selection, NotApplicable> {
-    let mut taken: Vec<&InstanceHeader> = Vec::new();
-    let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
-    for header in headers {
-        match why_left_out(rule, header) {
-            None => taken.push(header),
-            Some(reason) => *left_out.entry(reason).or_default() += 1,
-        }
-    }
+pub(super) fn select(rule: &ImagesSpec, candidates: &Candidates<'_>) -> Result<Selection, NotApplicable> {
+    let mut taken = candidates.taken.clone();
     if taken.len() != rule.count {
-        return Err(NotApplicable(wrong_count(rule, taken.len(), &left_out)));
+        return Err(NotApplicable(wrong_count(rule, candidates)));
     }
     let studies: std::collections::BTreeSet<_> = taken.iter().map(|h| h.get(tags::STUDY_INSTANCE_UID)).collect();
     if studies.len() > 1 {
@@ -54,39 +22,20 @@ pub fn select(rule: &InputSpec, headers: &[InstanceHeader]) -> Result<Selection,
     let inputs = taken
         .iter()
         .enumerate()
-        .map(|(i, h)| Input {
-            id: h.id.clone(),
-            sop_instance_uid: h.get(tags::SOP_INSTANCE_UID).unwrap_or_default().to_string(),
-            view: quoted_view(h).unwrap_or_else(|| format!("Image {}", i + 1)),
-        })
+        .map(|(i, h)| Input::new(h, quoted_view(h).unwrap_or_else(|| format!("Image {}", i + 1)), i))
         .collect();
     Ok(Selection { inputs, warnings })
 }
 
-fn why_left_out(rule: &InputSpec, header: &InstanceHeader) -> Option<String> {
-    if header.unreadable_reason().is_some() {
-        return Some("header cannot be read".into());
-    }
-    if is_own_result(header.get(tags::MANUFACTURER)) {
-        return Some("result of an earlier analysis".into());
-    }
-    let failed = rule.conditions.iter().find(|c| !c.holds(header.by_keyword(&c.keyword)))?;
-    Some(format!("{} expected, found {}", failed.describe(), header.quotable(&failed.keyword)))
-}
-
-fn wrong_count(rule: &InputSpec, found: usize, left_out: &BTreeMap<String, usize>) -> String {
+fn wrong_count(rule: &ImagesSpec, candidates: &Candidates<'_>) -> String {
     let views = if rule.views.is_empty() { String::new() } else { format!(" ({})", rule.views.join(", ")) };
     let plural = if rule.count == 1 { "image is" } else { "images are" };
-    let mut text = format!("{} {plural} needed{views}, found {found}", rule.count);
-    for (i, (reason, n)) in left_out.iter().enumerate() {
-        text.push_str(if i == 0 { "; left out: " } else { ", " });
-        text.push_str(&format!("{n} × {reason}"));
-    }
-    text
+    let found = candidates.taken.len();
+    format!("{} {plural} needed{views}, found {found}{}", rule.count, candidates.left_out())
 }
 
 /// By the manifest's views, then by InstanceNumber, then by UID: the same input gives the same order, however it is listed.
-fn order(rule: &InputSpec, header: &InstanceHeader) -> (usize, i64, String) {
+fn order(rule: &ImagesSpec, header: &InstanceHeader) -> (usize, i64, String) {
     let view = header.view();
     let rank = rule.views.iter().position(|v| Some(v) == view.as_ref()).unwrap_or(rule.views.len());
     let number = header.get(tags::INSTANCE_NUMBER).and_then(|n| n.parse().ok()).unwrap_or(i64::MAX);
@@ -99,7 +48,7 @@ fn quoted_view(header: &InstanceHeader) -> Option<String> {
     code.then_some(view)
 }
 
-fn check_views(rule: &InputSpec, taken: &[&InstanceHeader]) -> Result<Vec<String>, NotApplicable> {
+fn check_views(rule: &ImagesSpec, taken: &[&InstanceHeader]) -> Result<Vec<String>, NotApplicable> {
     if rule.views.is_empty() {
         return Ok(Vec::new());
     }
@@ -124,11 +73,15 @@ fn check_views(rule: &InputSpec, taken: &[&InstanceHeader]) -> Result<Vec<String
 mod tests {
     use dicom_core::Tag;
 
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::manifest::Manifest;
+    use crate::manifest::{InputSpec, Manifest, SelectSpec};
+    use crate::run::select::select;
+    use crate::source::InstanceId;
 
     fn rule() -> InputSpec {
-        Manifest::from_json(include_str!("../../models/mammography-4view-demo/manifest.json")).unwrap().input
+        Manifest::from_json(include_str!("../../../models/mammography-4view-demo/manifest.json")).unwrap().input
     }
 
     fn header(n: usize, changes: &[(Tag, &str)]) -> InstanceHeader {
@@ -197,7 +150,10 @@ mod tests {
         let selection = select(&rule(), &headers).unwrap();
         assert_eq!(selection.inputs[3].view, "Image 4");
         assert!(selection.warnings[0].contains("missing: R-MLO"), "{:?}", selection.warnings);
-        let strict = InputSpec { view_policy: ViewPolicy::Require, ..rule() };
+        let mut strict = rule();
+        if let SelectSpec::Images(images) = &mut strict.select {
+            images.view_policy = ViewPolicy::Require;
+        }
         assert!(select(&strict, &headers).unwrap_err().0.contains("missing: R-MLO"));
     }
 

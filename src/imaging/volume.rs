@@ -1,0 +1,29 @@
+//! A stack of slices on a regular grid, and where each slice came from.
+
+use std::sync::Arc;
+
+use ndarray::Array3;
+
+use super::{Geometry, ImageAttributes};
+
+/// One time point of a series.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    pub geometry: Geometry,
+    /// Values after the modality LUT (PS3.3 C.11.1), (slice, row, column); slices sorted along the normal.
+    pub voxels: Array3<f32>,
+    /// One a slice, in the order of `voxels`.
+    pub slices: Vec<SliceSource>,
+}
+
+/// The instance, and the frame of it, that a slice was read from.
+#[derive(Debug, Clone)]
+pub struct SliceSource {
+    pub instance: Arc<ImageAttributes>,
+    /// Number of the frame, from 1, in a multi-frame instance; None in a single-frame one.
+    pub frame: Option<u32>,
+    /// ImagePositionPatient as the source writes it (DS): results repeat the text, not a number printed anew.
+    pub position: [String; 3],
+    /// ImageOrientationPatient as the source writes it.
+    pub orientation: [String; 6],
+}

@@ -1,0 +1,198 @@
+//! Volumes: which series are the channels of one input, and in which order.
+//!
+//! Only headers are looked at here, so that a question costs no pixels; what they leave open (is each series complete, are
+//! its time points equally large) is decided when the slices are read.
+
+use std::collections::BTreeMap;
+
+use dicom_dictionary_std::tags;
+
+use super::{Candidates, Input, NotApplicable, Selection};
+use crate::manifest::{MismatchPolicy, TimePointKey, VolumesSpec};
+use crate::source::InstanceHeader;
+
+/// # Errors
+/// [`NotApplicable`]: too few or too many series, too few slices, series that do not share a grid.
+pub(super) fn select(rule: &VolumesSpec, candidates: &Candidates<'_>) -> Result<Selection, NotApplicable> {
+    let refuse = |text: String| Err(NotApplicable(text + &candidates.left_out()));
+    let wanted = rule.channels.len();
+    let all = series(&candidates.taken);
+    let (enough, few): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.slices() >= rule.min_slices);
+    let short = if few.is_empty() {
+        String::new()
+    } else {
+        let sizes: Vec<String> = few.iter().map(|s| s.slices().to_string()).collect();
+        format!("; too few slices (at least {} expected): series of {}", rule.min_slices, sizes.join(", "))
+    };
+    let studies: std::collections::BTreeSet<_> =
+        enough.iter().map(|s| s.first().get(tags::STUDY_INSTANCE_UID)).collect();
+    if studies.len() > 1 {
+        return refuse(format!("found series of {} studies, expected one StudyInstanceUID", studies.len()));
+    }
+    let mut chosen = match enough.len() {
+        1 => enough,
+        n if n == wanted => same_grid(rule, enough)?,
+        _ => match only_grid_of(wanted, &enough) {
+            Some(grid) => enough.into_iter().filter(|s| s.grid() == grid).collect(),
+            None => {
+                let grids = describe_grids(&enough);
+                return refuse(format!("{}, found {}{grids}{short}", needed(rule), enough.len()));
+            }
+        },
+    };
+    if let [only] = &chosen[..]
+        && wanted > 1
+        && only.slices() < wanted * rule.min_slices
+    {
+        let n = only.slices();
+        return refuse(format!("{}, found one series of {n} slices{short}", needed(rule)));
+    }
+    sort_by_time(rule, &mut chosen)?;
+    let inputs = chosen.iter().enumerate().flat_map(|(group, series)| {
+        let name = if chosen.len() == wanted { rule.channels[group].clone() } else { "all channels".to_string() };
+        series.instances.iter().map(move |h| Input::new(h, name.clone(), group))
+    });
+    Ok(Selection { inputs: inputs.collect(), warnings: Vec::new() })
+}
+
+fn needed(rule: &VolumesSpec) -> String {
+    match &rule.channels[..] {
+        [_] => "one series is needed".to_string(),
+        names => format!("{} series ({}) or one with as many time points are needed", names.len(), names.join(", ")),
+    }
+}
+
+struct Series<'a> {
+    /// By SOPInstanceUID: the same input gives the same order, however it is listed. Never empty.
+    instances: Vec<&'a InstanceHeader>,
+}
+
+fn series<'a>(taken: &[&'a InstanceHeader]) -> Vec<Series<'a>> {
+    let mut by_uid: BTreeMap<&str, Vec<&'a InstanceHeader>> = BTreeMap::new();
+    for header in taken {
+        by_uid.entry(header.get(tags::SERIES_INSTANCE_UID).unwrap_or_default()).or_default().push(header);
+    }
+    let sorted = by_uid.into_values().map(|mut instances| {
+        instances.sort_by_key(|h| h.get(tags::SOP_INSTANCE_UID));
+        Series { instances }
+    });
+    sorted.collect()
+}
+
+impl<'a> Series<'a> {
+    fn first(&self) -> &'a InstanceHeader {
+        self.instances[0]
+    }
+
+    /// Frames of all instances.
+    fn slices(&self) -> usize {
+        self.instances.iter().map(|h| number(h.get(tags::NUMBER_OF_FRAMES)).map_or(1, |n| n as usize)).sum()
+    }
+
+    /// What the volumes of one run share, as text: a number's spelling may differ between series, not its value.
+    fn grid(&self) -> String {
+        let first = self.first();
+        let numbers = |tag| {
+            let values = first.get(tag).unwrap_or_default().split('\\');
+            let rounded: Vec<String> =
+                values.map(|v| number(Some(v)).map_or("none".into(), |n| format!("{:.3}", n + 0.0))).collect();
+            rounded.join("\\")
+        };
+        format!(
+            "{} slices of {} × {}, PixelSpacing {}, ImageOrientationPatient {}, FrameOfReferenceUID {}",
+            self.slices(),
+            first.get(tags::ROWS).unwrap_or("?"),
+            first.get(tags::COLUMNS).unwrap_or("?"),
+            numbers(tags::PIXEL_SPACING),
+            numbers(tags::IMAGE_ORIENTATION_PATIENT),
+            first.get(tags::FRAME_OF_REFERENCE_UID).filter(|u| is_uid(u)).unwrap_or("none"),
+        )
+    }
+
+    /// The earliest value of the attribute over the instances; None where one lacks it.
+    fn time(&self, key: TimePointKey) -> Option<f64> {
+        let times = self.instances.iter().map(|h| time(h, key)).collect::<Option<Vec<f64>>>()?;
+        times.into_iter().reduce(f64::min)
+    }
+}
+
+fn is_uid(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+/// As many series as wanted must have one grid, or be allowed to be resampled to one.
+fn same_grid<'a>(rule: &VolumesSpec, series: Vec<Series<'a>>) -> Result<Vec<Series<'a>>, NotApplicable> {
+    let first = series[0].grid();
+    let other = series.iter().map(Series::grid).find(|g| *g != first);
+    match other {
+        Some(other) if rule.mismatch == MismatchPolicy::Refuse => {
+            Err(NotApplicable(format!("the series are not on one grid: found {first} and {other}")))
+        }
+        _ => Ok(series),
+    }
+}
+
+/// The one grid that exactly `wanted` series have; None where there is none, or two.
+fn only_grid_of(wanted: usize, series: &[Series<'_>]) -> Option<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    series.iter().for_each(|s| *counts.entry(s.grid()).or_default() += 1);
+    let mut fitting = counts.into_iter().filter(|(_, n)| *n == wanted);
+    fitting.next().filter(|_| fitting.next().is_none()).map(|(grid, _)| grid)
+}
+
+fn describe_grids(series: &[Series<'_>]) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    series.iter().for_each(|s| *counts.entry(s.grid()).or_default() += 1);
+    let parts: Vec<String> = counts.into_iter().map(|(grid, n)| format!("{n} × {grid}")).collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) }
+}
+
+/// By the first attribute of the rule that every series has and that tells them all apart.
+fn sort_by_time(rule: &VolumesSpec, series: &mut Vec<Series<'_>>) -> Result<(), NotApplicable> {
+    if series.len() < 2 {
+        return Ok(());
+    }
+    for key in &rule.time_points {
+        let Some(times) = series.iter().map(|s| s.time(*key)).collect::<Option<Vec<f64>>>() else { continue };
+        let mut sorted = times.clone();
+        sorted.sort_by(f64::total_cmp);
+        if sorted.windows(2).all(|pair| pair[0] < pair[1]) {
+            let mut keyed: Vec<(f64, Series<'_>)> = times.into_iter().zip(series.drain(..)).collect();
+            keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+            series.extend(keyed.into_iter().map(|(_, s)| s));
+            return Ok(());
+        }
+    }
+    let keys: Vec<&str> = rule.time_points.iter().map(|k| k.keyword()).collect();
+    Err(NotApplicable(format!("the series cannot be ordered in time: none of {} tells them apart", keys.join(", "))))
+}
+
+/// The attribute's value as a number that grows with time.
+fn time(header: &InstanceHeader, key: TimePointKey) -> Option<f64> {
+    let get = |tag| header.get(tag);
+    match key {
+        TimePointKey::TemporalPositionIdentifier => number(get(tags::TEMPORAL_POSITION_IDENTIFIER)),
+        TimePointKey::TriggerTime => number(get(tags::TRIGGER_TIME)),
+        TimePointKey::AcquisitionNumber => number(get(tags::ACQUISITION_NUMBER)),
+        TimePointKey::SeriesNumber => number(get(tags::SERIES_NUMBER)),
+        TimePointKey::AcquisitionTime => match get(tags::ACQUISITION_DATE_TIME) {
+            Some(date_time) => clock(date_time.get(..8), date_time.get(8..)),
+            None => clock(get(tags::ACQUISITION_DATE), get(tags::ACQUISITION_TIME)),
+        },
+        TimePointKey::ContentTime => clock(get(tags::CONTENT_DATE), get(tags::CONTENT_TIME)),
+    }
+}
+
+fn number(text: Option<&str>) -> Option<f64> {
+    text?.trim().parse().ok().filter(|n: &f64| n.is_finite())
+}
+
+/// Seconds, on a scale where a later day is later: DA YYYYMMDD and TM HHMMSS.FFFFFF (PS3.5 6.2).
+fn clock(date: Option<&str>, time: Option<&str>) -> Option<f64> {
+    let day = date.and_then(|d| number(Some(d))).unwrap_or_default();
+    let time: String = time?.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+    let (hours, rest) = time.split_at_checked(2)?;
+    let (minutes, seconds) = rest.split_at_checked(2).unwrap_or(("0", ""));
+    let seconds = if seconds.is_empty() { 0.0 } else { number(Some(seconds))? };
+    Some(day * 100_000.0 + number(Some(hours))? * 3600.0 + number(Some(minutes))? * 60.0 + seconds)
+}
