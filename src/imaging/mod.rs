@@ -17,6 +17,7 @@ pub(crate) mod parts;
 pub mod pixels;
 mod read;
 mod rle;
+pub mod seg_object;
 pub mod volume;
 
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
@@ -26,6 +27,7 @@ pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use read::{read_attributes, read_header, read_instance};
+pub use seg_object::SegObject;
 pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.
