@@ -176,6 +176,8 @@ impl RunService {
             job_id: None,
             warnings: request.warnings.clone(),
             results: Vec::new(),
+            segmentation: None,
+            slices: Vec::new(),
             stored: Vec::new(),
             request,
             report: None,

@@ -18,7 +18,7 @@ pub use chain::TransformChain;
 pub use crop::{PixelBox, crop_foreground};
 pub use resize::resize_pil_bilinear;
 pub use shades::Shades;
-pub use uint8::uint8_table;
+pub use uint8::{displayed, uint8_table};
 
 use ndarray::Array3;
 

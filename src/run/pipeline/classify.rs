@@ -9,24 +9,24 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array3, Axis};
 
-use super::{Clock, Monitor, RunError};
+use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::{self, ImageAttributes};
 use crate::model::{LoadedModel, Logits, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
-use crate::result::{self, ResultContext, ResultUids, Results, SrSopClass};
+use crate::result::{self, ResultContext, ResultUids, SrSopClass};
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
 use crate::source::InstanceSource;
 use crate::transform::TransformChain;
 
 /// From the request's images to the result objects.
-pub(super) fn results(
+pub(super) fn outcome(
     source: &dyn InstanceSource,
     model: &mut LoadedModel,
     request: &RunRequest,
     monitor: &dyn Monitor,
     clock: &Clock,
-) -> Result<Results, RunError> {
+) -> Result<Outcome, RunError> {
     let chain = TransformChain::new(&model.manifest.preprocessing)?;
     let prepared = prepare_all(source, &chain, &request.inputs, monitor, clock)?;
     let prediction = infer_all(model, &request.inputs, &prepared, monitor, clock)?;
@@ -35,7 +35,7 @@ pub(super) fn results(
         monitor.progress(Stage::Encode, 0, 1);
         result::encode(&context(model, request, &images), &prediction)
     })?;
-    Ok(results)
+    Ok(Outcome { results, slices: Vec::new() })
 }
 
 /// An image ready for the network, and what the result needs of its source.

@@ -4,6 +4,7 @@
 //! instances to result objects; here they are stored.
 
 mod classify;
+mod segment;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::record::{RunRequest, Stage};
 use crate::manifest::TaskSpec;
 use crate::model::LoadedModel;
-use crate::result::{Report, ResultError, ResultObject};
+use crate::result::{Report, ResultError, ResultObject, Results};
 use crate::source::{InstanceSource, ResultStore, SourceError, StoreStatus, StoredInstance};
 use crate::transform::TransformError;
 
@@ -34,6 +35,9 @@ pub enum RunError {
     /// Every image failed: there is nothing to report.
     #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
     NoImage(Vec<String>),
+    /// The slices make no input that the model takes.
+    #[error("{0}")]
+    Volume(String),
     #[error(transparent)]
     Transform(#[from] TransformError),
     #[error(transparent)]
@@ -42,10 +46,31 @@ pub enum RunError {
     Source(#[from] SourceError),
 }
 
+/// What a task's stages hand over to be stored.
+struct Outcome {
+    results: Results,
+    slices: Vec<AnalysedSlice>,
+}
+
+/// One slice of a segmented volume, as a page that shows it needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnalysedSlice {
+    /// Of the displayed channel's instance.
+    pub sop_instance_uid: String,
+    /// From 1, in a multi-frame instance.
+    pub frame: Option<u32>,
+    /// False outside the part of the volume that the network saw.
+    pub analysed: bool,
+    /// Frames of the SEG that lie on the slice, from 0.
+    pub mask_frames: Vec<usize>,
+}
+
 /// What a run leaves.
 #[derive(Debug)]
 pub struct RunOutcome {
     pub report: Report,
+    /// Of a segmentation, in the order of the masks' slices.
+    pub slices: Vec<AnalysedSlice>,
     pub stored: Vec<StoredInstance>,
     pub stage_seconds: BTreeMap<String, f64>,
 }
@@ -62,9 +87,9 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
-    let results = match model.manifest.task {
-        TaskSpec::Classification(_) => classify::results(source, model, request, monitor, &clock)?,
-        TaskSpec::Segmentation(_) => return Err(RunError::NoImage(Vec::new())),
+    let Outcome { results, slices } = match model.manifest.task {
+        TaskSpec::Classification(_) => classify::outcome(source, model, request, monitor, &clock)?,
+        TaskSpec::Segmentation(_) => segment::outcome(source, model, request, monitor, &clock)?,
     };
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
@@ -73,7 +98,7 @@ pub fn run(
         monitor.progress(Stage::Store, 0, results.objects.len());
         store_all(store, &results.objects)
     })?;
-    Ok(RunOutcome { report: results.report, stored, stage_seconds: clock.seconds() })
+    Ok(RunOutcome { report: results.report, slices, stored, stage_seconds: clock.seconds() })
 }
 
 /// All of a run's objects or none.
