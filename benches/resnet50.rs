@@ -32,16 +32,16 @@ fn main() {
         let idle = reset_peak_mib();
         let state_dict = StateDict::read(weights.path(), WeightsFormat::Safetensors).unwrap();
         let mut network = ResNet50::from_state_dict(&spec, state_dict, device).unwrap();
-        network.forward(input.view()).unwrap();
+        network.forward(input.view().into_dyn()).unwrap();
         println!("{name}: peak memory of loading and one run {:.0} MiB above idle", status_mib("VmHWM") - idle);
-        let mut forward = || drop(network.forward(input.view()).unwrap());
+        let mut forward = || drop(network.forward(input.view().into_dyn()).unwrap());
         efficiency(
             &name,
             2.0 * multiply_adds(&spec, size, size) as f64,
             device,
             [&mut forward, &mut || product().unwrap()],
         );
-        criterion.bench_function(&name, |b| b.iter(|| network.forward(input.view()).unwrap()));
+        criterion.bench_function(&name, |b| b.iter(|| network.forward(input.view().into_dyn()).unwrap()));
     }
     criterion.final_summary();
 }

@@ -8,22 +8,51 @@ use serde::{Deserialize, Serialize};
 pub enum NetworkSpec {
     /// torchvision's ResNet50 (bottleneck blocks 3, 4, 6, 3; stride on the 3×3 convolution).
     ResNet50(ResNet50Spec),
-    /// A TorchScript module `[N, in_channels, H, W] -> [N, num_classes]` of the site's own.
+    /// The classical 2D UNet (Ronneberger et al. 2015) with batch norm and transposed convolutions; one logit map an output channel.
+    UNet(UnetSpec),
+    /// MONAI's SwinUNETR in 3D (Hatamizadeh et al. 2022; depths 2, heads 3, 6, 12, 24, window 7); one logit volume an output channel.
+    SwinUNETR(SwinUnetrSpec),
+    /// A TorchScript module of the site's own: `[N, in_channels, spatial…] -> [N, num_classes]`, or `-> [N, num_classes, spatial…]` for
+    /// a segmentation.
     TorchScript(TorchScriptSpec),
 }
 
 impl NetworkSpec {
+    /// The key in the manifest.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ResNet50(_) => "ResNet50",
+            Self::UNet(_) => "UNet",
+            Self::SwinUNETR(_) => "SwinUNETR",
+            Self::TorchScript(_) => "TorchScript",
+        }
+    }
+
     pub fn in_channels(&self) -> usize {
         match self {
             Self::ResNet50(s) => s.in_channels,
+            Self::UNet(s) => s.in_channels,
+            Self::SwinUNETR(s) => s.in_channels,
             Self::TorchScript(s) => s.in_channels,
         }
     }
 
+    /// Classes, or output channels of a segmentation.
     pub fn num_classes(&self) -> usize {
         match self {
             Self::ResNet50(s) => s.num_classes,
+            Self::UNet(s) => s.out_channels,
+            Self::SwinUNETR(s) => s.out_channels,
             Self::TorchScript(s) => s.num_classes,
+        }
+    }
+
+    /// 2 for images N × C × H × W, 3 for volumes N × C × D × H × W.
+    pub fn spatial_dims(&self) -> usize {
+        match self {
+            Self::ResNet50(_) | Self::UNet(_) => 2,
+            Self::SwinUNETR(_) => 3,
+            Self::TorchScript(s) => s.spatial_dims,
         }
     }
 }
@@ -39,9 +68,49 @@ pub struct ResNet50Spec {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub struct UnetSpec {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    /// Channels of the first level, doubled at each of the four below; 64 is the published network.
+    pub width: usize,
+    /// Whether the 3×3 convolutions have a bias of their own beside their batch norm: checkpoints exist of either kind.
+    #[serde(default)]
+    pub conv_bias: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwinUnetrSpec {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    /// Channels of the first level; a multiple of 12.
+    pub feature_size: usize,
+    pub patch_merging: PatchMerging,
+}
+
+/// Which neighbours a patch merging layer puts side by side. The checkpoint does not tell: take what it was trained with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PatchMerging {
+    /// MONAI 0.9 to 1.4: two of the eight neighbours are taken twice, two are left out.
+    Legacy,
+    /// MONAI 1.5.0 and later: each of the eight neighbours once.
+    Current,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TorchScriptSpec {
     pub in_channels: usize,
+    /// Classes, or output channels of a segmentation.
     pub num_classes: usize,
+    /// 2 for images, 3 for volumes.
+    #[serde(default = "two")]
+    pub spatial_dims: usize,
+}
+
+fn two() -> usize {
+    2
 }
 
 /// The weights file, beside the manifest.

@@ -74,21 +74,29 @@ fn input(input: &InputSpec) -> Checked {
 }
 
 fn network(network: &NetworkSpec) -> Checked {
-    let (key, in_channels, num_classes) = match network {
-        NetworkSpec::ResNet50(s) => {
-            require((1..=512).contains(&s.width), "network.ResNet50.width", || {
-                format!("found {}, expected 1 to 512", s.width)
-            })?;
-            ("ResNet50", s.in_channels, s.num_classes)
-        }
-        NetworkSpec::TorchScript(s) => ("TorchScript", s.in_channels, s.num_classes),
+    let (key, in_channels, outputs) = (network.name(), network.in_channels(), network.num_classes());
+    let path = |parameter: &str| format!("network.{key}.{parameter}");
+    let between = |value: usize, max: usize, parameter: &str| {
+        require((1..=max).contains(&value), path(parameter), || format!("found {value}, expected 1 to {max}"))
     };
-    require((1..=64).contains(&in_channels), format!("network.{key}.in_channels"), || {
-        format!("found {in_channels}, expected 1 to 64")
-    })?;
-    require((1..=10_000).contains(&num_classes), format!("network.{key}.num_classes"), || {
-        format!("found {num_classes}, expected 1 to 10000")
-    })
+    let outputs_key = match network {
+        NetworkSpec::ResNet50(s) => between(s.width, 512, "width").map(|()| "num_classes"),
+        NetworkSpec::UNet(s) => between(s.width, 512, "width").map(|()| "out_channels"),
+        NetworkSpec::SwinUNETR(s) => {
+            // The first stage has three heads, and MONAI doubles the heads with the channels.
+            let ok = (12..=192).contains(&s.feature_size) && s.feature_size % 12 == 0;
+            require(ok, path("feature_size"), || {
+                format!("found {}, expected a multiple of 12, 12 to 192", s.feature_size)
+            })
+            .map(|()| "out_channels")
+        }
+        NetworkSpec::TorchScript(s) => require((2..=3).contains(&s.spatial_dims), path("spatial_dims"), || {
+            format!("found {}, expected 2 or 3", s.spatial_dims)
+        })
+        .map(|()| "num_classes"),
+    }?;
+    between(in_channels, 64, "in_channels")?;
+    between(outputs, 10_000, outputs_key)
 }
 
 fn weights(m: &Manifest) -> Checked {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayView4};
+use ndarray::{Array2, ArrayD, ArrayViewD};
 
-use super::nets::{resnet50::ResNet50, torch_script::TorchScript};
+use super::nets::{resnet50::ResNet50, swin_unetr::SwinUnetr, torch_script::TorchScript, unet::UNet};
 use super::{Device, ModelError, weights::StateDict};
 use crate::manifest::{NetworkSpec, WeightsFormat};
 
@@ -13,16 +13,48 @@ use crate::manifest::{NetworkSpec, WeightsFormat};
 pub enum Logits {
     /// One vector an image: N × classes.
     Global(Array2<f32>),
+    /// One vector a pixel or voxel: N × channels × spatial.
+    Dense(ArrayD<f32>),
+}
+
+impl Logits {
+    /// N × classes.
+    ///
+    /// # Errors
+    /// [`ModelError::Output`] for a network that answers pixel by pixel.
+    pub fn global(self) -> Result<Array2<f32>, ModelError> {
+        match self {
+            Self::Global(logits) => Ok(logits),
+            Self::Dense(logits) => Err(ModelError::Output {
+                found: format!("shape {:?}", logits.shape()),
+                expected: "one vector an image".into(),
+            }),
+        }
+    }
+
+    /// N × channels × spatial.
+    ///
+    /// # Errors
+    /// [`ModelError::Output`] for a network that answers once an image.
+    pub fn dense(self) -> Result<ArrayD<f32>, ModelError> {
+        match self {
+            Self::Dense(logits) => Ok(logits),
+            Self::Global(logits) => Err(ModelError::Output {
+                found: format!("shape {:?}", logits.shape()),
+                expected: "one vector a pixel or voxel".into(),
+            }),
+        }
+    }
 }
 
 /// A network with its weights, on its device. In ndarray's terms, so that engines other than libtorch fit.
 pub trait Network: Send {
-    /// Runs the network on a batch, N × C × H × W.
+    /// Runs the network on a batch: images N × C × H × W or volumes N × C × D × H × W, as the network takes them.
     ///
     /// # Errors
-    /// [`ModelError::Input`] when the channel count is not the network's, [`ModelError::Output`] when what comes back
-    /// does not have the shape that the manifest promises, [`ModelError::Torch`] for what libtorch itself refuses.
-    fn forward(&mut self, input: ArrayView4<'_, f32>) -> Result<Logits, ModelError>;
+    /// [`ModelError::Input`] when dimensions, channels or size are not the network's, [`ModelError::Output`] when what comes
+    /// back does not have the shape that the manifest promises, [`ModelError::Torch`] for what libtorch itself refuses.
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError>;
 }
 
 /// Makes the network that the manifest describes and fills it from `file`.
@@ -39,6 +71,14 @@ pub fn load(
         NetworkSpec::ResNet50(spec) => {
             let state_dict = StateDict::read(file, format)?;
             Box::new(ResNet50::from_state_dict(spec, state_dict, device)?)
+        }
+        NetworkSpec::UNet(spec) => {
+            let state_dict = StateDict::read(file, format)?;
+            Box::new(UNet::from_state_dict(spec, state_dict, device)?)
+        }
+        NetworkSpec::SwinUNETR(spec) => {
+            let state_dict = StateDict::read(file, format)?;
+            Box::new(SwinUnetr::from_state_dict(spec, state_dict, device)?)
         }
         NetworkSpec::TorchScript(spec) => Box::new(TorchScript::load(spec, file, device)?),
     })

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use ndarray::Array4;
+use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
@@ -278,22 +278,25 @@ fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(S
     Ok((found, network))
 }
 
-/// The shape that the preprocessing chain gives one image: [1, channels, rows, columns].
-fn input_shape(manifest: &Manifest) -> [usize; 4] {
+/// The shape of one input: [1, channels, rows, columns] as the preprocessing chain gives an image; networks for volumes take
+/// windows of many sizes and are tried with a small one.
+fn input_shape(manifest: &Manifest) -> Vec<usize> {
     let size = manifest.preprocessing.iter().rev().find_map(|step| match step {
-        TransformSpec::Resize(resize) => <[usize; 2]>::try_from(resize.spatial_size.clone()).ok(),
+        TransformSpec::Resize(resize) => Some(resize.spatial_size.clone()),
         _ => None,
     });
-    // Manifest::from_json refuses a chain without a Resize.
-    let [rows, columns] = size.unwrap_or([1, 1]);
-    [1, manifest.network.in_channels(), rows, columns]
+    let dims = manifest.network.spatial_dims();
+    let spatial = size.filter(|size| size.len() == dims).unwrap_or(vec![64; dims]);
+    [vec![1, manifest.network.in_channels()], spatial].concat()
 }
 
 /// One run on zeros: finds a network that does not take what the chain gives, or whose weights are not numbers.
 fn dry_run(network: &mut dyn Network, manifest: &Manifest) -> Result<(), ModelError> {
-    let input = Array4::<f32>::zeros(input_shape(manifest));
-    let Logits::Global(logits) = network.forward(input.view())?;
-    let expected = [1, manifest.classes().len()];
+    let input = ArrayD::<f32>::zeros(input_shape(manifest));
+    let (logits, expected) = match network.forward(input.view())? {
+        Logits::Global(logits) => (logits.into_dyn(), vec![1, manifest.classes().len()]),
+        Logits::Dense(logits) => (logits, [&[1, manifest.network.num_classes()], &input.shape()[2..]].concat()),
+    };
     if logits.shape() != expected {
         return Err(ModelError::Output {
             found: format!("shape {:?}", logits.shape()),

@@ -1,18 +1,13 @@
-//! Phantoms as DICOM: Digital Mammography X-Ray Image, For Presentation (PS3.3 A.27), one file a view.
+//! What the phantoms' files have in common: UIDs, elements, the file's frame.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dicom_core::smallvec::SmallVec;
 use dicom_core::value::{DataSetSequence, PrimitiveValue, Value};
 use dicom_core::{DataElement, Length, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
-use ndarray::Array2;
 use sha2::{Digest, Sha256};
-
-use super::exam::check;
-use super::mammography::{LesionPlace, PhantomView};
-use super::{Laterality, View};
 
 /// What keeps a phantom from becoming a file.
 #[derive(Debug, thiserror::Error)]
@@ -25,72 +20,6 @@ pub enum PhantomError {
     Write { path: PathBuf, reason: String },
 }
 
-/// A picture as a DICOM object, ready to be written or uploaded.
-#[derive(Debug, Clone)]
-pub struct PhantomInstance {
-    /// What was drawn, with the truth in `class`.
-    pub phantom: PhantomView,
-    /// Where the lesion is, `None` for a normal breast.
-    pub lesion: Option<LesionPlace>,
-    pub object: FileDicomObject<InMemDicomObject>,
-}
-
-impl PhantomInstance {
-    /// "L-CC"
-    pub fn view_name(&self) -> String {
-        format!("{}-{}", self.phantom.laterality.code(), self.phantom.view.code())
-    }
-
-    /// The file's bytes (DICOM Part 10, explicit VR little endian).
-    ///
-    /// # Errors
-    /// [`PhantomError::Dataset`] when the data set cannot be encoded.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, PhantomError> {
-        let mut bytes = Vec::new();
-        self.object.write_all(&mut bytes).map_err(|e| PhantomError::Dataset(e.to_string()))?;
-        Ok(bytes)
-    }
-
-    /// The picture as a viewer with the file's own window shows it, `height` pixels high.
-    ///
-    /// # Errors
-    /// [`PhantomError::Dataset`] when the pixels cannot be read back.
-    pub fn thumbnail(&self, height: u32) -> Result<image::GrayImage, PhantomError> {
-        let fault = |e: String| PhantomError::Dataset(e);
-        let values = self.object.element(tags::PIXEL_DATA).map_err(|e| fault(e.to_string()))?;
-        let values = values.to_multi_int::<u16>().map_err(|e| fault(e.to_string()))?;
-        let int = |tag| {
-            self.object
-                .element(tag)
-                .map_err(|e| fault(e.to_string()))?
-                .to_int::<u32>()
-                .map_err(|e| fault(e.to_string()))
-        };
-        let (rows, columns, bits) = (int(tags::ROWS)?, int(tags::COLUMNS)?, int(tags::BITS_STORED)?);
-        let white = (1u32 << bits) - 1;
-        let shade = |v: u16| {
-            let v = (u32::from(v) * 255 / white) as u8;
-            if self.phantom.inverted { 255 - v } else { v }
-        };
-        let full = image::GrayImage::from_raw(columns, rows, values.into_iter().map(shade).collect())
-            .ok_or_else(|| fault("fewer pixels than Rows x Columns".into()))?;
-        let width = (columns * height / rows).max(1);
-        Ok(image::imageops::resize(&full, width, height, image::imageops::FilterType::Triangle))
-    }
-
-    /// Writes `{view}.dcm` into the folder and returns its path.
-    ///
-    /// # Errors
-    /// [`PhantomError::Write`]
-    pub fn write_to(&self, folder: &Path) -> Result<PathBuf, PhantomError> {
-        let path = folder.join(format!("{}.dcm", self.view_name()));
-        self.object
-            .write_to_file(&path)
-            .map_err(|e| PhantomError::Write { path: path.clone(), reason: e.to_string() })?;
-        Ok(path)
-    }
-}
-
 /// "2.25." and the first 128 bits of a hash (PS3.5 B.2): the same options name the same objects.
 pub(super) fn uid(options: &impl std::fmt::Debug, role: &str) -> String {
     let hash = Sha256::digest(format!("orthanc-ai phantom 1 {options:?} {role}"));
@@ -98,62 +27,25 @@ pub(super) fn uid(options: &impl std::fmt::Debug, role: &str) -> String {
     format!("2.25.{number}")
 }
 
-/// What places a picture in a patient's study.
-#[derive(Debug)]
-pub(super) struct Identity {
-    pub patient_id: String,
-    pub study_instance_uid: String,
-    pub series_instance_uid: String,
-    pub sop_instance_uid: String,
-    pub instance_number: usize,
-}
+/// No date is real; all are the same, so that files repeat byte by byte.
+pub(super) const DATE: &str = "20250101";
+pub(super) const TIME: &str = "120000";
 
-impl PhantomView {
-    /// Draws the picture and wraps it in a file, a study of its own.
-    ///
-    /// # Errors
-    /// [`PhantomError::Option`] for a size, spacing or bit depth that no file can have.
-    pub fn to_dicom(&self) -> Result<PhantomInstance, PhantomError> {
-        let identity = Identity {
-            patient_id: format!("PHANTOM-{}", self.seed),
-            study_instance_uid: uid(self, "study"),
-            series_instance_uid: uid(self, "series"),
-            sop_instance_uid: uid(self, "instance"),
-            instance_number: 1,
-        };
-        encode(self, &identity)
-    }
-}
-
-pub(super) fn encode(phantom: &PhantomView, identity: &Identity) -> Result<PhantomInstance, PhantomError> {
-    check(phantom)?;
-    let drawn = phantom.render();
-    let mut set = InMemDicomObject::new_empty();
-    patient_and_study(&mut set, identity);
-    series_and_equipment(&mut set, identity);
-    image(&mut set, phantom, identity.instance_number);
-    anatomy_and_view(&mut set, phantom);
-    pixels(&mut set, phantom, drawn.pixels);
-    text(&mut set, tags::SOP_CLASS_UID, VR::UI, uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION);
-    text(&mut set, tags::SOP_INSTANCE_UID, VR::UI, &identity.sop_instance_uid);
-    let meta = FileMetaTableBuilder::new()
-        .media_storage_sop_class_uid(uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION)
-        .media_storage_sop_instance_uid(&identity.sop_instance_uid)
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    let object = set.with_meta(meta).map_err(|e| PhantomError::Dataset(e.to_string()))?;
-    Ok(PhantomInstance { phantom: *phantom, lesion: drawn.lesion, object })
-}
-
-fn text(set: &mut InMemDicomObject, tag: Tag, vr: VR, value: &str) {
+pub(super) fn text(set: &mut InMemDicomObject, tag: Tag, vr: VR, value: &str) {
     set.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
 }
 
-fn number(set: &mut InMemDicomObject, tag: Tag, value: u16) {
+pub(super) fn number(set: &mut InMemDicomObject, tag: Tag, value: u16) {
     set.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
 }
 
 /// A code sequence of one item (PS3.3 8.8), which may hold further sequences.
-fn code(set: &mut InMemDicomObject, tag: Tag, [value, scheme, meaning]: [&str; 3], within: Option<InMemDicomObject>) {
+pub(super) fn code(
+    set: &mut InMemDicomObject,
+    tag: Tag,
+    [value, scheme, meaning]: [&str; 3],
+    within: Option<InMemDicomObject>,
+) {
     let mut item = within.unwrap_or_else(InMemDicomObject::new_empty);
     text(&mut item, tags::CODE_VALUE, VR::SH, value);
     text(&mut item, tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme);
@@ -161,136 +53,55 @@ fn code(set: &mut InMemDicomObject, tag: Tag, [value, scheme, meaning]: [&str; 3
     sequence(set, tag, vec![item]);
 }
 
-fn sequence(set: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomObject>) {
+pub(super) fn sequence(set: &mut InMemDicomObject, tag: Tag, items: Vec<InMemDicomObject>) {
     let items = DataSetSequence::new(SmallVec::from_vec(items), Length::UNDEFINED);
     set.put(DataElement::new(tag, VR::SQ, Value::Sequence(items)));
 }
 
-/// No date is real; all are the same, so that files repeat byte by byte.
-const DATE: &str = "20250101";
-const TIME: &str = "120000";
-
-fn patient_and_study(set: &mut InMemDicomObject, identity: &Identity) {
-    text(set, tags::PATIENT_NAME, VR::PN, "PHANTOM^MAMMOGRAPHY");
-    text(set, tags::PATIENT_ID, VR::LO, &identity.patient_id);
+/// Patient and General Study modules.
+pub(super) fn patient_and_study(
+    set: &mut InMemDicomObject,
+    patient_name: &str,
+    patient_id: &str,
+    study_instance_uid: &str,
+    description: &str,
+) {
+    text(set, tags::PATIENT_NAME, VR::PN, patient_name);
+    text(set, tags::PATIENT_ID, VR::LO, patient_id);
     text(set, tags::PATIENT_BIRTH_DATE, VR::DA, "");
     text(set, tags::PATIENT_SEX, VR::CS, "O");
-    text(set, tags::STUDY_INSTANCE_UID, VR::UI, &identity.study_instance_uid);
+    text(set, tags::STUDY_INSTANCE_UID, VR::UI, study_instance_uid);
     text(set, tags::STUDY_ID, VR::SH, "1");
     text(set, tags::STUDY_DATE, VR::DA, DATE);
     text(set, tags::STUDY_TIME, VR::TM, TIME);
-    text(set, tags::STUDY_DESCRIPTION, VR::LO, "SYNTHETIC PHANTOM Mammography 4 views");
+    text(set, tags::STUDY_DESCRIPTION, VR::LO, description);
     text(set, tags::ACCESSION_NUMBER, VR::SH, "");
     text(set, tags::REFERRING_PHYSICIAN_NAME, VR::PN, "");
 }
 
-fn series_and_equipment(set: &mut InMemDicomObject, identity: &Identity) {
-    text(set, tags::MODALITY, VR::CS, "MG");
-    text(set, tags::PRESENTATION_INTENT_TYPE, VR::CS, "FOR PRESENTATION");
-    text(set, tags::SERIES_INSTANCE_UID, VR::UI, &identity.series_instance_uid);
-    set.put(DataElement::new(tags::SERIES_NUMBER, VR::IS, PrimitiveValue::from("1")));
-    text(set, tags::SERIES_DATE, VR::DA, DATE);
-    text(set, tags::SERIES_TIME, VR::TM, TIME);
-    text(set, tags::SERIES_DESCRIPTION, VR::LO, "SYNTHETIC PHANTOM");
-    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
-    text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Mammography phantom");
-    text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
+/// A multi-valued text (CS, DS).
+pub(super) fn texts<const N: usize>(set: &mut InMemDicomObject, tag: Tag, vr: VR, values: [String; N]) {
+    set.put(DataElement::new(tag, vr, PrimitiveValue::Strs(values.into_iter().collect())));
 }
 
-fn image(set: &mut InMemDicomObject, phantom: &PhantomView, number_in_series: usize) {
-    set.put(DataElement::new(
-        tags::IMAGE_TYPE,
-        VR::CS,
-        PrimitiveValue::Strs(["DERIVED", "PRIMARY", ""].map(String::from).into_iter().collect()),
-    ));
-    text(set, tags::DERIVATION_DESCRIPTION, VR::ST, "Computed phantom: no patient and no X-ray was involved");
-    text(set, tags::INSTANCE_NUMBER, VR::IS, &number_in_series.to_string());
-    for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)] {
-        text(set, date, VR::DA, DATE);
-        text(set, time, VR::TM, TIME);
-    }
-    text(set, tags::IMAGE_COMMENTS, VR::LT, &format!("SYNTHETIC PHANTOM, shows: {}", phantom.class.name()));
-    text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
-    // DX Detector, Mammography Image and Acquisition Context modules.
-    text(set, tags::DETECTOR_TYPE, VR::CS, "DIRECT");
-    text(set, tags::POSITIONER_TYPE, VR::CS, "MAMMOGRAPHIC");
-    let angle = match (phantom.view, phantom.laterality) {
-        (View::Cc, _) => "0",
-        (View::Mlo, Laterality::Left) => "-45",
-        (View::Mlo, Laterality::Right) => "45",
-    };
-    text(set, tags::POSITIONER_PRIMARY_ANGLE, VR::DS, angle);
-    sequence(set, tags::ACQUISITION_CONTEXT_SEQUENCE, Vec::new());
+/// Names the object and makes it a file (explicit VR little endian).
+pub(super) fn file(
+    mut set: InMemDicomObject,
+    sop_class_uid: &str,
+    sop_instance_uid: &str,
+) -> Result<FileDicomObject<InMemDicomObject>, PhantomError> {
+    text(&mut set, tags::SOP_CLASS_UID, VR::UI, sop_class_uid);
+    text(&mut set, tags::SOP_INSTANCE_UID, VR::UI, sop_instance_uid);
+    let meta = FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(sop_class_uid)
+        .media_storage_sop_instance_uid(sop_instance_uid)
+        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    set.with_meta(meta).map_err(|e| PhantomError::Dataset(e.to_string()))
 }
 
-fn anatomy_and_view(set: &mut InMemDicomObject, phantom: &PhantomView) {
-    text(set, tags::ORGAN_EXPOSED, VR::CS, "BREAST");
-    text(set, tags::BODY_PART_EXAMINED, VR::CS, "BREAST");
-    text(set, tags::IMAGE_LATERALITY, VR::CS, phantom.laterality.code());
-    text(set, tags::VIEW_POSITION, VR::CS, phantom.view.code());
-    code(set, tags::ANATOMIC_REGION_SEQUENCE, ["76752008", "SCT", "Breast"], None);
-    let mut modifiers = InMemDicomObject::new_empty();
-    sequence(&mut modifiers, tags::VIEW_MODIFIER_CODE_SEQUENCE, Vec::new());
-    // CID 4014
-    let view = match phantom.view {
-        View::Cc => ["399162004", "SCT", "cranio-caudal"],
-        View::Mlo => ["399368009", "SCT", "medio-lateral oblique"],
-    };
-    code(set, tags::VIEW_CODE_SEQUENCE, view, Some(modifiers));
-    // Chest wall at the left edge for a left breast: a row runs towards the nipple, a column to the feet, or in CC from
-    // the outer to the inner side.
-    let [row, column] = match (phantom.laterality, phantom.view) {
-        (Laterality::Left, View::Cc) => ["A", "R"],
-        (Laterality::Right, View::Cc) => ["P", "L"],
-        (Laterality::Left, View::Mlo) => ["A", "F"],
-        (Laterality::Right, View::Mlo) => ["P", "F"],
-    };
-    set.put(DataElement::new(
-        tags::PATIENT_ORIENTATION,
-        VR::CS,
-        PrimitiveValue::Strs([row, column].map(String::from).into_iter().collect()),
-    ));
-}
-
-/// Image Pixel, DX Image and VOI LUT modules.
-fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView, values: Array2<u16>) {
-    let (photometric, shape) = if phantom.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
-    let allocated = if phantom.bits_stored > 8 { 16 } else { 8 };
-    number(set, tags::SAMPLES_PER_PIXEL, 1);
-    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric);
-    text(set, tags::PRESENTATION_LUT_SHAPE, VR::CS, shape);
-    number(set, tags::ROWS, phantom.size.0 as u16);
-    number(set, tags::COLUMNS, phantom.size.1 as u16);
-    number(set, tags::BITS_ALLOCATED, allocated);
-    number(set, tags::BITS_STORED, phantom.bits_stored);
-    number(set, tags::HIGH_BIT, phantom.bits_stored - 1);
-    number(set, tags::PIXEL_REPRESENTATION, 0);
-    text(set, tags::PIXEL_INTENSITY_RELATIONSHIP, VR::CS, "LOG");
-    // More X-rays make the picture darker; stored values of MONOCHROME2 fall with them, of MONOCHROME1 rise.
-    set.put(DataElement::new(
-        tags::PIXEL_INTENSITY_RELATIONSHIP_SIGN,
-        VR::SS,
-        PrimitiveValue::from(if phantom.inverted { 1i16 } else { -1 }),
-    ));
-    text(set, tags::RESCALE_INTERCEPT, VR::DS, "0");
-    text(set, tags::RESCALE_SLOPE, VR::DS, "1");
-    text(set, tags::RESCALE_TYPE, VR::LO, "US");
-    let spacing = format!("{:.4}", phantom.spacing_mm);
-    for tag in [tags::IMAGER_PIXEL_SPACING, tags::PIXEL_SPACING] {
-        set.put(DataElement::new(
-            tag,
-            VR::DS,
-            PrimitiveValue::Strs([spacing.clone(), spacing.clone()].into_iter().collect()),
-        ));
-    }
-    let range = 1u32 << phantom.bits_stored;
-    text(set, tags::WINDOW_CENTER, VR::DS, &(range / 2).to_string());
-    text(set, tags::WINDOW_WIDTH, VR::DS, &range.to_string());
-    let (vr, value) = if allocated == 8 {
-        (VR::OB, PrimitiveValue::U8(values.iter().map(|v| *v as u8).collect()))
-    } else {
-        (VR::OW, PrimitiveValue::U16(values.into_iter().collect()))
-    };
-    set.put(DataElement::new(tags::PIXEL_DATA, vr, value));
+/// The file's bytes (DICOM Part 10).
+pub(super) fn bytes(object: &FileDicomObject<InMemDicomObject>) -> Result<Vec<u8>, PhantomError> {
+    let mut bytes = Vec::new();
+    object.write_all(&mut bytes).map_err(|e| PhantomError::Dataset(e.to_string()))?;
+    Ok(bytes)
 }

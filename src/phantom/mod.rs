@@ -1,93 +1,20 @@
-//! Synthetic mammograms: data the project makes itself, for tests, for the demo and for training the demo weights.
+//! Synthetic exams: data the project makes itself, for tests, for the demo and for training the demo weights.
 //!
 //! A phantom is drawn in millimetres and only then sampled, so that the same seed gives the same breast at any pixel
-//! spacing. It looks like a mammogram to a network, and teaches nothing about real breasts.
+//! spacing. It looks like the real thing to a network, and teaches nothing about real breasts.
 
-mod anatomy;
-pub mod dicom;
-mod exam;
-mod field;
-mod lesion;
+pub mod breast_mri;
+mod dicom;
 pub mod mammography;
 mod noise;
 mod random;
 
-pub use dicom::{PhantomError, PhantomInstance};
-pub use exam::{ExamOptions, exam};
-pub use mammography::{FULL_SIZE, FULL_SPACING_MM, LesionPlace, Phantom, PhantomView};
+pub use breast_mri::{
+    BreastMri, BreastMriInstance, BreastMriPhantom, BreastMriStudy, Orientation, SeriesLayout, TumourPlace,
+};
+pub use dicom::PhantomError;
+pub use mammography::{
+    Class, ExamOptions, FULL_SIZE, FULL_SPACING_MM, Laterality, LesionPlace, Phantom, PhantomInstance, PhantomView,
+    View, exam,
+};
 pub(crate) use random::{Random, mix};
-
-/// What a phantom shows, in the order of the mammography manifests' classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    Mass,
-    Calcification,
-    ArchitecturalAsymmetry,
-    Normal,
-}
-
-impl Class {
-    pub const ALL: [Self; 4] = [Self::Mass, Self::Calcification, Self::ArchitecturalAsymmetry, Self::Normal];
-
-    /// The class's name in the manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mass => "Mass",
-            Self::Calcification => "Calcification",
-            Self::ArchitecturalAsymmetry => "Architectural/Asymmetry",
-            Self::Normal => "Normal",
-        }
-    }
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.name().eq_ignore_ascii_case(name))
-    }
-}
-
-/// ImageLaterality (0020,0062).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Laterality {
-    Left,
-    Right,
-}
-
-impl Laterality {
-    /// The attribute's value.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Left => "L",
-            Self::Right => "R",
-        }
-    }
-}
-
-/// ViewPosition (0018,5101).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum View {
-    /// Cranio-caudal.
-    Cc,
-    /// Medio-lateral oblique: the pectoral muscle is in the picture.
-    Mlo,
-}
-
-impl View {
-    /// The attribute's value.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Cc => "CC",
-            Self::Mlo => "MLO",
-        }
-    }
-}
-
-/// Composition of the breast, BI-RADS a to d.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Density {
-    Fatty,
-    Scattered,
-    Heterogeneous,
-    Dense,
-}
-
-#[cfg(test)]
-mod tests;

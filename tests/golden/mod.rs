@@ -2,6 +2,8 @@
 //! (specified in the README of the fixture folder, section 1). Shared by every `parity_*` test.
 #![allow(dead_code)] // each test binary uses its part
 
+pub mod network;
+
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
@@ -92,6 +94,11 @@ impl Fixture {
             other => panic!("{}: {key}: {other:?} is not read here", self.path.display()),
         };
         (view.shape().to_vec(), values)
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
+        file.tensor(key).is_ok()
     }
 
     pub fn f64s(&self, key: &str) -> Vec<f64> {

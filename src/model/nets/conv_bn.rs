@@ -14,7 +14,7 @@ const EPSILON: f64 = 1e-5;
 /// torch.nn.BatchNorm2d's default: weight of the new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
-/// One convolution (square kernel, padding `kernel / 2`, no bias) and its batch norm, by their modules' names.
+/// One convolution (square kernel, padding `kernel / 2`) and its batch norm, by their modules' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConvBnSpec {
     pub conv: String,
@@ -23,6 +23,8 @@ pub struct ConvBnSpec {
     pub out_channels: i64,
     pub kernel: i64,
     pub stride: i64,
+    /// The convolution has a bias of its own, as some checkpoints do, though batch norm makes up for any.
+    pub bias: bool,
 }
 
 impl ConvBnSpec {
@@ -32,6 +34,9 @@ impl ConvBnSpec {
             format!("{}.weight", self.conv),
             vec![self.out_channels, self.in_channels, self.kernel, self.kernel],
         )];
+        if self.bias {
+            keys.push((format!("{}.bias", self.conv), vec![self.out_channels]));
+        }
         for key in ["weight", "bias", "running_mean", "running_var"] {
             keys.push((format!("{}.{key}", self.norm), vec![self.out_channels]));
         }
@@ -62,6 +67,7 @@ impl Tail {
 /// With autograd's variables: for training, and as the plain form that the folded one is tested against.
 pub struct TrainableConvBn {
     weight: Tensor,
+    bias: Option<Tensor>,
     norm_weight: Tensor,
     norm_bias: Tensor,
     running_mean: Tensor,
@@ -83,6 +89,7 @@ impl TrainableConvBn {
         let channels = [spec.out_channels];
         Ok(Self {
             weight: conv.f_var("weight", &[spec.out_channels, spec.in_channels, spec.kernel, spec.kernel], he)?,
+            bias: spec.bias.then(|| conv.f_zeros("bias", &channels)).transpose()?,
             norm_weight: norm.f_ones("weight", &channels)?,
             norm_bias: norm.f_zeros("bias", &channels)?,
             running_mean: norm.f_zeros_no_train("running_mean", &channels)?,
@@ -94,7 +101,7 @@ impl TrainableConvBn {
 
     /// `train`: normalise by the batch and move the running statistics; else by the running statistics.
     pub fn forward_t(&self, x: &Tensor, train: bool, tail: Tail) -> Result<Tensor, TchError> {
-        let x = x.f_conv2d(&self.weight, None::<&Tensor>, self.stride, self.padding, 1, 1)?;
+        let x = x.f_conv2d(&self.weight, self.bias.as_ref(), self.stride, self.padding, 1, 1)?;
         let x = x.f_batch_norm(
             Some(&self.norm_weight),
             Some(&self.norm_bias),
@@ -131,7 +138,7 @@ struct Weight {
 
 impl FoldedConvBn {
     /// Takes the pair's tensors out of `state_dict`: with scale = weight / sqrt(running_var + ε), the kernel is multiplied by
-    /// scale and the bias is `norm_bias - running_mean · scale`. The factors in f64, since they multiply every activation.
+    /// scale and the bias is `norm_bias + (bias - running_mean) · scale`. The factors in f64, since they multiply every activation.
     pub fn from_state_dict(
         spec: &ConvBnSpec,
         state_dict: &mut StateDict,
@@ -146,7 +153,11 @@ impl FoldedConvBn {
         let running_mean = norm(state_dict, "running_mean")?;
         let running_var = norm(state_dict, "running_var")?;
         let scale = norm_weight.f_div(&running_var.f_add_scalar(EPSILON)?.f_sqrt()?)?;
-        let bias = norm_bias.f_sub(&running_mean.f_mul(&scale)?)?.f_to_kind(tch::Kind::Float)?;
+        let mean = match spec.bias {
+            true => running_mean.f_sub(&state_dict.take(&format!("{}.bias", spec.conv))?)?,
+            false => running_mean,
+        };
+        let bias = norm_bias.f_sub(&mean.f_mul(&scale)?)?.f_to_kind(tch::Kind::Float)?;
         let weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?.f_to_kind(tch::Kind::Float)?)?;
         Ok(Self {
             weight: RefCell::new(Weight { tensor: channels_last(&weight)?.f_to_device(device)?, packed_for: None }),

@@ -3,5 +3,7 @@
 pub mod conv_bn;
 mod one_dnn;
 pub mod resnet50;
+pub mod swin_unetr;
 pub mod tensor;
 pub mod torch_script;
+pub mod unet;

@@ -3,7 +3,7 @@
 //! One [`Graph`] describes the architecture and walks it; the trainable and the folded form fill it with different units,
 //! so they cannot diverge.
 
-use ndarray::ArrayView4;
+use ndarray::ArrayViewD;
 use tch::nn::{Init, Path};
 use tch::{TchError, Tensor};
 
@@ -43,6 +43,7 @@ impl Graph<ConvBnSpec> {
             out_channels,
             kernel,
             stride,
+            bias: false,
         };
         let stem = unit("conv1".into(), "bn1".into(), [spec.in_channels as i64, width], 7, 2);
         let mut blocks = Vec::new();
@@ -198,11 +199,11 @@ impl ResNet50 {
 
     fn run(
         &self,
-        input: ArrayView4<'_, f32>,
+        input: ArrayViewD<'_, f32>,
         tap: &mut dyn FnMut(&str, &Tensor),
     ) -> Result<(Tensor, Tensor), ModelError> {
         let _no_grad = tch::no_grad_guard();
-        let x = input_tensor(input, self.in_channels, self.device)?;
+        let x = input_tensor(input, self.in_channels, 2, self.device)?;
         let apply = |unit: &FoldedConvBn, x: &Tensor, tail| unit.forward(x, tail, self.one_dnn.as_ref());
         let features = self.graph.features(&x, apply, tap)?;
         let logits = features.f_linear(&self.fc_weight, Some(&self.fc_bias))?;
@@ -213,7 +214,7 @@ impl ResNet50 {
     ///
     /// # Errors
     /// As [`Network::forward`].
-    pub fn activations(&self, input: ArrayView4<'_, f32>) -> Result<Activations, ModelError> {
+    pub fn activations(&self, input: ArrayViewD<'_, f32>) -> Result<Activations, ModelError> {
         let mut taps = Vec::new();
         let (features, logits) = self.run(input, &mut |name, x| taps.push((name.to_owned(), x.copy())))?;
         let taps = taps.into_iter().map(|(name, x)| Ok((name, array(&x)?))).collect::<Result<_, ModelError>>()?;
@@ -222,7 +223,7 @@ impl ResNet50 {
 }
 
 impl Network for ResNet50 {
-    fn forward(&mut self, input: ArrayView4<'_, f32>) -> Result<Logits, ModelError> {
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
         let (_, logits) = self.run(input, &mut |_, _| {})?;
         Ok(Logits::Global(array(&logits)?))
     }

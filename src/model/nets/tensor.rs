@@ -1,27 +1,33 @@
 //! Between ndarray and libtorch.
 
-use ndarray::{Array, ArrayView4, Dimension, IxDyn};
+use ndarray::{Array, ArrayViewD, Dimension, IxDyn};
 use tch::{Kind, Tensor};
 
 use crate::model::{Device, ModelError};
 
-/// A batch as an f32 tensor in channels_last order, the order that oneDNN's convolutions work in without reordering.
-/// One copy.
-pub fn input_tensor(input: ArrayView4<'_, f32>, in_channels: usize, device: Device) -> Result<Tensor, ModelError> {
-    let (n, c, h, w) = input.dim();
-    if n == 0 || c != in_channels || h == 0 || w == 0 {
-        return Err(ModelError::Input { found: input.shape().to_vec(), expected: format!("[N, {in_channels}, H, W]") });
+/// A batch (N × C × H × W, or N × C × D × H × W with `spatial_dims` 3) as an f32 tensor in channels_last order, the order that
+/// oneDNN's convolutions work in without reordering.
+pub fn input_tensor(
+    input: ArrayViewD<'_, f32>,
+    in_channels: usize,
+    spatial_dims: usize,
+    device: Device,
+) -> Result<Tensor, ModelError> {
+    let shape = input.shape();
+    if shape.len() != 2 + spatial_dims || shape[1] != in_channels || shape.contains(&0) {
+        let axes = if spatial_dims == 2 { "H, W" } else { "D, H, W" };
+        return Err(ModelError::Input { found: shape.to_vec(), expected: format!("[N, {in_channels}, {axes}]") });
     }
     let standard = input.as_standard_layout();
     let values = standard.as_slice().ok_or_else(|| ModelError::Torch("input is not contiguous".into()))?;
-    let shape = [n, c, h, w].map(|d| d as i64);
-    let tensor = Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(device.torch())?;
+    let shape: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+    let tensor = Tensor::f_from_slice(values)?.f_view(shape.as_slice())?.f_to_device(device.torch())?;
     Ok(channels_last(&tensor)?)
 }
 
-/// The same N × C × H × W tensor with its channels next to each other in memory.
+/// The same N × C × spatial tensor with its channels next to each other in memory.
 pub fn channels_last(tensor: &Tensor) -> Result<Tensor, tch::TchError> {
-    tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])
+    tensor.f_movedim_int(1, -1)?.f_contiguous()?.f_movedim_int(-1, 1)
 }
 
 /// A tensor of the array's number of dimensions, copied.

@@ -1,8 +1,9 @@
-//! TorchScript modules of the site's own: any network `[N, in_channels, H, W] -> [N, num_classes]`.
+//! TorchScript modules of the site's own: any network `[N, in_channels, spatial…] -> [N, num_classes]` or, for a segmentation,
+//! `-> [N, num_classes, spatial…]` of the input's size. Which of the two, its output's rank says.
 
 use std::path::Path;
 
-use ndarray::ArrayView4;
+use ndarray::{ArrayD, ArrayViewD, Ix2};
 use tch::CModule;
 
 use super::tensor::{array, input_tensor};
@@ -31,18 +32,25 @@ impl TorchScript {
 }
 
 impl Network for TorchScript {
-    fn forward(&mut self, input: ArrayView4<'_, f32>) -> Result<Logits, ModelError> {
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
         let _no_grad = tch::no_grad_guard();
-        let x = input_tensor(input, self.spec.in_channels, self.device)?;
-        let logits: ndarray::Array2<f32> = array(&self.module.forward_ts(&[x])?)?;
-        let expected = (input.dim().0, self.spec.num_classes);
-        if logits.dim() != expected {
-            return Err(ModelError::Output {
-                found: format!("shape {:?}", logits.shape()),
-                expected: format!("shape [{}, {}]", expected.0, expected.1),
-            });
+        let mut dense = input.shape().to_vec();
+        let x = input_tensor(input, self.spec.in_channels, self.spec.spatial_dims, self.device)?;
+        let logits: ArrayD<f32> = array(&self.module.forward_ts(&[x])?)?;
+        dense[1] = self.spec.num_classes;
+        let global = &dense[..2];
+        let output = |logits: &ArrayD<f32>| ModelError::Output {
+            found: format!("shape {:?}", logits.shape()),
+            expected: format!("shape {global:?} or {dense:?}"),
+        };
+        if logits.shape() == dense {
+            return Ok(Logits::Dense(logits));
         }
-        Ok(Logits::Global(logits))
+        if logits.shape() != global {
+            return Err(output(&logits));
+        }
+        let error = output(&logits);
+        logits.into_dimensionality::<Ix2>().map(Logits::Global).map_err(|_| error)
     }
 }
 

@@ -105,7 +105,8 @@ fn every_model_has_its_own_fate() {
     assert_eq!(info.weights_sha256.unwrap(), weights::sha256(&good).unwrap());
     assert!(info.load_seconds.unwrap() > 0.0);
     let model = loaded.get_mut("good").unwrap();
-    let Logits::Global(logits) = model.network.forward(Array4::zeros((2, 3, 64, 64)).view()).unwrap();
+    let input = ArrayD::zeros(vec![2, 3, 64, 64]);
+    let logits = model.network.forward(input.view()).unwrap().global().unwrap();
     assert_eq!(logits.dim(), (2, 4));
 }
 

@@ -8,7 +8,7 @@ use ndarray::Axis;
 
 use super::samples::{Detector, Purpose, labels, phantom, projection};
 use super::{Folder, TrainError};
-use crate::model::{Device, Logits, ModelError, network};
+use crate::model::{Device, ModelError, network};
 use crate::predict::activate::softmax;
 use crate::transform::TransformChain;
 
@@ -105,7 +105,7 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
         let phantom = phantom(options.seed, Purpose::Evaluation, index, options.detector);
         let (image, _) = projection(&phantom)?;
         let prepared = chain.apply(&image)?;
-        let Logits::Global(logits) = network.forward(prepared.array.view().insert_axis(Axis(0)))?;
+        let logits = network.forward(prepared.array.view().insert_axis(Axis(0)).into_dyn())?.global()?;
         let probabilities = softmax(&logits.iter().copied().collect::<Vec<f32>>());
         let answer = (0..count)
             .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))

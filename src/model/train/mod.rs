@@ -144,7 +144,7 @@ impl Folder {
     fn resnet50(&self) -> Result<&ResNet50Spec, TrainError> {
         match &self.manifest.network {
             NetworkSpec::ResNet50(spec) => Ok(spec),
-            NetworkSpec::TorchScript(_) => Err(TrainError::Network { found: "TorchScript" }),
+            other => Err(TrainError::Network { found: other.name() }),
         }
     }
 

@@ -129,6 +129,11 @@ impl StateDict {
         if mismatch.is_empty() { Ok(()) } else { Err(WeightsError::Keys(mismatch)) }
     }
 
+    /// Drops the tensors whose key says that they are none of the network's parameters (tables that it computes itself).
+    pub fn discard(&mut self, is_superfluous: impl Fn(&str) -> bool) {
+        self.tensors.retain(|key, _| !is_superfluous(key));
+    }
+
     /// Takes a tensor out, as f32 (half and bfloat16 widen exactly, double rounds).
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use ndarray::{Array3, Axis};
 
 use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::{self, ImageAttributes};
-use crate::model::{LoadedModel, Logits, ModelError};
+use crate::model::{LoadedModel, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
 use crate::result::{self, ResultContext, ResultUids, SrSopClass};
 use crate::run::record::{RunRequest, Stage};
@@ -126,7 +126,7 @@ fn infer_all(
 }
 
 fn infer(model: &mut LoadedModel, array: &Array3<f32>) -> Result<Finding, ModelError> {
-    let Logits::Global(logits) = model.network.forward(array.view().insert_axis(Axis(0)))?;
+    let logits = model.network.forward(array.view().insert_axis(Axis(0)).into_dyn())?.global()?;
     let row: Vec<f32> = logits.row(0).to_vec();
     if let Some(bad) = row.iter().find(|l| !l.is_finite()) {
         return Err(ModelError::Output { found: bad.to_string(), expected: "finite logits".into() });

@@ -50,15 +50,15 @@ fn compare(plain: &TrainableResNet50, folded: &mut ResNet50) {
     // Odd sizes too: the paddings of strided convolutions differ there.
     for (n, rows, columns) in [(1, 64, 64), (3, 75, 118), (2, 33, 32), (1, 64, 64)] {
         let input = image(n, rows, columns);
-        let x = input_tensor(input.view(), 3, Device::cpu()).unwrap();
+        let x = input_tensor(input.view().into_dyn(), 3, 2, Device::cpu()).unwrap();
         let expected = tch::no_grad(|| plain.forward_t(&x, false)).unwrap();
         let expected: ndarray::Array2<f32> = array(&expected).unwrap();
-        let Logits::Global(logits) = folded.forward(input.view()).unwrap();
+        let logits = folded.forward(input.view().into_dyn()).unwrap().global().unwrap();
         let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
         let worst = logits.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
         assert!(scale > 0.01 && worst <= 1e-5 * scale.max(1.0), "off by {worst} of {scale}");
         // Nothing but the batch decides: the same again, bit for bit.
-        assert_eq!(folded.forward(input.view()).unwrap(), Logits::Global(logits));
+        assert_eq!(folded.forward(input.view().into_dyn()).unwrap(), Logits::Global(logits));
     }
 }
 
@@ -90,7 +90,7 @@ fn published_size() {
 #[test]
 fn training_moves_weights_and_statistics() {
     let (vs, network) = trainable();
-    let x = input_tensor(image(4, 64, 64).view(), 3, Device::cpu()).unwrap();
+    let x = input_tensor(image(4, 64, 64).view().into_dyn(), 3, 2, Device::cpu()).unwrap();
     let targets = Tensor::from_slice(&[0i64, 1, 2, 3]);
     let statistics = |key: &str| vs.variables()[key].sum(Kind::Double).double_value(&[]);
     let before = statistics("layer1.0.bn1.running_mean");
@@ -118,6 +118,6 @@ fn wrong_channels_and_wrong_keys_are_named() {
     );
     let (_folder, state_dict) = saved(&vs);
     let mut network = ResNet50::from_state_dict(&SPEC, state_dict, Device::cpu()).unwrap();
-    let error = network.forward(Array4::zeros((1, 1, 64, 64)).view()).unwrap_err().to_string();
+    let error = network.forward(Array4::zeros((1, 1, 64, 64)).view().into_dyn()).unwrap_err().to_string();
     assert_eq!(error, "network input: found shape [1, 1, 64, 64], expected [N, 3, H, W]");
 }

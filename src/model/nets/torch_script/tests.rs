@@ -3,7 +3,7 @@ use tch::{Kind, Tensor};
 
 use super::*;
 
-const SPEC: TorchScriptSpec = TorchScriptSpec { in_channels: 3, num_classes: 2 };
+const SPEC: TorchScriptSpec = TorchScriptSpec { in_channels: 3, num_classes: 2, spatial_dims: 2 };
 
 /// Traces `f` of a 1 × 3 × 4 × 4 tensor and saves it as `torch.jit.save` does.
 fn save(file: &Path, mut f: impl FnMut(&Tensor) -> Tensor) {
@@ -23,19 +23,24 @@ fn a_module_of_the_sites_own_runs() {
     let mut network = TorchScript::load(&SPEC, &file, Device::cpu()).unwrap();
     let input = Array4::from_shape_fn((2, 3, 5, 6), |(n, c, ..)| (n + c) as f32);
     // Means of the channels are (0, 1, 2) and (1, 2, 3).
-    assert_eq!(network.forward(input.view()).unwrap(), Logits::Global(ndarray::array![[8., 2.], [14., 2.]]));
-    let error = network.forward(Array4::zeros((1, 1, 5, 6)).view()).unwrap_err().to_string();
+    assert_eq!(network.forward(input.view().into_dyn()).unwrap(), Logits::Global(ndarray::array![[8., 2.], [14., 2.]]));
+    let error = network.forward(Array4::zeros((1, 1, 5, 6)).view().into_dyn()).unwrap_err().to_string();
     assert!(error.contains("found shape [1, 1, 5, 6], expected [N, 3, H, W]"), "{error}");
 
     save(&file, mean);
     let mut network = TorchScript::load(&SPEC, &file, Device::cpu()).unwrap();
-    let error = network.forward(input.view()).unwrap_err().to_string();
-    assert_eq!(error, "network output: found shape [2, 3], expected shape [2, 2]");
+    let error = network.forward(input.view().into_dyn()).unwrap_err().to_string();
+    assert_eq!(error, "network output: found shape [2, 3], expected shape [2, 2] or [2, 2, 5, 6]");
 
     save(&file, |x| x.relu());
     let mut network = TorchScript::load(&SPEC, &file, Device::cpu()).unwrap();
-    let error = network.forward(input.view()).unwrap_err().to_string();
-    assert!(error.contains("found shape [2, 3, 5, 6], expected 2 dimensions"), "{error}");
+    let error = network.forward(input.view().into_dyn()).unwrap_err().to_string();
+    assert!(error.contains("found shape [2, 3, 5, 6], expected shape [2, 2] or [2, 2, 5, 6]"), "{error}");
+
+    save(&file, |x| x.narrow(1, 1, 2));
+    let mut network = TorchScript::load(&SPEC, &file, Device::cpu()).unwrap();
+    let dense = network.forward(input.view().into_dyn()).unwrap().dense().unwrap();
+    assert_eq!(dense, input.slice(ndarray::s![.., 1.., .., ..]).into_dyn());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! millimetres. x runs from the chest wall to the nipple, y down the image; laterality is only a mirror.
 
 use super::field::Field;
-use super::noise::{Fractal, gradient, smoothstep};
-use super::random::Random;
 use super::{Density, View};
+use crate::phantom::noise::{Fractal, gradient, smoothstep};
+use crate::phantom::random::Random;
 
 /// Grid on which the tissue is computed; finer structures (calcifications, noise) are drawn on the pixels themselves.
 pub(crate) const TISSUE_SPACING_MM: f32 = 0.3;

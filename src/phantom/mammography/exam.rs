@@ -1,9 +1,10 @@
 //! Four views of a made-up patient.
 
-use super::dicom::{Identity, PhantomError, PhantomInstance, encode, uid};
-use super::mammography::{FULL_SIZE, FULL_SPACING_MM, PhantomView};
-use super::random::mix;
+use super::dicom::{Identity, PhantomInstance, encode};
+use super::view::{FULL_SIZE, FULL_SPACING_MM, PhantomView};
 use super::{Class, Laterality, View};
+use crate::phantom::dicom::{PhantomError, uid};
+use crate::phantom::random::mix;
 
 /// A four-view exam. Equal options give equal files, byte by byte.
 #[derive(Debug, Clone, PartialEq)]

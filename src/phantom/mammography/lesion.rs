@@ -2,8 +2,8 @@
 
 use super::Class;
 use super::anatomy::Anatomy;
-use super::noise::{Fractal, smoothstep};
-use super::random::Random;
+use crate::phantom::noise::{Fractal, smoothstep};
+use crate::phantom::random::Random;
 
 /// Added brightness around `centre`, within `radius_mm` of it.
 #[derive(Debug, Clone)]

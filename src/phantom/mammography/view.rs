@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use super::anatomy::Anatomy;
 use super::field::Field;
 use super::lesion::{Lesion, Speck};
-use super::noise::smoothstep;
-use super::random::Random;
 use super::{Class, Density, Laterality, View};
+use crate::phantom::noise::smoothstep;
+use crate::phantom::random::Random;
 
 /// Spacing of the default picture, that of a common flat-panel detector.
 pub const FULL_SPACING_MM: f32 = 0.07;

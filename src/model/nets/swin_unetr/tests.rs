@@ -1,0 +1,116 @@
+use ndarray::ArrayD;
+use tch::nn::VarStore;
+use tch::{Kind, Reduction};
+
+use super::*;
+use crate::manifest::WeightsFormat;
+use crate::manifest::network::PatchMerging;
+
+const SPEC: SwinUnetrSpec =
+    SwinUnetrSpec { in_channels: 2, out_channels: 3, feature_size: 12, patch_merging: PatchMerging::Current };
+
+/// Parameters far enough from their first values that each of them matters.
+fn trainable(spec: &SwinUnetrSpec) -> (VarStore, TrainableSwinUnetr) {
+    tch::manual_seed(7);
+    let vs = VarStore::new(tch::Device::Cpu);
+    let network = TrainableSwinUnetr::new(&vs.root(), spec).unwrap();
+    tch::no_grad(|| {
+        for (name, mut variable) in vs.variables() {
+            if name.contains("norm") || name.ends_with("bias") || name.ends_with("_table") {
+                let _ = variable.f_uniform_(0.2, 1.2).unwrap();
+            }
+        }
+    });
+    (vs, network)
+}
+
+fn saved(vs: &VarStore) -> (tempfile::TempDir, StateDict) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weights.safetensors");
+    vs.save(&file).unwrap();
+    let state_dict = StateDict::read(&file, WeightsFormat::Safetensors).unwrap();
+    (folder, state_dict)
+}
+
+fn volume(shape: [usize; 5]) -> ArrayD<f32> {
+    ArrayD::from_shape_fn(shape.to_vec(), |i| {
+        ((i[0] + 3 * i[1] + 5 * i[2] + 7 * i[3] + i[4] * i[2]) % 13) as f32 / 6.5 - 1.0
+    })
+}
+
+#[test]
+fn inference_form_says_what_the_trainable_form_says() {
+    for patch_merging in [PatchMerging::Current, PatchMerging::Legacy] {
+        let spec = SwinUnetrSpec { patch_merging, ..SPEC };
+        let (vs, plain) = trainable(&spec);
+        let (_folder, state_dict) = saved(&vs);
+        let mut network = SwinUnetr::from_state_dict(&spec, state_dict, Device::cpu()).unwrap();
+        // Two volumes; a size again after another one: what is kept for one size must not be used for the other.
+        for shape in [[1, 2, 64, 32, 96], [2, 2, 32, 64, 64], [1, 2, 64, 32, 96]] {
+            let input = volume(shape);
+            let x = input_tensor(input.view(), 2, 3, Device::cpu()).unwrap();
+            let expected: ArrayD<f32> = array(&tch::no_grad(|| plain.forward_t(&x)).unwrap()).unwrap();
+            let logits = network.forward(input.view()).unwrap().dense().unwrap();
+            assert_eq!(logits.shape(), [shape[0], 3, shape[2], shape[3], shape[4]]);
+            let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let worst = logits.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(scale > 0.1 && worst <= 1e-4 * scale, "off by {worst} of {scale}");
+            assert_eq!(network.forward(input.view()).unwrap(), Logits::Dense(logits), "the same again, bit for bit");
+        }
+    }
+}
+
+#[test]
+fn keys_are_those_of_the_variables() {
+    let (vs, _) = trainable(&SPEC);
+    let mut found: Vec<_> = vs.variables().into_iter().map(|(k, v)| (k, v.size())).collect();
+    let mut expected = keys(&SPEC);
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    // MONAI's count of its own feature_size 24 network with four inputs and one output.
+    let published = SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, ..SPEC };
+    let parameters: i64 = keys(&published).iter().map(|(_, shape)| shape.iter().product::<i64>()).sum();
+    assert_eq!(parameters, 15_705_571);
+}
+
+/// Every parameter has a gradient, and stepping along it lowers the loss.
+#[test]
+fn the_trainable_form_learns() {
+    let (vs, network) = trainable(&SPEC);
+    let x = input_tensor(volume([2, 2, 64, 64, 64]).view(), 2, 3, Device::cpu()).unwrap();
+    let target = x.narrow(1, 0, 1).gt(0.0).to_kind(Kind::Float).expand([2, 3, 64, 64, 64], false);
+    let loss = || {
+        let logits = network.forward_t(&x).unwrap();
+        logits.binary_cross_entropy_with_logits::<Tensor>(&target, None, None, Reduction::Mean)
+    };
+    let before = loss();
+    before.backward();
+    for (name, mut variable) in vs.variables() {
+        let gradient = variable.grad();
+        assert!(gradient.defined(), "{name}: no gradient");
+        let norm = gradient.norm().double_value(&[]);
+        assert!(norm.is_finite() && norm > 0.0, "{name}: gradient {norm}");
+        let _ = tch::no_grad(|| variable.f_add_(&(gradient * (-1e-3 / norm))).unwrap());
+    }
+    let after = tch::no_grad(loss);
+    assert!(after.double_value(&[]) < before.double_value(&[]), "{after:?} is not below {before:?}");
+}
+
+#[test]
+fn wrong_inputs_and_wrong_keys_are_named() {
+    let (vs, _) = trainable(&SPEC);
+    let (_folder, state_dict) = saved(&vs);
+    let other = SwinUnetrSpec { out_channels: 4, ..SPEC };
+    let error = SwinUnetr::from_state_dict(&other, state_dict, Device::cpu()).err().unwrap().to_string();
+    assert!(error.contains("2 mis-shaped: out.conv.conv.weight (found [3, 12, 1, 1, 1], expected [4, 12"), "{error}");
+    let (_folder, state_dict) = saved(&vs);
+    let mut network = SwinUnetr::from_state_dict(&SPEC, state_dict, Device::cpu()).unwrap();
+    for (shape, expected) in [
+        ([1, 1, 32, 32, 32], "expected [N, 2, D, H, W]"),
+        ([1, 2, 32, 32, 40], "found shape [1, 2, 32, 32, 40], expected sides divisible by 32"),
+    ] {
+        let error = network.forward(volume(shape).view()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

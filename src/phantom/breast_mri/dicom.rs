@@ -1,0 +1,214 @@
+//! The exam as DICOM: MR Image (PS3.3 A.4), one file a slice and phase, four series of one study or one.
+
+use std::path::{Path, PathBuf};
+
+use dicom_core::value::PrimitiveValue;
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileDicomObject, InMemDicomObject};
+use ndarray::{ArrayView2, Axis};
+
+use super::{BreastMri, BreastMriPhantom, PHASES};
+use crate::phantom::dicom::{DATE, PhantomError, bytes, code, file, number, patient_and_study, text, texts, uid};
+
+/// How the slices are spread over series, and how they are numbered. What orders them is ImagePositionPatient and
+/// TemporalPositionIdentifier; nobody should need InstanceNumber.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeriesLayout {
+    /// All phases in one series, numbered slice by slice, so that neighbours in number are phases of one slice.
+    pub one_series: bool,
+    /// InstanceNumber falls along the slices' normal.
+    pub reversed: bool,
+}
+
+/// An exam with its files' objects.
+#[derive(Debug, Clone)]
+pub struct BreastMriStudy {
+    pub exam: BreastMri,
+    /// Phase by phase, slice by slice.
+    pub instances: Vec<BreastMriInstance>,
+}
+
+/// One slice of one phase, ready to be written or uploaded.
+#[derive(Debug, Clone)]
+pub struct BreastMriInstance {
+    /// 0 is pre-contrast.
+    pub phase: usize,
+    /// Along the normal, from 0.
+    pub slice: usize,
+    pub series_number: usize,
+    pub instance_number: usize,
+    pub object: FileDicomObject<InMemDicomObject>,
+}
+
+impl BreastMriInstance {
+    /// The file's bytes (DICOM Part 10, explicit VR little endian).
+    ///
+    /// # Errors
+    /// [`PhantomError::Dataset`] when the data set cannot be encoded.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PhantomError> {
+        bytes(&self.object)
+    }
+
+    /// Writes `{series number}/{instance number}.dcm` into the folder and returns its path.
+    ///
+    /// # Errors
+    /// [`PhantomError::Write`]
+    pub fn write_to(&self, folder: &Path) -> Result<PathBuf, PhantomError> {
+        let series = folder.join(format!("{:02}", self.series_number));
+        let path = series.join(format!("{:04}.dcm", self.instance_number));
+        let fail = |reason: String| PhantomError::Write { path: path.clone(), reason };
+        std::fs::create_dir_all(&series).map_err(|e| fail(e.to_string()))?;
+        self.object.write_to_file(&path).map_err(|e| fail(e.to_string()))?;
+        Ok(path)
+    }
+}
+
+impl BreastMriPhantom {
+    /// Draws the exam and wraps each slice in a file.
+    ///
+    /// # Errors
+    /// [`PhantomError::Option`] for a size or spacing that no exam has.
+    pub fn to_dicom(&self, layout: SeriesLayout) -> Result<BreastMriStudy, PhantomError> {
+        let mut exam = self.render()?;
+        exam.geometry.frame_of_reference_uid = Some(uid(self, "frame of reference"));
+        let slices = self.size[0];
+        let brightest = exam.phases.iter().flatten().copied().max().unwrap_or(1);
+        let encoded = (0..PHASES * slices).map(|i| {
+            let (phase, slice) = (i / slices, i % slices);
+            let place = if layout.reversed { slices - 1 - slice } else { slice };
+            let (series_number, instance_number) =
+                if layout.one_series { (2, PHASES * place + phase + 1) } else { (2 + phase, place + 1) };
+            let own = Slice { phantom: self, layout, exam: &exam, phase, slice, series_number, instance_number };
+            let object = own.encode(brightest)?;
+            Ok(BreastMriInstance { phase, slice, series_number, instance_number, object })
+        });
+        let instances = encoded.collect::<Result<_, PhantomError>>()?;
+        Ok(BreastMriStudy { exam, instances })
+    }
+}
+
+struct Slice<'a> {
+    phantom: &'a BreastMriPhantom,
+    layout: SeriesLayout,
+    exam: &'a BreastMri,
+    phase: usize,
+    slice: usize,
+    series_number: usize,
+    instance_number: usize,
+}
+
+impl Slice<'_> {
+    fn encode(&self, brightest: u16) -> Result<FileDicomObject<InMemDicomObject>, PhantomError> {
+        let options = (self.phantom, self.layout);
+        let patient_id = format!("PHANTOM-{}", self.phantom.seed);
+        let description = "SYNTHETIC PHANTOM Breast DCE-MRI";
+        let mut set = InMemDicomObject::new_empty();
+        patient_and_study(&mut set, "PHANTOM^BREAST MRI", &patient_id, &uid(&options, "study"), description);
+        self.series(&mut set, &uid(&options, &format!("series {}", self.series_number)));
+        self.plane(&mut set);
+        self.acquisition(&mut set);
+        let pixels = self.exam.phases[self.phase].index_axis(Axis(0), self.slice);
+        pixel_module(&mut set, pixels, brightest);
+        let instance = uid(&options, &format!("phase {} slice {}", self.phase, self.slice));
+        file(set, uids::MR_IMAGE_STORAGE, &instance)
+    }
+
+    /// Ninety seconds a phase.
+    fn time(&self) -> String {
+        let seconds = 90 * self.phase;
+        format!("12{:02}{:02}", seconds / 60, seconds % 60)
+    }
+
+    fn series(&self, set: &mut InMemDicomObject, series_instance_uid: &str) {
+        let name = match (self.layout.one_series, self.phase) {
+            (true, _) => "SYNTHETIC PHANTOM DCE, all phases".to_string(),
+            (false, 0) => "SYNTHETIC PHANTOM DCE pre-contrast".to_string(),
+            (false, phase) => format!("SYNTHETIC PHANTOM DCE phase {phase}"),
+        };
+        let first = Self { phase: 0, ..*self };
+        let series_time = if self.layout.one_series { first.time() } else { self.time() };
+        text(set, tags::MODALITY, VR::CS, "MR");
+        text(set, tags::SERIES_INSTANCE_UID, VR::UI, series_instance_uid);
+        text(set, tags::SERIES_NUMBER, VR::IS, &self.series_number.to_string());
+        text(set, tags::SERIES_DATE, VR::DA, DATE);
+        text(set, tags::SERIES_TIME, VR::TM, &series_time);
+        text(set, tags::SERIES_DESCRIPTION, VR::LO, &name);
+        text(set, tags::PATIENT_POSITION, VR::CS, "HFP");
+        text(set, tags::BODY_PART_EXAMINED, VR::CS, "BREAST");
+        code(set, tags::ANATOMIC_REGION_SEQUENCE, ["76752008", "SCT", "Breast"], None);
+        text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
+        text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Breast MRI phantom");
+        text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
+    }
+
+    /// Frame of Reference and Image Plane modules.
+    fn plane(&self, set: &mut InMemDicomObject) {
+        let geometry = &self.exam.geometry;
+        let frame = geometry.frame_of_reference_uid.as_deref().unwrap_or_default();
+        text(set, tags::FRAME_OF_REFERENCE_UID, VR::UI, frame);
+        text(set, tags::POSITION_REFERENCE_INDICATOR, VR::LO, "");
+        let position = geometry.to_patient([self.slice as f64, 0.0, 0.0]).map(|v| decimal(v, 4));
+        texts(set, tags::IMAGE_POSITION_PATIENT, VR::DS, position);
+        texts(set, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, geometry.orientation().map(|v| decimal(v, 10)));
+        let [slice, row, column] = geometry.spacing_mm().map(|v| decimal(v, 4));
+        texts(set, tags::PIXEL_SPACING, VR::DS, [row, column]);
+        text(set, tags::SLICE_THICKNESS, VR::DS, &slice);
+        text(set, tags::SPACING_BETWEEN_SLICES, VR::DS, &slice);
+    }
+
+    /// General Image, MR Image and Contrast/Bolus modules.
+    fn acquisition(&self, set: &mut InMemDicomObject) {
+        texts(set, tags::IMAGE_TYPE, VR::CS, ["DERIVED", "PRIMARY", "OTHER"].map(String::from));
+        text(set, tags::DERIVATION_DESCRIPTION, VR::ST, "Computed phantom: no patient and no scanner was involved");
+        text(set, tags::INSTANCE_NUMBER, VR::IS, &self.instance_number.to_string());
+        text(set, tags::ACQUISITION_NUMBER, VR::IS, &(self.phase + 1).to_string());
+        for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)]
+        {
+            text(set, date, VR::DA, DATE);
+            text(set, time, VR::TM, &self.time());
+        }
+        text(set, tags::TEMPORAL_POSITION_IDENTIFIER, VR::IS, &(self.phase + 1).to_string());
+        text(set, tags::NUMBER_OF_TEMPORAL_POSITIONS, VR::IS, &PHASES.to_string());
+        text(set, tags::TEMPORAL_RESOLUTION, VR::DS, "90000");
+        text(set, tags::IMAGE_COMMENTS, VR::LT, "SYNTHETIC PHANTOM");
+        text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+        text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+        text(set, tags::SCANNING_SEQUENCE, VR::CS, "GR");
+        text(set, tags::SEQUENCE_VARIANT, VR::CS, "SP");
+        text(set, tags::SCAN_OPTIONS, VR::CS, "FS");
+        text(set, tags::MR_ACQUISITION_TYPE, VR::CS, "3D");
+        text(set, tags::REPETITION_TIME, VR::DS, "4.5");
+        text(set, tags::ECHO_TIME, VR::DS, "1.7");
+        text(set, tags::FLIP_ANGLE, VR::DS, "10");
+        text(set, tags::ECHO_TRAIN_LENGTH, VR::IS, "1");
+        text(set, tags::MAGNETIC_FIELD_STRENGTH, VR::DS, "1.5");
+        if self.phase > 0 {
+            text(set, tags::CONTRAST_BOLUS_AGENT, VR::LO, "Synthetic contrast medium");
+        }
+    }
+}
+
+/// Image Pixel and VOI LUT modules; the window shows the brightest tissue of all phases just below white.
+fn pixel_module(set: &mut InMemDicomObject, values: ArrayView2<u16>, brightest: u16) {
+    let (rows, columns) = values.dim();
+    number(set, tags::SAMPLES_PER_PIXEL, 1);
+    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+    number(set, tags::ROWS, rows as u16);
+    number(set, tags::COLUMNS, columns as u16);
+    number(set, tags::BITS_ALLOCATED, 16);
+    number(set, tags::BITS_STORED, 12);
+    number(set, tags::HIGH_BIT, 11);
+    number(set, tags::PIXEL_REPRESENTATION, 0);
+    text(set, tags::WINDOW_CENTER, VR::DS, &(brightest / 2).to_string());
+    text(set, tags::WINDOW_WIDTH, VR::DS, &brightest.max(2).to_string());
+    let pixels = PrimitiveValue::U16(values.iter().copied().collect());
+    set.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
+}
+
+/// A number as a DS of at most `digits` decimals: no trailing zeros, no "-0".
+fn decimal(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".into() } else { text.into() }
+}
