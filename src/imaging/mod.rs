@@ -6,11 +6,13 @@
 pub mod attributes;
 pub mod bit_mask;
 mod codestream;
+pub mod components;
 pub mod contours;
 mod decode;
 mod error;
 pub mod geometry;
 pub mod histogram;
+pub mod morphology;
 pub mod otsu;
 mod part10;
 pub(crate) mod parts;
