@@ -118,12 +118,21 @@ fn weights(m: &Manifest) -> Checked {
     })
 }
 
+/// How many images or volumes lie on one another in one input.
+fn channel_count(m: &Manifest) -> usize {
+    match &m.input.select {
+        SelectSpec::Images(_) => 1,
+        SelectSpec::Volumes(s) => s.channels.len(),
+    }
+}
+
 /// Follows dimensions and channel count through the chain: the network must get what it takes.
 fn chain(m: &Manifest) -> Checked {
-    let (dimensions, mut channels) = match &m.input.select {
-        SelectSpec::Images(_) => (2, 1),
-        SelectSpec::Volumes(s) => (3, s.channels.len()),
+    let dimensions = match &m.input.select {
+        SelectSpec::Images(_) => 2,
+        SelectSpec::Volumes(_) => 3,
     };
+    let mut channels = channel_count(m);
     let mut sized = false;
     for (i, step) in m.preprocessing.iter().enumerate() {
         let path = |key: &str| format!("preprocessing[{i}].{key}");
@@ -230,6 +239,12 @@ fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
         require(s.name.chars().count() <= 64, path("name"), || "expected 1–64 characters (VR LO)".into())?;
         code(&s.category, &path("category"))?;
         code(&s.concept, &path("concept"))?;
+    }
+    if let Some(channel) = task.display_channel {
+        let channels = channel_count(m);
+        require(channel < channels, "task.Segmentation.display_channel", || {
+            format!("found {channel}, expected 0..{channels}: the input's channels, counted from 0")
+        })?;
     }
     let at = "task.Segmentation.postprocessing";
     let count = |is: fn(&PostprocessingSpec) -> bool| task.postprocessing.iter().filter(|s| is(s)).count();
