@@ -30,6 +30,11 @@ impl PreparedVolume {
     pub fn analysed_voxels(&self) -> usize {
         (0..3).map(|axis| inside(&self.applied, self.geometry.size, axis).iter().flatten().count()).product()
     }
+
+    /// For each slice of the source whether the network saw it.
+    pub fn analysed_slices(&self) -> Vec<bool> {
+        inside(&self.applied, self.geometry.size, 0).iter().map(Option::is_some).collect()
+    }
 }
 
 /// A preprocessing chain for volumes whose steps fit together.
