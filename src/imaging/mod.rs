@@ -9,6 +9,7 @@ mod codestream;
 pub mod contours;
 mod decode;
 mod error;
+mod fragments;
 pub mod geometry;
 pub mod histogram;
 pub mod otsu;
