@@ -222,7 +222,7 @@ mod tests {
     fn crops_and_resized_grids_lie_where_their_voxels_lay() {
         let grid = oblique();
         let crop = grid.cropped([1, -2, 3], [2, 4, 5]);
-        assert_eq!(crop.to_patient([1.0, 2.0, 3.0]), grid.to_patient([2.0, 0.0, 6.0]));
+        assert!(norm(sub(crop.to_patient([1.0, 2.0, 3.0]), grid.to_patient([2.0, 0.0, 6.0]))) < 1e-9);
         let resized = grid.resized_align_corners([9, 4, 17]);
         for (a, b) in grid.corners_mm().into_iter().zip(resized.corners_mm()) {
             assert!(norm(sub(a, b)) < 1e-9);
