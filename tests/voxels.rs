@@ -217,9 +217,9 @@ fn balls_come_back_to_their_place_in_the_patient() {
                 let spacing = geometry.spacing_mm().into_iter().fold(0.0, f64::max);
                 let axis = lesion.long_axis;
                 assert!((axis.length_mm - 2.0 * radius).abs() < 1.5 * spacing, "{what}: {} mm", axis.length_mm);
-                for i in 0..3 {
+                for (i, coordinate) in center.iter().enumerate() {
                     let middle = (axis.from_mm[i] + axis.to_mm[i]) / 2.0;
-                    assert!((middle - center[i]).abs() < spacing, "{what}: middle of the axis, coordinate {i}");
+                    assert!((middle - coordinate).abs() < spacing, "{what}: middle of the axis, coordinate {i}");
                 }
                 assert!((lesion.outline.slice as f64 - index[0]).abs() <= 1.0, "{what}: {}", lesion.outline.slice);
                 let mean = |i: usize| {

@@ -17,7 +17,7 @@ pub(super) struct Scale {
 impl Scale {
     /// `None`: minimum and maximum are equal, the values stay as they are.
     pub fn of_intensity(spec: &ScaleIntensitySpec, [min, max]: [f32; 2]) -> Option<Self> {
-        (min != max).then(|| Self {
+        (min != max).then_some(Self {
             subtrahend: min,
             divisor: max - min,
             factor: spec.maxv - spec.minv,

@@ -66,7 +66,7 @@ fn check_size(found: [usize; 3], applied: &[AppliedVolume]) -> Result<(), Transf
 }
 
 /// Where each voxel of an axis of the source lies on the prepared grid (of `prepared` voxels); `None`: outside a crop.
-pub(super) fn inside(applied: &[AppliedVolume], prepared: [usize; 3], axis: usize) -> Vec<Option<f64>> {
+pub(super) fn positions(applied: &[AppliedVolume], prepared: [usize; 3], axis: usize) -> Vec<Option<f64>> {
     let source = applied.first().map_or(prepared, |step| match step {
         AppliedVolume::CenterSpatialCrop { from, .. } | AppliedVolume::Resize { from, .. } => *from,
     });
@@ -90,7 +90,7 @@ fn invert_linear<S: Copy + Sync, T: Copy + Default + Send>(
     let prepared: [usize; 3] = values.dim().into();
     let taps: [Vec<Tap>; 3] = std::array::from_fn(|axis| {
         let tap = |position: Option<f64>| position.map_or(Tap::OUTSIDE, |p| Tap::at(p, prepared[axis]));
-        inside(applied, prepared, axis).into_iter().map(tap).collect()
+        positions(applied, prepared, axis).into_iter().map(tap).collect()
     });
     let fill = |slice: usize, row: usize, out: &mut [f32]| {
         let values = values.slice(ndarray::s![slice, row, ..]);
@@ -106,7 +106,7 @@ fn invert_nearest<T: Copy + Default + Send + Sync>(values: ArrayView3<T>, applie
     let prepared: [usize; 3] = values.dim().into();
     let [slices, rows, columns]: [Vec<Option<usize>>; 3] = std::array::from_fn(|axis| {
         let nearest = |position: f64| ((position + 0.5) as usize).min(prepared[axis].saturating_sub(1));
-        inside(applied, prepared, axis).into_iter().map(|position| position.map(nearest)).collect()
+        positions(applied, prepared, axis).into_iter().map(|position| position.map(nearest)).collect()
     });
     let mut out = Array3::from_elem((slices.len(), rows.len(), columns.len()), T::default());
     let voxels = out.as_slice_mut().unwrap_or_default();

@@ -33,6 +33,9 @@ impl Tap {
 
 /// Where the voxel `index` of an axis of `from` voxels lies on the same axis with `to` voxels, the first and the last
 /// centres of both falling on one another. All of one voxel lie at 0.
+///
+/// scipy.ndimage.zoom rounds `(to - 1) / (from - 1)` before it multiplies: from 112 voxels to 96, say, its last plane comes
+/// to lie a hair beyond the end and is 0 (scipy 1.17). Multiplied first, the last voxel falls on the last.
 pub(super) fn corner_aligned(index: f64, from: usize, to: usize) -> f64 {
     if from <= 1 || to == 0 { 0.0 } else { index * (to - 1) as f64 / (from - 1) as f64 }
 }

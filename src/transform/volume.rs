@@ -10,7 +10,7 @@ use crate::imaging::{Geometry, Volume};
 use crate::manifest::transform::{ResizeMode, ScaleIntensityPer, ScaleIntensitySpec, TransformSpec};
 
 use super::intensity::{Scale, all_finite, extremes};
-use super::invert::{AppliedVolume, inside};
+use super::invert::{AppliedVolume, positions};
 use super::linear::{Tap, corner_aligned, resample};
 use super::{TransformError, counts};
 
@@ -28,7 +28,7 @@ pub struct PreparedVolume {
 impl PreparedVolume {
     /// Number of the source's voxels that the network sees: those within every crop.
     pub fn analysed_voxels(&self) -> usize {
-        (0..3).map(|axis| inside(&self.applied, self.geometry.size, axis).iter().flatten().count()).product()
+        (0..3).map(|axis| positions(&self.applied, self.geometry.size, axis).iter().flatten().count()).product()
     }
 
     /// For each slice of the source whether the network saw it.
