@@ -9,7 +9,7 @@ use crate::imaging::{self, FrameDecoder, SegObject};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::source::orthanc::{OrthancSource, instance_with_uid};
-use crate::source::{InstanceId, InstanceSource, SourceError};
+use crate::source::{InstanceId, InstanceSource};
 use crate::transform::displayed;
 
 /// Where a segment has no RecommendedDisplayCIELabValue: red.

@@ -6,8 +6,8 @@ use dicom_dictionary_std::StandardDataDictionary;
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
 use super::{
-    ClassSpec, CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
-    WeightsFormat, WeightsSpec,
+    ClassSpec, CodedConcept, InfererSpec, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec,
+    TransformSpec, WeightsFormat, WeightsSpec,
 };
 
 type Checked = Result<(), ManifestError>;
@@ -33,6 +33,7 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     network(&m.network)?;
     weights(m)?;
     chain(m)?;
+    inferer(m)?;
     task(m)?;
     report(m)
 }
@@ -196,6 +197,26 @@ fn chain(m: &Manifest) -> Checked {
     })?;
     require(channels == m.network.in_channels(), "preprocessing", || {
         format!("gives {channels} channels, the network takes {}", m.network.in_channels())
+    })
+}
+
+fn inferer(m: &Manifest) -> Checked {
+    let InfererSpec::SlidingWindowInferer(s) = &m.inferer else { return Ok(()) };
+    let path = |key: &str| format!("inferer.SlidingWindowInferer.{key}");
+    require(m.network.spatial_dims() == 3, "inferer", || {
+        format!("SlidingWindowInferer goes over volumes, the network {} takes images", m.network.name())
+    })?;
+    require(s.roi_size.iter().all(|d| (1..=1024).contains(d)), path("roi_size"), || {
+        format!("found {:?}, expected 1 to 1024 each", s.roi_size)
+    })?;
+    require((0.0..1.0).contains(&s.overlap), path("overlap"), || {
+        format!("found {}, expected 0 to below 1", s.overlap)
+    })?;
+    require((1..=64).contains(&s.sw_batch_size), path("sw_batch_size"), || {
+        format!("found {}, expected 1 to 64", s.sw_batch_size)
+    })?;
+    require(s.sigma_scale > 0.0 && s.sigma_scale <= 1.0, path("sigma_scale"), || {
+        format!("found {}, expected above 0, at most 1", s.sigma_scale)
     })
 }
 

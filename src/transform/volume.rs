@@ -33,7 +33,7 @@ impl PreparedVolume {
 
     /// For each slice of the source whether the network saw it.
     pub fn analysed_slices(&self) -> Vec<bool> {
-        inside(&self.applied, self.geometry.size, 0).iter().map(Option::is_some).collect()
+        positions(&self.applied, self.geometry.size, 0).iter().map(Option::is_some).collect()
     }
 }
 

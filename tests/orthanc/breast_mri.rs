@@ -9,7 +9,13 @@ pub const MODEL: &str = "breast-dce-swinunetr-demo";
 
 /// A coarse phantom: as many slices as the model wants, few pixels.
 pub fn phantom(seed: u64) -> BreastMriPhantom {
-    BreastMriPhantom { seed, size: [100, 96, 96], spacing_mm: [1.8, 3.4, 3.4], orientation: Orientation::Axial, lesion: true }
+    BreastMriPhantom {
+        seed,
+        size: [100, 96, 96],
+        spacing_mm: [1.8, 3.4, 3.4],
+        orientation: Orientation::Axial,
+        lesion: true,
+    }
 }
 
 /// A small one for models that take any number of slices.

@@ -25,7 +25,11 @@ on_every_orthanc!(
 const ABOVE: &str = "above";
 
 /// A server with one more model: what is brighter than half of the range.
-fn with_test_model(version: Version, channels: &[&str], change: impl FnOnce(&mut Value)) -> (Orthanc, tempfile::TempDir) {
+fn with_test_model(
+    version: Version,
+    channels: &[&str],
+    change: impl FnOnce(&mut Value),
+) -> (Orthanc, tempfile::TempDir) {
     let models = tempfile::tempdir().unwrap();
     write_model(models.path(), ABOVE, channels, change);
     let server =
@@ -112,7 +116,8 @@ fn npy(mask: &Array3<u8>) -> Vec<u8> {
 
 fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
     let server = Orthanc::start(version);
-    let exam = breast_mri::study(&breast_mri::phantom(5001), SeriesLayout { reversed: true, ..SeriesLayout::default() });
+    let exam =
+        breast_mri::study(&breast_mri::phantom(5001), SeriesLayout { reversed: true, ..SeriesLayout::default() });
     let files = breast_mri::files(&exam);
     let study = server.upload_study(&files);
     let state = server.get(&format!("/studies/{study}/ai")).ok();

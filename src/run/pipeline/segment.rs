@@ -45,7 +45,8 @@ pub(super) fn outcome(
     clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
         let results = encode(model, request, &slices, &segmentation)?;
-        let display = results.report.segmentation.as_ref().and_then(|r| rule.channels.iter().position(|c| *c == r.channel));
+        let display =
+            results.report.segmentation.as_ref().and_then(|r| rule.channels.iter().position(|c| *c == r.channel));
         let display = display.and_then(|channel| slices.get(channel)).map(Vec::as_slice).unwrap_or_default();
         let slices = analysed_slices(display, &prepared.analysed_slices(), &results);
         Ok(Outcome { results, slices })
