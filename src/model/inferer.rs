@@ -136,7 +136,7 @@ fn window<'a>(volume: ArrayView4<'a, f32>, start: [usize; 3], roi: [usize; 3]) -
 
 /// First voxels of the windows, the last axis fastest. Windows are `roi × (1 - overlap)` apart, rounded down and at least
 /// 1; the last one of an axis is moved back to fit.
-fn window_starts(size: [usize; 3], roi: [usize; 3], overlap: f64) -> Vec<[usize; 3]> {
+pub fn window_starts(size: [usize; 3], roi: [usize; 3], overlap: f64) -> Vec<[usize; 3]> {
     let axis = |axis: usize| -> Vec<usize> {
         let step =
             if roi[axis] == size[axis] { roi[axis] } else { ((roi[axis] as f64 * (1.0 - overlap)) as usize).max(1) };

@@ -2,7 +2,7 @@
 //! behind [`Network`].
 
 pub mod device;
-mod importance;
+pub mod importance;
 pub mod inferer;
 pub mod nets;
 pub mod network;
