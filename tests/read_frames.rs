@@ -123,6 +123,37 @@ fn a_classic_slice_in_every_native_transfer_syntax() {
     }
 }
 
+/// What a server writes that does not know an attribute: VR UN, the bytes as they were.
+#[test]
+fn texts_of_unknown_vr_are_texts() {
+    let image = made(1, 16, true);
+    let mut object = classic(&image);
+    for tag in [
+        tags::SOP_INSTANCE_UID,
+        tags::IMAGE_POSITION_PATIENT,
+        tags::IMAGE_ORIENTATION_PATIENT,
+        tags::PIXEL_SPACING,
+        tags::SLICE_THICKNESS,
+        tags::RESCALE_SLOPE,
+        tags::ACQUISITION_TIME,
+    ] {
+        let text = object.get(tag).unwrap().to_str().unwrap().to_string();
+        let bytes = text.into_bytes().into_iter().chain([b' ']).collect::<Vec<u8>>();
+        object.put(DataElement::new(tag, VR::UN, PrimitiveValue::U8(bytes.into())));
+    }
+    let meta = dicom_object::FileMetaTableBuilder::new()
+        .transfer_syntax(NATIVE[1])
+        .media_storage_sop_class_uid(uids::MR_IMAGE_STORAGE)
+        .media_storage_sop_instance_uid("2.25.1");
+    let mut bytes = Vec::new();
+    object.with_exact_meta(meta.build().unwrap()).write_all(&mut bytes).unwrap();
+    let unknown = read_frames(&bytes, None).unwrap().remove(0);
+    let known = read_frames(&file(classic(&image), NATIVE[1]), None).unwrap().remove(0);
+    assert_eq!(unknown.instance.sop_instance_uid, "2.25.1");
+    assert_eq!((&unknown.plane, &unknown.times), (&known.plane, &known.times));
+    assert_eq!(unknown.values, known.values);
+}
+
 #[test]
 fn an_enhanced_image_in_every_native_transfer_syntax() {
     for (bits, signed) in [(8, false), (8, true), (16, false), (16, true)] {
