@@ -45,7 +45,7 @@ enum Expected {
 use Expected::{Refused, Usable};
 
 /// Every series of data/mr and data/ct_head: (folder, start of the names, whether each file is a series of its own).
-const SERIES: [(&str, &str, bool, Expected); 33] = [
+const SERIES: [(&str, &str, bool, Expected); 34] = [
     ("mr", "breast_dce_grasp__", false, Usable(1, [1, 320, 320])),
     ("mr", "d2n_compressed__", false, Usable(1, [4, 256, 256])),
     ("mr", "d2n_compressed_jpeg__", false, Usable(1, [4, 256, 256])),
@@ -77,6 +77,7 @@ const SERIES: [(&str, &str, bool, Expected); 33] = [
     ("ct_head", "c3d__CTImage.dcm_Deflated", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEG2000", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEGLS", false, Usable(1, [1, 512, 512])),
+    ("ct_head", "c3d__CTImage.dcm_JPEGProcess1T", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEGProcess14SV1", false, Usable(1, [1, 512, 512])),
     ("ct_head", "cq500_310__", true, Usable(1, [1, 512, 512])),
     // One position four times: a bolus is watched for.
@@ -93,7 +94,8 @@ const SERIES: [(&str, &str, bool, Expected); 33] = [
 ];
 
 /// Of a vendor's own compression in a private element, and of a compression that only the server's decoder knows.
-const UNREADABLE: [(&str, &str); 1] = [("orthanc_elscint__", "PixelData is missing")];
+const UNREADABLE: [(&str, &str); 2] =
+    [("orthanc_elscint__", "PixelData is missing"), ("c3d__CTImage.dcm_JPEGProcess2_4", "1.2.840.10008.1.2.4.51")];
 
 fn each_series(mut visit: impl FnMut(&str, &[PathBuf], &Expected)) -> bool {
     let (Some(mr), Some(ct)) = (folder("mr"), folder("ct_head")) else { return false };
@@ -261,7 +263,8 @@ fn affines_and_voxels_are_highdicoms() {
     let dir = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     let done = each_series(|name, paths, expected| {
-        if matches!(expected, Refused(_)) {
+        // Lossy JPEG: decoders round differently, and one step is 32 units of this file.
+        if matches!(expected, Refused(_)) || name.contains("JPEGProcess1T") {
             return;
         }
         let uid = |path: &PathBuf| read_attributes(&read(path)).unwrap().sop_instance_uid;
@@ -458,6 +461,8 @@ fn seconds_for_440_slices() {
         let slices: usize = volumes.iter().map(|v| v.slices.len()).sum();
         eprintln!("round {round}: {slices} slices in {:.3} s", started.elapsed().as_secs_f64());
         assert_eq!(slices, 440);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).for_each(|l| eprintln!("{l}"));
         assert!(started.elapsed().as_secs_f64() < 5.0);
     }
 }
