@@ -352,8 +352,8 @@ fn private_and_bulky_elements_are_not_kept() {
     object.put(DataElement::new(Tag(0x0029, 0x1010), VR::OB, PrimitiveValue::U8(vec![1; 100_000].into())));
     put(&mut object, tags::IMAGE_COMMENTS, VR::LT, &"x".repeat(40_000));
     let frame = read_frames(&file(object, NATIVE[1]), None).unwrap().remove(0);
-    let kept: Vec<Tag> = frame.instance.dataset.iter().map(|e| dicom_core::header::Header::tag(e)).collect();
-    assert!(kept.iter().all(|tag| tag.0 % 2 == 0 && *tag != tags::IMAGE_COMMENTS), "{kept:?}");
+    let kept: Vec<Tag> = frame.instance.dataset.iter().map(dicom_core::header::Header::tag).collect();
+    assert!(kept.iter().all(|tag| tag.0.is_multiple_of(2) && *tag != tags::IMAGE_COMMENTS), "{kept:?}");
     assert!(kept.contains(&tags::IMAGE_POSITION_PATIENT));
 }
 

@@ -1,51 +1,31 @@
 //! Real series of other people, where the folder is at hand (`ORTHANC_AI_SHARED`, else `../shared`): what is usable, what
 //! is refused and why; affines and voxels as highdicom and pydicom give them (`$ORTHANC_AI_VALIDATORS`, else the cache).
 
+#[path = "support/shared_data.rs"]
+mod shared_data;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use dicom_core::{DataElement, Tag, VR, dicom_value};
+use dicom_core::{DataElement, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
 use orthanc_ai::imaging::{SourceFrame, Volume, read_attributes, read_frames, read_series, stack};
+use shared_data::{files, folder, read};
 
 const TIME_POINTS: [&str; 5] =
     ["TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber", "AcquisitionTime", "ContentTime"];
 
-fn folder(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("ORTHANC_AI_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let folder = shared.join("data").join(name);
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no files at {}; set ORTHANC_AI_SHARED", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
-fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    let named = |p: &PathBuf| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix));
-    let mut found: Vec<PathBuf> = entries.filter(named).collect();
-    found.sort();
-    assert!(!found.is_empty(), "no file {prefix}* in {}", folder.display());
-    found
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
 enum Expected {
-    /// (volumes, their size, the largest tilt in degrees)
+    /// (volumes, their size)
     Usable(usize, [usize; 3]),
     Refused(&'static str),
 }
 use Expected::{Refused, Usable};
 
 /// Every series of data/mr and data/ct_head: (folder, start of the names, whether each file is a series of its own).
-const SERIES: [(&str, &str, bool, Expected); 33] = [
+const SERIES: [(&str, &str, bool, Expected); 34] = [
     ("mr", "breast_dce_grasp__", false, Usable(1, [1, 320, 320])),
     ("mr", "d2n_compressed__", false, Usable(1, [4, 256, 256])),
     ("mr", "d2n_compressed_jpeg__", false, Usable(1, [4, 256, 256])),
@@ -77,6 +57,7 @@ const SERIES: [(&str, &str, bool, Expected); 33] = [
     ("ct_head", "c3d__CTImage.dcm_Deflated", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEG2000", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEGLS", false, Usable(1, [1, 512, 512])),
+    ("ct_head", "c3d__CTImage.dcm_JPEGProcess1T", false, Usable(1, [1, 512, 512])),
     ("ct_head", "c3d__CTImage.dcm_JPEGProcess14SV1", false, Usable(1, [1, 512, 512])),
     ("ct_head", "cq500_310__", true, Usable(1, [1, 512, 512])),
     // One position four times: a bolus is watched for.
@@ -93,7 +74,8 @@ const SERIES: [(&str, &str, bool, Expected); 33] = [
 ];
 
 /// Of a vendor's own compression in a private element, and of a compression that only the server's decoder knows.
-const UNREADABLE: [(&str, &str); 1] = [("orthanc_elscint__", "PixelData is missing")];
+const UNREADABLE: [(&str, &str); 2] =
+    [("orthanc_elscint__", "PixelData is missing"), ("c3d__CTImage.dcm_JPEGProcess2_4", "1.2.840.10008.1.2.4.51")];
 
 fn each_series(mut visit: impl FnMut(&str, &[PathBuf], &Expected)) -> bool {
     let (Some(mr), Some(ct)) = (folder("mr"), folder("ct_head")) else { return false };
@@ -261,7 +243,8 @@ fn affines_and_voxels_are_highdicoms() {
     let dir = tempfile::tempdir().unwrap();
     let mut lines = Vec::new();
     let done = each_series(|name, paths, expected| {
-        if matches!(expected, Refused(_)) {
+        // Lossy JPEG: decoders round differently, and one step is 32 units of this file.
+        if matches!(expected, Refused(_)) || name.contains("JPEGProcess1T") {
             return;
         }
         let uid = |path: &PathBuf| read_attributes(&read(path)).unwrap().sop_instance_uid;
@@ -327,27 +310,6 @@ fn a_big_endian_file_has_pydicoms_values() {
     assert!(expected.iter().any(|v| *v != expected[0]));
 }
 
-#[test]
-fn segmentations_and_reports_are_no_images() {
-    let Some(objects) = folder("seg_sr") else { return };
-    let (mut segmentations, mut others) = (0, 0);
-    for path in files(&objects, "") {
-        let name = path.file_name().unwrap().to_string_lossy().to_string();
-        match read_frames(&read(&path), None) {
-            Ok(frames) => {
-                let class = &frames[0].instance.sop_class_uid;
-                assert!([uids::CT_IMAGE_STORAGE, uids::MR_IMAGE_STORAGE].contains(&class.as_str()), "{name}: {class}");
-            }
-            Err(error) if error.to_string().contains("not a segmentation") => segmentations += 1,
-            Err(error) => {
-                eprintln!("{name}: {error}");
-                others += 1;
-            }
-        }
-    }
-    assert!(segmentations >= 10 && others >= 10, "{segmentations} segmentations, {others} others");
-}
-
 /// One multi-frame image in three transfer syntaxes: its frames have pydicom's values. The files lack functional groups, so
 /// the test writes offsets along the normal.
 #[test]
@@ -380,68 +342,6 @@ fn compressed_frames_have_pydicoms_values() {
     assert_eq!(syntaxes, [uids::EXPLICIT_VR_LITTLE_ENDIAN, uids::JPEG2000_LOSSLESS, uids::RLE_LOSSLESS]);
 }
 
-/// The file with a plane put in front of its data set: most malformed files would otherwise be refused for lying nowhere,
-/// before their pixels are looked at. None where that is not a matter of splicing.
-fn with_plane(file: &[u8]) -> Option<Vec<u8>> {
-    let mut start = 132;
-    while file.get(start..start + 2)? == [2, 0] {
-        let long = matches!(file.get(start + 4..start + 6)?, b"OB" | b"UN");
-        let short = u16::from_le_bytes(file.get(start + 6..start + 8)?.try_into().ok()?) as usize;
-        let length =
-            if long { u32::from_le_bytes(file.get(start + 8..start + 12)?.try_into().ok()?) as usize } else { short };
-        start += length + if long { 12 } else { 8 };
-    }
-    let meta = String::from_utf8_lossy(file.get(132..start)?).to_string();
-    let implicit = meta.contains("1.2.840.10008.1.2\0");
-    if meta.contains("1.2.840.10008.1.2.2") || meta.contains("1.2.840.10008.1.2.1.99") {
-        return None;
-    }
-    let element = |tag: Tag, value: &str| {
-        let mut bytes = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
-        if implicit {
-            bytes.extend((value.len() as u32).to_le_bytes());
-        } else {
-            bytes.extend(b"DS");
-            bytes.extend((value.len() as u16).to_le_bytes());
-        }
-        bytes.extend(value.as_bytes());
-        bytes
-    };
-    let plane = [
-        element(tags::IMAGE_POSITION_PATIENT, "0\\0\\0 "),
-        element(tags::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\1\\0 "),
-        element(tags::PIXEL_SPACING, "1\\1 "),
-    ];
-    Some([&file[..start], &plane.concat(), &file[start..]].concat())
-}
-
-#[test]
-fn no_malformed_file_panics_or_takes_long() {
-    let Some(malformed) = folder("malformed") else { return };
-    let (mut usable, mut refused) = (0, 0);
-    for path in files(&malformed, "").into_iter().filter(|p| p.is_file()) {
-        let name = path.file_name().unwrap().to_string_lossy().to_string();
-        let bytes = read(&path);
-        for bytes in [with_plane(&bytes), Some(bytes)].into_iter().flatten() {
-            let started = Instant::now();
-            match read_frames(&bytes, None).map_err(|e| e.to_string()) {
-                Ok(frames) => {
-                    usable += 1;
-                    stack(frames, &TIME_POINTS).unwrap_or_else(|e| panic!("{name}: {e}"));
-                }
-                Err(error) => {
-                    refused += 1;
-                    assert!(error.len() > 20 && error.len() < 600, "{name}: {error}");
-                    eprintln!("{name}: {error}");
-                }
-            }
-            assert!(started.elapsed().as_secs() < 10, "{name} took {:?}", started.elapsed());
-        }
-    }
-    eprintln!("malformed: {usable} usable, {refused} refused");
-    assert!(usable > 100 && refused > 100);
-}
-
 /// `cargo test --release --test read_series -- --ignored --nocapture`: 440 slices of 256 × 256 with 16 bits.
 #[test]
 #[ignore = "a measurement"]
@@ -458,6 +358,8 @@ fn seconds_for_440_slices() {
         let slices: usize = volumes.iter().map(|v| v.slices.len()).sum();
         eprintln!("round {round}: {slices} slices in {:.3} s", started.elapsed().as_secs_f64());
         assert_eq!(slices, 440);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        status.lines().filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM")).for_each(|l| eprintln!("{l}"));
         assert!(started.elapsed().as_secs_f64() < 5.0);
     }
 }
