@@ -1,14 +1,11 @@
 //! Other people's readers on our structured reports: what several of them accept, viewers can show.
-//!
-//! dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom and pydicom from the virtual
-//! environment at `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache); `check_sr` from
-//! `$ORTHANC_AI_SHARED` (default `../shared`). A tool that is not there is skipped, in words.
 
 #[path = "support/mammograms.rs"]
 mod mammograms;
+#[path = "support/readers.rs"]
+mod readers;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
@@ -17,6 +14,7 @@ use mammograms::{SHA, attributes, exam, header, manifest, prediction, put, write
 use orthanc_ai::imaging::ImageAttributes;
 use orthanc_ai::manifest::Manifest;
 use orthanc_ai::result::{ResultContext, ResultUids, SrSopClass, measurement_report};
+use readers::{check_script, keep, python, run, shared, text};
 use time::macros::datetime;
 
 struct Variant {
@@ -81,11 +79,6 @@ fn variants() -> Vec<Variant> {
     variants
 }
 
-fn shared() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    std::env::var_os("ORTHANC_AI_SHARED").filter(|v| !v.is_empty()).map_or_else(default, PathBuf::from)
-}
-
 fn real_exam() -> Option<(Vec<PathBuf>, Vec<ImageAttributes>)> {
     let names = ["LCC_JPLL", "RCC_JLSL", "LMLO_J2KR", "RMLO_RLE"];
     let path = |n: &str| shared().join(format!("data/mg/derived_nyubirads__{n}.dcm"));
@@ -117,30 +110,6 @@ fn write_variant(dir: &Path, v: &Variant) -> PathBuf {
     let path = dir.join(format!("{}.dcm", v.name));
     std::fs::write(&path, sr.bytes).unwrap();
     path
-}
-
-/// None, with a line, where the program is not installed.
-fn run(program: &Path, args: &[&str]) -> Option<Output> {
-    match Command::new(program).args(args).output() {
-        Ok(output) => Some(output),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("SKIPPED {}: not installed", program.display());
-            None
-        }
-        Err(e) => panic!("{}: {e}", program.display()),
-    }
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn validators() -> PathBuf {
-    let env = |key: &str| std::env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
-    env("ORTHANC_AI_VALIDATORS").unwrap_or_else(|| {
-        let cache = env("ORTHANC_AI_CACHE").or_else(|| env("XDG_CACHE_HOME").map(|c| c.join("orthanc-ai")));
-        cache.or_else(|| env("HOME").map(|h| h.join(".cache/orthanc-ai"))).unwrap_or_default().join("validators/venv")
-    })
 }
 
 /// The folder with every variant's report and, in `source`, the images of one variant.
@@ -187,10 +156,7 @@ for g in hd.sr.srread(sys.argv[1]).content.get_planar_roi_measurement_groups():
     print(g.finding_type.value, site.value.value, site.laterality.meaning if site.laterality else '-', g.roi.graphic_type.value,
           *(f'{c}={v}' for v, c in nums), *(f'{n}:{p}' for n, p in codes if n in {c for _, c in nums}), sep='|')
 "#;
-    let python = validators().join("bin/python");
-    if !python.exists() {
-        return eprintln!("SKIPPED highdicom: no virtual environment at $ORTHANC_AI_VALIDATORS or in the cache");
-    }
+    let Some(python) = python() else { return };
     each(|v, path| {
         let Some(output) = run(&python, &["-c", SCRIPT, path]) else { return };
         assert!(output.status.success(), "{}:\n{}", v.name, text(&output));
@@ -231,10 +197,7 @@ fn expected_groups(v: &Variant) -> Vec<String> {
 /// the report that has every form in it.
 #[test]
 fn check_sr_passes() {
-    let check_sr = shared().join("tools/validators/check_sr");
-    if !check_sr.exists() {
-        return eprintln!("SKIPPED check_sr: not found under $ORTHANC_AI_SHARED or ../shared");
-    }
+    let Some(check_sr) = check_script("check_sr") else { return };
     let all_templates = std::env::var_os("ORTHANC_AI_PIXELMED_ALL").is_some();
     let dir = tempfile::tempdir().unwrap();
     for v in variants() {
@@ -258,11 +221,7 @@ fn check_sr_passes() {
         eprintln!("{}: {}", v.name, text.trim().replace('\n', "; "));
         assert!(output.status.success() && text.contains("RESULT PASS"), "{}:\n{text}", v.name);
     }
-    // For a person who wants to look.
-    if let Some(keep) = std::env::var_os("ORTHANC_AI_KEEP") {
-        let status = Command::new("cp").arg("-r").arg(dir.path()).arg(keep).status().unwrap();
-        assert!(status.success());
-    }
+    keep(dir.path());
 }
 
 /// Headers of files that were made to break readers, as source images: a report or an error, never a panic, and what is

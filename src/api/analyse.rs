@@ -7,7 +7,7 @@ use super::{allow, orthanc_id, service};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
-use crate::source::orthanc::{OrthancSource, study_of};
+use crate::source::orthanc::{OrthancSource, series_uid, study_of};
 use crate::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
 
 pub fn resource(request: &Request<'_>) -> Result<Response, RestError> {
@@ -28,7 +28,7 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
         .list()
         .iter()
         .map(|model| {
-            let selection = service.select(&model.name, &headers);
+            let selection = service.select(&model.name, &headers, &[]);
             let reason = match &selection {
                 Ok(s) if model.can_run() => format!("{} images fit", s.inputs.len()),
                 Ok(_) => model.reason.clone().unwrap_or_default(),
@@ -92,8 +92,9 @@ fn run_requests(
     body: &RunBody,
 ) -> Result<Vec<RunRequest>, RestError> {
     let study = study_of(resource).map_err(source_error)?;
+    let channels = body.channels.iter().map(|id| channel(id)).collect::<Result<Vec<String>, _>>()?;
     let request = |model: &str| -> Result<RunRequest, SubmitError> {
-        let selection = service.select(model, headers)?;
+        let selection = service.select(model, headers, &channels)?;
         Ok(RunRequest {
             model: model.to_string(),
             resource: resource.clone(),
@@ -130,6 +131,15 @@ fn run_requests(
         return Err(RestError::new(503, "no model is ready: GET /ai/models tells why"));
     }
     Err(RestError::unprocessable(hint(format!("no model applies: {}", reasons.join("; ")))))
+}
+
+/// The SeriesInstanceUID of a series that the body names.
+fn channel(id: &str) -> Result<String, RestError> {
+    let id = orthanc_id(id).map_err(|_| RestError::bad_request("Channels: expected Orthanc identifiers of series"))?;
+    series_uid(id).map_err(|e| match e {
+        SourceError::UnknownResource(_) => RestError::bad_request(format!("Channels: found no series {id}")),
+        e => source_error(e),
+    })
 }
 
 /// `{"ID", "Path"}`, as Orthanc answers for what runs on its own.

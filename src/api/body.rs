@@ -12,6 +12,8 @@ use crate::orthanc::rest_server::Request;
 pub struct RunBody {
     /// Absent: every model that applies.
     pub model: Option<String>,
+    /// Orthanc's ids of the series that are the model's channels, in their order; empty: the model's rule finds them.
+    pub channels: Vec<String>,
     pub synchronous: Option<bool>,
     pub asynchronous: Option<bool>,
     pub priority: i32,

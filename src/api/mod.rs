@@ -7,6 +7,7 @@ mod analyse;
 mod assets;
 mod body;
 mod info;
+mod overlay;
 mod runs;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/models/([^/]+)", handler: info::model },
     Route { pattern: "/(studies|series|instances)/([^/]+)/ai", handler: analyse::resource },
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
+    Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },

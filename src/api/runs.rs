@@ -56,7 +56,11 @@ pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
         return delete(&id);
     }
     let run = service()?.store.get(&id).ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
-    Response::json(&run)
+    let mut json = serde_json::to_value(&run).map_err(|e| RestError::internal(e.to_string()))?;
+    if run.segmentation.is_some() {
+        json["Slices"] = json!(run.slices);
+    }
+    Response::json(&json)
 }
 
 /// Deletes what the run stored, then forgets the run. An object that another run stored first stays with that run.

@@ -80,7 +80,7 @@ pub struct ImageAttributes {
     pub view_position: Option<String>,
     /// Row and column spacing in mm (PixelSpacing, else ImagerPixelSpacing).
     pub pixel_spacing_mm: Option<[f64; 2]>,
-    /// The whole data set without PixelData.
+    /// The whole data set without PixelData; of a volume's slice, without private and bulky elements too.
     pub dataset: InMemDicomObject,
 }
 
@@ -146,16 +146,39 @@ impl ImageAttributes {
 }
 
 /// Typed look-ups in a data set; blanks around values and empty values are nothing.
-struct Reader<'a>(&'a InMemDicomObject);
+pub(super) struct Reader<'a>(pub(super) &'a InMemDicomObject);
 
 impl Reader<'_> {
-    fn text(&self, tag: Tag) -> Option<String> {
+    pub(super) fn text(&self, tag: Tag) -> Option<String> {
         let value = self.0.get(tag)?.to_str().ok()?;
         let first = value.split('\\').next()?.trim_matches([' ', '\0']);
         (!first.is_empty()).then(|| first.to_string())
     }
 
-    fn uid(&self, tag: Tag, keyword: &'static str) -> Result<String, ImagingError> {
+    /// Exactly `N` finite numbers of a decimal string, and their texts as written.
+    pub(super) fn decimals<const N: usize>(
+        &self,
+        tag: Tag,
+        keyword: &'static str,
+        expected: &'static str,
+    ) -> Result<([f64; N], [String; N]), ImagingError> {
+        let missing = ImagingError::Missing { keyword, expected };
+        let Some(primitive) = self.0.get(tag).and_then(|e| e.value().primitive()) else { return Err(missing) };
+        let texts: Vec<String> = primitive.to_multi_str().iter().map(|t| t.trim_matches([' ', '\0']).into()).collect();
+        if texts.iter().all(String::is_empty) {
+            return Err(missing);
+        }
+        let misfit = |t: Vec<String>| ImagingError::invalid(keyword, format!("{} values", t.len()), expected);
+        let texts = <[String; N]>::try_from(texts).map_err(misfit)?;
+        let mut numbers = [0.0; N];
+        for (number, text) in numbers.iter_mut().zip(&texts) {
+            let finite = text.parse().ok().filter(|v: &f64| v.is_finite());
+            *number = finite.ok_or_else(|| ImagingError::invalid(keyword, "a value that is no number", expected))?;
+        }
+        Ok((numbers, texts))
+    }
+
+    pub(super) fn uid(&self, tag: Tag, keyword: &'static str) -> Result<String, ImagingError> {
         let expected = "a UID";
         let uid = self.text(tag).ok_or(ImagingError::Missing { keyword, expected })?;
         let is_uid = uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -166,7 +189,7 @@ impl Reader<'_> {
         Ok(uid)
     }
 
-    fn int(
+    pub(super) fn int(
         &self,
         tag: Tag,
         keyword: &'static str,
@@ -203,12 +226,12 @@ impl Reader<'_> {
     }
 
     /// All values of a decimal string that are finite numbers, or `None` if one is not.
-    fn numbers(&self, tag: Tag) -> Option<Vec<f64>> {
+    pub(super) fn numbers(&self, tag: Tag) -> Option<Vec<f64>> {
         let values = self.0.get(tag)?.value().primitive()?.to_multi_float64().ok()?;
         values.iter().all(|v| v.is_finite()).then_some(values)
     }
 
-    fn number(&self, tag: Tag, keyword: &'static str) -> Result<Option<f64>, ImagingError> {
+    pub(super) fn number(&self, tag: Tag, keyword: &'static str) -> Result<Option<f64>, ImagingError> {
         if self.text(tag).is_none() {
             return Ok(None);
         }

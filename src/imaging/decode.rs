@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dicom_dictionary_std::tags;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::{TransferSyntaxRegistry, entries};
@@ -30,45 +31,86 @@ pub struct DecodedFrame {
     pub pixels: Pixels,
 }
 
-/// Decodes the only frame of a monochrome image.
-pub(super) fn decode_frame(
-    dicom: &[u8],
-    file: &Part10,
-    attributes: &ImageAttributes,
-    fallback: Option<&dyn FrameDecoder>,
-) -> Result<Pixels, ImagingError> {
-    let (rows, columns) = (attributes.rows, attributes.columns);
-    if rows * columns > MAX_PIXELS {
-        return Err(ImagingError::invalid(
-            "Rows × Columns",
-            format!("{rows} × {columns}"),
-            format!("at most {MAX_PIXELS} pixels"),
-        ));
+/// The frames of a monochrome image, found and not yet decoded.
+pub(super) struct Frames<'a> {
+    dicom: &'a [u8],
+    file: &'a Part10<'a>,
+    attributes: &'a ImageAttributes,
+    layout: Layout<'a>,
+}
+
+enum Layout<'a> {
+    Native {
+        value: &'a [u8],
+        words: bool,
+    },
+    /// The fragments of each frame; or why that is not known, which a fallback decoder may still know.
+    Encapsulated {
+        items: &'a [Range<usize>],
+        by_frame: Result<Vec<Range<usize>>, String>,
+    },
+}
+
+impl<'a> Frames<'a> {
+    /// Checks sizes and layout; decodes nothing.
+    pub(super) fn find(
+        dicom: &'a [u8],
+        file: &'a Part10<'a>,
+        attributes: &'a ImageAttributes,
+    ) -> Result<Self, ImagingError> {
+        let (rows, columns) = (attributes.rows, attributes.columns);
+        if rows * columns > MAX_PIXELS {
+            return Err(ImagingError::invalid(
+                "Rows × Columns",
+                format!("{rows} × {columns}"),
+                format!("at most {MAX_PIXELS} pixels"),
+            ));
+        }
+        let expected = "the pixels of the image";
+        let pixel_data = file.pixel_data.as_ref().ok_or(ImagingError::Missing { keyword: "PixelData", expected })?;
+        let encapsulated_syntax =
+            TransferSyntaxRegistry.get(&file.transfer_syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data());
+        let layout = match pixel_data {
+            PixelData::Native { value, words } if !encapsulated_syntax => {
+                let value = &file.dataset[value.clone()];
+                check_native_length(value.len(), attributes)?;
+                Layout::Native { value, words: *words }
+            }
+            PixelData::Encapsulated(fragments) if encapsulated_syntax => {
+                let extended = attributes.dataset.get(tags::EXTENDED_OFFSET_TABLE);
+                let extended = extended.and_then(|e| e.to_multi_int::<u64>().ok()).unwrap_or_default();
+                let by_frame = fragments.by_frame(&file.dataset, &extended, attributes.number_of_frames);
+                Layout::Encapsulated { items: &fragments.items, by_frame }
+            }
+            other => {
+                let name = |encapsulated| if encapsulated { "encapsulated" } else { "native" };
+                let found = name(matches!(other, PixelData::Encapsulated(_)));
+                return Err(ImagingError::invalid(
+                    "PixelData",
+                    found,
+                    format!("{}, as TransferSyntaxUID says", name(encapsulated_syntax)),
+                ));
+            }
+        };
+        Ok(Self { dicom, file, attributes, layout })
     }
-    let expected = "the pixels of the image";
-    let pixel_data = file.pixel_data.as_ref().ok_or(ImagingError::Missing { keyword: "PixelData", expected })?;
-    let encapsulated_syntax =
-        TransferSyntaxRegistry.get(&file.transfer_syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data());
-    match pixel_data {
-        PixelData::Native { value, words } if !encapsulated_syntax => {
-            native(&file.dataset[value.clone()], attributes, file.big_endian, *words)
-        }
-        PixelData::Encapsulated(fragments) if encapsulated_syntax => {
-            let decoded = encapsulated(&file.dataset, fragments, &file.transfer_syntax, attributes);
-            decoded.or_else(|reason| match fallback {
-                Some(decoder) => fallback_frame(decoder, dicom, attributes)
-                    .map_err(|second| undecodable(file, format!("{reason}; fallback decoder: {second}"))),
-                None => Err(undecodable(file, reason)),
-            })
-        }
-        other => {
-            let name = |encapsulated| if encapsulated { "encapsulated" } else { "native" };
-            let found = name(matches!(other, PixelData::Encapsulated(_)));
-            Err(ImagingError::invalid(
-                "PixelData",
-                found,
-                format!("{}, as TransferSyntaxUID says", name(encapsulated_syntax)),
-            ))
+
+    /// Decodes one frame, numbered from 0; `fallback` is asked for what the built-in codecs cannot decode.
+    pub(super) fn decode(&self, frame: usize, fallback: Option<&dyn FrameDecoder>) -> Result<Pixels, ImagingError> {
+        let (file, attributes) = (self.file, self.attributes);
+        match &self.layout {
+            Layout::Native { value, words } => native(value, frame, attributes, file.big_endian, *words),
+            Layout::Encapsulated { items, by_frame } => {
+                let fragments = by_frame.as_ref().map_err(Clone::clone);
+                let fragments = fragments.and_then(|all| all.get(frame).cloned().ok_or_else(|| "no fragment".into()));
+                let decoded = fragments
+                    .and_then(|part| encapsulated(&file.dataset, &items[part], &file.transfer_syntax, attributes));
+                decoded.or_else(|reason| match fallback {
+                    Some(decoder) => fallback_frame(decoder, self.dicom, frame, attributes)
+                        .map_err(|second| undecodable(file, format!("{reason}; fallback decoder: {second}"))),
+                    None => Err(undecodable(file, reason)),
+                })
+            }
         }
     }
 }
@@ -77,8 +119,14 @@ fn undecodable(file: &Part10, reason: String) -> ImagingError {
     ImagingError::Undecodable { uid: file.transfer_syntax.clone(), reason }
 }
 
-fn fallback_frame(decoder: &dyn FrameDecoder, dicom: &[u8], attributes: &ImageAttributes) -> Result<Pixels, String> {
-    let pixels = decoder.decode(dicom, 0)?.pixels;
+fn fallback_frame(
+    decoder: &dyn FrameDecoder,
+    dicom: &[u8],
+    frame: usize,
+    attributes: &ImageAttributes,
+) -> Result<Pixels, String> {
+    let frame = u32::try_from(frame).map_err(|_| "too many frames")?;
+    let pixels = decoder.decode(dicom, frame)?.pixels;
     let expected = (attributes.rows, attributes.columns);
     if pixels.dim() != expected {
         return Err(format!("gave {:?} pixels, expected {expected:?} (Rows, Columns)", pixels.dim()));
@@ -86,21 +134,42 @@ fn fallback_frame(decoder: &dyn FrameDecoder, dicom: &[u8], attributes: &ImageAt
     Ok(within_bits_stored(pixels, attributes))
 }
 
-/// PS3.5 8.1.1, Annex D (byte order). One pass from the file's bytes to the array.
-fn native(bytes: &[u8], attributes: &ImageAttributes, big_endian: bool, words: bool) -> Result<Pixels, ImagingError> {
-    let needed = attributes.rows * attributes.columns * usize::from(attributes.bits_allocated / 8);
-    let padded = needed.next_multiple_of(2);
-    if bytes.len() != needed && bytes.len() != padded {
-        let (rows, columns, bits) = (attributes.rows, attributes.columns, attributes.bits_allocated);
-        let expected = format!("{padded} (Rows {rows} × Columns {columns} × BitsAllocated {bits})");
-        return Err(ImagingError::invalid("PixelData", format!("{} bytes", bytes.len()), expected));
+fn frame_bytes(attributes: &ImageAttributes) -> usize {
+    attributes.rows * attributes.columns * usize::from(attributes.bits_allocated / 8)
+}
+
+fn check_native_length(found: usize, attributes: &ImageAttributes) -> Result<(), ImagingError> {
+    let needed = frame_bytes(attributes).saturating_mul(attributes.number_of_frames);
+    let padded = needed.checked_next_multiple_of(2).unwrap_or(needed);
+    if found == needed || found == padded {
+        return Ok(());
     }
+    let (rows, columns, bits) = (attributes.rows, attributes.columns, attributes.bits_allocated);
+    let frames = match attributes.number_of_frames {
+        1 => String::new(),
+        n => format!(" × NumberOfFrames {n}"),
+    };
+    let expected = format!("{padded} (Rows {rows} × Columns {columns} × BitsAllocated {bits}{frames})");
+    Err(ImagingError::invalid("PixelData", format!("{found} bytes"), expected))
+}
+
+/// PS3.5 8.1.1, Annex D (byte order): one pass from the file's bytes, whose length has been checked, to the array.
+fn native(
+    bytes: &[u8],
+    frame: usize,
+    attributes: &ImageAttributes,
+    big_endian: bool,
+    words: bool,
+) -> Result<Pixels, ImagingError> {
+    let needed = frame_bytes(attributes);
+    let place = frame * needed..(frame + 1) * needed;
     if attributes.bits_allocated == 8 && big_endian && words {
-        // 8-bit pixels in 16-bit words: each pair was swapped with its word.
-        let swapped: Vec<u8> = bytes.chunks(2).flat_map(|pair| pair.iter().rev().copied()).collect();
-        return from_bytes(&swapped[..needed.min(swapped.len())], attributes, false);
+        // 8-bit pixels in 16-bit words: each pair was swapped with its word, also where it belongs to two frames.
+        let swapped: Vec<u8> = place.filter_map(|i| bytes.get(i ^ 1).or_else(|| bytes.get(i)).copied()).collect();
+        return from_bytes(&swapped, attributes, false);
     }
-    from_bytes(&bytes[..needed], attributes, big_endian)
+    let short = || ImagingError::invalid("PixelData", "fewer frames", "NumberOfFrames");
+    from_bytes(bytes.get(place).ok_or_else(short)?, attributes, big_endian)
 }
 
 /// Bytes of exactly Rows × Columns samples of BitsAllocated to an array, masked or sign-extended to BitsStored.
@@ -144,7 +213,7 @@ fn within_bits_stored(pixels: Pixels, attributes: &ImageAttributes) -> Pixels {
     }
 }
 
-/// PS3.5 A.4 and 8.2. All fragments belong to the only frame.
+/// PS3.5 A.4 and 8.2. `fragments` are those of one frame.
 fn encapsulated(
     dataset: &[u8],
     fragments: &[Range<usize>],

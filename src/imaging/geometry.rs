@@ -21,6 +21,29 @@ impl Geometry {
         })
     }
 
+    /// The index (slice, row, column) of a place, also outside the grid: the inverse of [`Self::to_patient`]. None where
+    /// the steps span no volume.
+    pub fn to_index(&self, point_mm: [f64; 3]) -> Option<[f64; 3]> {
+        let inverse = self.inverse_steps()?;
+        let offset = std::array::from_fn(|axis| point_mm[axis] - self.origin_mm[axis]);
+        Some(inverse.map(|row| dot(row, offset)))
+    }
+
+    /// Rows that take an offset in mm to (slice, row, column).
+    pub(crate) fn inverse_steps(&self) -> Option<[[f64; 3]; 3]> {
+        let [s, r, c] = self.steps_mm;
+        let volume = dot(s, cross(r, c));
+        let spans = volume.is_finite() && volume.abs() > 1e-9 * norm(s) * norm(r) * norm(c);
+        spans.then(|| [cross(r, c), cross(c, s), cross(s, r)].map(|row| row.map(|v| v / volume)))
+    }
+
+    /// The matrix that takes the column vector (slice, row, column, 1) to (x, y, z, 1) in LPS, mm.
+    pub fn affine_lps(&self) -> [[f64; 4]; 4] {
+        let [s, r, c] = self.steps_mm;
+        let row = |axis: usize| [s[axis], r[axis], c[axis], self.origin_mm[axis]];
+        [row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]]
+    }
+
     /// Distances between neighbours' centres along (slice, row, column).
     pub fn spacing_mm(&self) -> [f64; 3] {
         self.steps_mm.map(norm)
@@ -37,6 +60,97 @@ impl Geometry {
         let [row, column] = [unit(self.steps_mm[2]), unit(self.steps_mm[1])];
         [row[0], row[1], row[2], column[0], column[1], column[2]]
     }
+
+    /// Unit vector normal to the slices: row direction × column direction.
+    pub fn normal(&self) -> [f64; 3] {
+        unit(cross(self.steps_mm[2], self.steps_mm[1]))
+    }
+
+    /// Angle between the slice step and the normal of the slices, 0 to 90 degrees. More than a fraction of a degree means
+    /// that the slices are shifted against one another, as a CT with a tilted gantry does.
+    pub fn tilt_degrees(&self) -> f64 {
+        let (step, normal) = (self.steps_mm[0], self.normal());
+        // atan2 of both components: the cosine alone says little near 0.
+        norm(cross(step, normal)).atan2(dot(step, normal).abs()).to_degrees()
+    }
+
+    /// Centres of the eight corner voxels.
+    pub fn corners_mm(&self) -> [[f64; 3]; 8] {
+        let last = self.size.map(|n| n.saturating_sub(1) as f64);
+        std::array::from_fn(|corner| {
+            self.to_patient(std::array::from_fn(|axis| if corner >> axis & 1 == 1 { last[axis] } else { 0.0 }))
+        })
+    }
+
+    /// Whether both are the same grid: equal size, the same Frame of Reference, and each corner voxel's centre within
+    /// [`GRID_TOLERANCE`] of the smallest spacing (files round PixelSpacing, and 512 pixels add that up).
+    ///
+    /// # Errors
+    /// What differs, and both grids in words.
+    pub fn same_grid(&self, other: &Self) -> Result<(), String> {
+        let smallest = self.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+        let tolerance = (GRID_TOLERANCE * smallest).max(0.01);
+        let distances = self.corners_mm().into_iter().zip(other.corners_mm()).map(|(a, b)| norm(sub(a, b)));
+        let farthest = distances.fold(0.0, f64::max);
+        let what = if self.size != other.size {
+            "sizes differ".to_string()
+        } else if self.frame_of_reference_uid != other.frame_of_reference_uid {
+            "FrameOfReferenceUID differs".to_string()
+        } else if farthest.is_nan() || farthest > tolerance {
+            format!("corners lie {farthest:.3} mm apart (at most {tolerance:.3} mm is rounding)")
+        } else {
+            return Ok(());
+        };
+        Err(format!("the grids differ: {what}; found {}, expected {}", other.describe(), self.describe()))
+    }
+
+    /// The grid of a box of voxels that starts at `start`; both in (slice, row, column). The box may reach beyond the
+    /// grid, as a padded one does.
+    pub fn cropped(&self, start: [i64; 3], size: [usize; 3]) -> Self {
+        Self { size, origin_mm: self.to_patient(start.map(|v| v as f64)), ..self.clone() }
+    }
+
+    /// The grid of `size` voxels whose corner voxels' centres are this grid's ("align corners"). An axis of one voxel,
+    /// here or there, has no two corners: it keeps its step.
+    pub fn resized_align_corners(&self, size: [usize; 3]) -> Self {
+        let scaled = |axis: usize| {
+            let (from, to) = (self.size[axis], size[axis]);
+            let factor = if from < 2 || to < 2 { 1.0 } else { (from - 1) as f64 / (to - 1) as f64 };
+            self.steps_mm[axis].map(|v| v * factor)
+        };
+        Self { size, steps_mm: [scaled(0), scaled(1), scaled(2)], ..self.clone() }
+    }
+
+    /// Size, spacing, origin and orientation in words. Nothing in it tells who the patient is.
+    pub fn describe(&self) -> String {
+        let list = |values: &[f64], digits: usize| {
+            let rounded: Vec<String> = values.iter().map(|v| decimal(*v, digits)).collect();
+            rounded.join(", ")
+        };
+        let [slices, rows, columns] = self.size;
+        format!(
+            "{slices} slices of {rows} × {columns}, spacing {} mm (slice, row, column), origin ({}) mm, orientation ({}), \
+             Frame of Reference {}",
+            list(&self.spacing_mm(), 4),
+            list(&self.origin_mm, 3),
+            list(&self.orientation(), 4),
+            self.frame_of_reference_uid.as_deref().unwrap_or("unknown"),
+        )
+    }
+}
+
+/// By which part of the smallest spacing the corners of two grids may differ that count as one.
+pub const GRID_TOLERANCE: f64 = 0.05;
+
+/// A number for people: rounded, without "-0".
+pub(crate) fn decimal(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".into() } else { text.to_string() }
+}
+
+pub(crate) fn sub(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
 pub(crate) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -54,4 +168,98 @@ pub(crate) fn norm(a: [f64; 3]) -> f64 {
 pub(crate) fn unit(a: [f64; 3]) -> [f64; 3] {
     let length = norm(a);
     a.map(|v| v / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tilted, anisotropic, oblique grid.
+    fn oblique() -> Geometry {
+        let (row, column) = (unit([0.9, 0.3, 0.2]), unit(cross([0.1, -0.2, 0.95], [0.9, 0.3, 0.2])));
+        let normal = cross(row, column);
+        Geometry {
+            size: [5, 7, 9],
+            origin_mm: [-101.5, 33.25, 740.0],
+            steps_mm: [
+                std::array::from_fn(|i| 3.0 * normal[i] + 0.7 * column[i]),
+                column.map(|v| 0.8 * v),
+                row.map(|v| 0.6 * v),
+            ],
+            frame_of_reference_uid: Some("1.2.3".into()),
+        }
+    }
+
+    #[test]
+    fn indices_and_places_are_inverse() {
+        let grid = oblique();
+        for index in [[0.0, 0.0, 0.0], [4.0, 6.0, 8.0], [-2.5, 11.25, 0.3]] {
+            let there = grid.to_patient(index);
+            let back = grid.to_index(there).unwrap();
+            assert!((0..3).all(|i| (back[i] - index[i]).abs() < 1e-9), "{index:?}: {back:?}");
+            let affine = grid.affine_lps();
+            for axis in 0..3 {
+                let row = affine[axis];
+                let place = row[0] * index[0] + row[1] * index[1] + row[2] * index[2] + row[3];
+                assert!((place - there[axis]).abs() < 1e-9);
+            }
+        }
+        assert_eq!(grid.affine_lps()[3], [0.0, 0.0, 0.0, 1.0]);
+        let flat = Geometry { steps_mm: [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], ..grid };
+        assert_eq!(flat.to_index([0.0; 3]), None);
+    }
+
+    #[test]
+    fn tilt_is_the_angle_between_step_and_normal() {
+        let mut grid = oblique();
+        assert!((grid.tilt_degrees() - (0.7f64 / 3.0).atan().to_degrees()).abs() < 1e-9);
+        assert!((grid.voxel_mm3() - 3.0 * 0.8 * 0.6).abs() < 1e-9);
+        grid.steps_mm[0] = grid.normal().map(|v| -2.0 * v);
+        assert!(grid.tilt_degrees().abs() < 1e-9);
+    }
+
+    #[test]
+    fn crops_and_resized_grids_lie_where_their_voxels_lay() {
+        let grid = oblique();
+        let crop = grid.cropped([1, -2, 3], [2, 4, 5]);
+        assert!(norm(sub(crop.to_patient([1.0, 2.0, 3.0]), grid.to_patient([2.0, 0.0, 6.0]))) < 1e-9);
+        let resized = grid.resized_align_corners([9, 4, 17]);
+        for (a, b) in grid.corners_mm().into_iter().zip(resized.corners_mm()) {
+            assert!(norm(sub(a, b)) < 1e-9);
+        }
+        assert_eq!(resized.size, [9, 4, 17]);
+        assert_eq!(grid.resized_align_corners([1, 7, 9]).steps_mm, grid.steps_mm);
+    }
+
+    #[test]
+    fn grids_that_differ_say_how() {
+        let grid = oblique();
+        assert_eq!(grid.same_grid(&grid), Ok(()));
+        // What rounding to three decimals does.
+        let rounded = Geometry { origin_mm: grid.origin_mm.map(|v| v + 0.0005), ..grid.clone() };
+        assert_eq!(grid.same_grid(&rounded), Ok(()));
+        let mut turned = grid.clone();
+        turned.steps_mm[1] = turned.steps_mm[1].map(|v| -v);
+        let moved = Geometry { origin_mm: [-101.5, 33.25, 741.0], ..grid.clone() };
+        let cases = [
+            (Geometry { size: [5, 7, 8], ..grid.clone() }, "sizes differ"),
+            (Geometry { frame_of_reference_uid: None, ..grid.clone() }, "FrameOfReferenceUID differs"),
+            (moved, "corners lie 1.000 mm apart"),
+            (turned, "corners lie"),
+        ];
+        for (other, words) in cases {
+            let error = grid.same_grid(&other).unwrap_err();
+            assert!(error.contains(words) && error.contains(&other.describe()), "{error}");
+            assert!(error.contains("5 slices of 7 × 9, spacing 3.0806, 0.8, 0.6 mm"), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_for_people() {
+        let cases = [(1.0, "1"), (-0.00001, "0"), (0.8203, "0.8203"), (110.0, "110"), (-12.5, "-12.5")];
+        for (value, text) in cases {
+            assert_eq!(decimal(value, 4), text);
+        }
+        assert_eq!(decimal(100.0, 0), "100");
+    }
 }

@@ -1,31 +1,53 @@
 //! Images as the network's input sees them: pure data and geometry, no server, no tensor.
 //!
 //! Data path step 5 (read): [`read_instance`] takes the bytes of a file to a [`Projection`]: the pixels as stored, and
-//! the attributes that say how to read them. What looks at pixel values ([`otsu`], [`contours`]) is here too.
+//! the attributes that say how to read them. [`read_series`] takes the files of a series to [`Volume`]s: [`read_frames`]
+//! file by file, then [`stack`], which sorts and checks the slices. What looks at pixel values ([`otsu`], [`contours`]) is here too.
 
 pub mod attributes;
 pub mod bit_mask;
 mod codestream;
+pub mod components;
 pub mod contours;
 mod decode;
 mod error;
+mod fragments;
+mod frame_times;
+mod frames;
+mod functional_groups;
 pub mod geometry;
 pub mod histogram;
+pub mod morphology;
 pub mod otsu;
 mod part10;
 pub(crate) mod parts;
 pub mod pixels;
+mod plane;
 mod read;
+mod read_series;
+mod resample;
 mod rle;
+pub mod seg_object;
+mod series_error;
+mod stack;
+mod time_points;
 pub mod volume;
 
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
 pub use decode::{DecodedFrame, FrameDecoder, MAX_PIXELS};
 pub use error::ImagingError;
+pub use frame_times::FrameTimes;
+pub use frames::{MAX_VOXELS, SourceFrame, read_frames};
 pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
+pub use plane::Plane;
 pub use read::{read_attributes, read_header, read_instance};
+pub use read_series::read_series;
+pub use resample::resample_linear;
+pub use seg_object::SegObject;
+pub use series_error::{SeriesError, TimePoint};
+pub use stack::stack;
 pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.

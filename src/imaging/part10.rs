@@ -17,6 +17,7 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::{TransferSyntaxRegistry, entries};
 
 use super::ImagingError;
+use super::fragments::Fragments;
 
 /// Sequences within sequences; the deepest standard objects (structured reports apart, which hold no pixels) use 6.
 const MAX_DEPTH: usize = 64;
@@ -46,8 +47,8 @@ pub struct Part10<'a> {
 pub enum PixelData {
     /// Native format (PS3.5 8.1). `words`: the VR is OW, which matters to 8-bit pixels in big endian.
     Native { value: Range<usize>, words: bool },
-    /// Encapsulated format (PS3.5 A.4): the fragments after the basic offset table.
-    Encapsulated(Vec<Range<usize>>),
+    /// Encapsulated format (PS3.5 A.4).
+    Encapsulated(Fragments),
 }
 
 impl<'a> Part10<'a> {
@@ -330,7 +331,9 @@ impl Walk<'_> {
         if items.is_empty() {
             return Err(malformed(element.at, Some(PIXEL_DATA), "encapsulated, but without a basic offset table"));
         }
-        Ok(Some(PixelData::Encapsulated(items.split_off(1))))
+        let fragments = items.split_off(1);
+        let offset_table = items.swap_remove(0);
+        Ok(Some(PixelData::Encapsulated(Fragments { offset_table, items: fragments })))
     }
 }
 

@@ -3,7 +3,7 @@
 use dicom_object::InMemDicomObject;
 
 use super::attributes::ImageAttributes;
-use super::decode::{self, FrameDecoder};
+use super::decode::{FrameDecoder, Frames};
 use super::part10::Part10;
 use super::{ImagingError, Photometric, Projection};
 
@@ -18,22 +18,28 @@ use super::{ImagingError, Photometric, Projection};
 pub fn read_instance(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<Projection, ImagingError> {
     let file = Part10::scan(dicom)?;
     let attributes = ImageAttributes::from_dataset(file.read_header()?)?;
-    let expected_colour = "MONOCHROME1 or MONOCHROME2";
-    if !matches!(attributes.photometric, Photometric::Monochrome1 | Photometric::Monochrome2) {
-        let found = match attributes.photometric {
-            Photometric::Rgb => "RGB",
-            _ => "another one",
-        };
-        return Err(ImagingError::invalid("PhotometricInterpretation", found, expected_colour));
+    check_monochrome(&attributes)?;
+    if attributes.number_of_frames != 1 {
+        return Err(ImagingError::invalid("NumberOfFrames", attributes.number_of_frames, "1: a projection image"));
+    }
+    let pixels = Frames::find(dicom, &file, &attributes)?.decode(0, fallback)?;
+    Ok(Projection { attributes, pixels })
+}
+
+/// One sample a pixel, a shade.
+pub(super) fn check_monochrome(attributes: &ImageAttributes) -> Result<(), ImagingError> {
+    let found = match attributes.photometric {
+        Photometric::Monochrome1 | Photometric::Monochrome2 => None,
+        Photometric::Rgb => Some("RGB"),
+        Photometric::Other => Some("another one"),
+    };
+    if let Some(found) = found {
+        return Err(ImagingError::invalid("PhotometricInterpretation", found, "MONOCHROME1 or MONOCHROME2"));
     }
     if attributes.samples_per_pixel != 1 {
         return Err(ImagingError::invalid("SamplesPerPixel", attributes.samples_per_pixel, 1));
     }
-    if attributes.number_of_frames != 1 {
-        return Err(ImagingError::invalid("NumberOfFrames", attributes.number_of_frames, "1: a projection image"));
-    }
-    let pixels = decode::decode_frame(dicom, &file, &attributes, fallback)?;
-    Ok(Projection { attributes, pixels })
+    Ok(())
 }
 
 /// Reads the attributes of an image, not its pixels: nothing after the header is looked at but its structure.

@@ -16,6 +16,15 @@ pub struct Volume {
     pub slices: Vec<SliceSource>,
 }
 
+impl Volume {
+    /// How far the way from slice to slice leans against the slices' normal, 0 to 90 degrees: a CT whose gantry was
+    /// tilted. The grid is right all the same (`geometry.steps_mm`); what assumes a box of right angles must ask.
+    /// Files round positions, so that an upright series may have a few hundredths of a degree.
+    pub fn gantry_tilt_degrees(&self) -> f64 {
+        self.geometry.tilt_degrees()
+    }
+}
+
 /// The instance, and the frame of it, that a slice was read from.
 #[derive(Debug, Clone)]
 pub struct SliceSource {

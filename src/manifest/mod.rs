@@ -4,6 +4,7 @@
 //! then `validate` refuses values that cannot be. `models/schema.json` is generated from these types.
 
 pub mod code;
+pub mod inferer;
 pub mod input;
 pub mod network;
 pub mod report;
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
+pub use inferer::InfererSpec;
 pub use input::{Condition, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, Thresholds};
@@ -60,10 +62,16 @@ pub struct Manifest {
     pub preprocessing: Vec<TransformSpec>,
     pub network: NetworkSpec,
     pub weights: WeightsSpec,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub inferer: InfererSpec,
     /// What the network's outputs mean.
     pub task: TaskSpec,
     /// Texts and codes of the structured report.
     pub report: ReportSpec,
+}
+
+fn is_default(inferer: &InfererSpec) -> bool {
+    *inferer == InfererSpec::default()
 }
 
 impl Manifest {

@@ -44,6 +44,10 @@ pub struct SegmentationSpec {
     pub segments: Vec<SegmentSpec>,
     #[serde(default)]
     pub encoding: SegEncoding,
+    /// The channel (from 0, in the order of `input.select.Volumes.channels`) that people look at: masks and outlines are
+    /// laid over its images. Absent: the second of several, which is the first after contrast, else the only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_channel: Option<usize>,
 }
 
 /// From a voxel's logits to probabilities.

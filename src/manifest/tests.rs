@@ -110,7 +110,7 @@ fn conditions_ignore_padding() {
 #[test]
 fn stored_schema_is_current_and_accepts_the_shipped_manifests() {
     let stored: Value = serde_json::from_str(include_str!("../../models/schema.json")).unwrap();
-    assert_eq!(stored, Manifest::json_schema(), "models/schema.json is out of date: run `make schema`");
+    assert!(stored == Manifest::json_schema(), "models/schema.json is out of date: run `make schema`");
     let validator = jsonschema::validator_for(&stored).unwrap();
     validator.validate(&shipped()).unwrap();
     let mut broken = shipped();

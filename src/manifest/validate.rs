@@ -6,8 +6,8 @@ use dicom_dictionary_std::StandardDataDictionary;
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
 use super::{
-    ClassSpec, CodedConcept, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
-    WeightsFormat, WeightsSpec,
+    ClassSpec, CodedConcept, InfererSpec, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec,
+    TransformSpec, WeightsFormat, WeightsSpec,
 };
 
 type Checked = Result<(), ManifestError>;
@@ -33,6 +33,7 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     network(&m.network)?;
     weights(m)?;
     chain(m)?;
+    inferer(m)?;
     task(m)?;
     report(m)
 }
@@ -118,12 +119,21 @@ fn weights(m: &Manifest) -> Checked {
     })
 }
 
+/// How many images or volumes lie on one another in one input.
+fn channel_count(m: &Manifest) -> usize {
+    match &m.input.select {
+        SelectSpec::Images(_) => 1,
+        SelectSpec::Volumes(s) => s.channels.len(),
+    }
+}
+
 /// Follows dimensions and channel count through the chain: the network must get what it takes.
 fn chain(m: &Manifest) -> Checked {
-    let (dimensions, mut channels) = match &m.input.select {
-        SelectSpec::Images(_) => (2, 1),
-        SelectSpec::Volumes(s) => (3, s.channels.len()),
+    let dimensions = match &m.input.select {
+        SelectSpec::Images(_) => 2,
+        SelectSpec::Volumes(_) => 3,
     };
+    let mut channels = channel_count(m);
     let mut sized = false;
     for (i, step) in m.preprocessing.iter().enumerate() {
         let path = |key: &str| format!("preprocessing[{i}].{key}");
@@ -190,6 +200,26 @@ fn chain(m: &Manifest) -> Checked {
     })
 }
 
+fn inferer(m: &Manifest) -> Checked {
+    let InfererSpec::SlidingWindowInferer(s) = &m.inferer else { return Ok(()) };
+    let path = |key: &str| format!("inferer.SlidingWindowInferer.{key}");
+    require(m.network.spatial_dims() == 3, "inferer", || {
+        format!("SlidingWindowInferer goes over volumes, the network {} takes images", m.network.name())
+    })?;
+    require(s.roi_size.iter().all(|d| (1..=1024).contains(d)), path("roi_size"), || {
+        format!("found {:?}, expected 1 to 1024 each", s.roi_size)
+    })?;
+    require((0.0..1.0).contains(&s.overlap), path("overlap"), || {
+        format!("found {}, expected 0 to below 1", s.overlap)
+    })?;
+    require((1..=64).contains(&s.sw_batch_size), path("sw_batch_size"), || {
+        format!("found {}, expected 1 to 64", s.sw_batch_size)
+    })?;
+    require(s.sigma_scale > 0.0 && s.sigma_scale <= 1.0, path("sigma_scale"), || {
+        format!("found {}, expected above 0, at most 1", s.sigma_scale)
+    })
+}
+
 fn task(m: &Manifest) -> Checked {
     match &m.task {
         TaskSpec::Classification(task) => {
@@ -230,6 +260,12 @@ fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
         require(s.name.chars().count() <= 64, path("name"), || "expected 1–64 characters (VR LO)".into())?;
         code(&s.category, &path("category"))?;
         code(&s.concept, &path("concept"))?;
+    }
+    if let Some(channel) = task.display_channel {
+        let channels = channel_count(m);
+        require(channel < channels, "task.Segmentation.display_channel", || {
+            format!("found {channel}, expected 0..{channels}: the input's channels, counted from 0")
+        })?;
     }
     let at = "task.Segmentation.postprocessing";
     let count = |is: fn(&PostprocessingSpec) -> bool| task.postprocessing.iter().filter(|s| is(s)).count();

@@ -2,6 +2,8 @@
 //! behind [`Network`].
 
 pub mod device;
+pub mod importance;
+pub mod inferer;
 pub mod nets;
 pub mod network;
 pub mod registry;

@@ -14,7 +14,7 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
-use crate::manifest::{Manifest, SelectSpec, TaskSpec, TransformSpec};
+use crate::manifest::{InfererSpec, Manifest, SelectSpec, TaskSpec, TransformSpec};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -278,9 +278,12 @@ fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(S
     Ok((found, network))
 }
 
-/// The shape of one input: [1, channels, rows, columns] as the preprocessing chain gives an image; networks for volumes take
-/// windows of many sizes and are tried with a small one.
+/// The shape of one input: [1, channels, spatial…], the window's size or else what the preprocessing chain gives; a network
+/// that takes volumes whole is tried with a small one.
 fn input_shape(manifest: &Manifest) -> Vec<usize> {
+    if let InfererSpec::SlidingWindowInferer(spec) = &manifest.inferer {
+        return [&[1, manifest.network.in_channels()], &spec.roi_size[..]].concat();
+    }
     let size = manifest.preprocessing.iter().rev().find_map(|step| match step {
         TransformSpec::Resize(resize) => Some(resize.spatial_size.clone()),
         _ => None,

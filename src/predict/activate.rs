@@ -1,5 +1,7 @@
 //! Logits to probabilities (data path step 8).
 
+use ndarray::{Array, Dimension};
+
 /// Softmax over one image's logits, in f64 and shifted by the maximum so that no finite logit overflows.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -8,9 +10,14 @@ pub fn softmax(logits: &[f32]) -> Vec<f64> {
     exps.into_iter().map(|e| e / sum).collect()
 }
 
+/// `1 / (1 + exp(-x))` of each element, in place; -∞ and ∞ become 0 and 1.
+pub fn sigmoid<D: Dimension>(logits: &mut Array<f32, D>) {
+    logits.mapv_inplace(|logit| 1.0 / (1.0 + (-logit).exp()));
+}
+
 #[cfg(test)]
 mod tests {
-    use super::softmax;
+    use super::{sigmoid, softmax};
 
     #[test]
     fn sums_to_one_and_keeps_order() {
@@ -19,5 +26,19 @@ mod tests {
             assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             assert!(logits.windows(2).zip(p.windows(2)).all(|(l, p)| (l[0] <= l[1]) == (p[0] <= p[1])));
         }
+    }
+
+    #[test]
+    fn sigmoid_equals_that_in_double_precision() {
+        let logits = ndarray::Array1::linspace(-120.0f32, 120.0, 4801);
+        let mut found = logits.clone();
+        sigmoid(&mut found);
+        for (&logit, &p) in logits.iter().zip(&found) {
+            let expected = 1.0 / (1.0 + (-f64::from(logit)).exp());
+            assert!((f64::from(p) - expected).abs() < 1.5e-7, "sigmoid({logit}) = {p}, expected {expected}");
+        }
+        let mut ends = ndarray::array![f32::NEG_INFINITY, -1000.0, 0.0, 1000.0, f32::INFINITY];
+        sigmoid(&mut ends);
+        assert_eq!(ends, ndarray::array![0.0, 0.0, 0.5, 1.0, 1.0]);
     }
 }

@@ -2,7 +2,11 @@
 
 pub mod activate;
 pub mod finding;
+mod measure;
+mod outline;
 pub mod segmentation;
 
 pub use finding::{ClassProbability, Finding, ImagePrediction, Prediction};
+pub use measure::measure;
+pub use outline::outline;
 pub use segmentation::{Lesion, LongAxis, Outline, SegmentMask, Segmentation};

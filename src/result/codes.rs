@@ -25,6 +25,14 @@ const fn sct(value: &'static str, meaning: &'static str) -> Concept {
     Concept { value, scheme: "SCT", meaning }
 }
 
+/// Designator of the project's own codes.
+pub const PRIVATE: &str = "99ORTHAI";
+
+/// A concept that no standard scheme has.
+const fn private(value: &'static str, meaning: &'static str) -> Concept {
+    Concept { value, scheme: PRIVATE, meaning }
+}
+
 const fn ucum(value: &'static str, meaning: &'static str) -> Concept {
     Concept { value, scheme: "UCUM", meaning }
 }
@@ -73,13 +81,38 @@ pub const LATERALITY: Concept = sct("272741003", "Laterality");
 pub const IMAGE_REGION: Concept = dcm("111030", "Image Region");
 pub const ORIGINAL_SOURCE: Concept = dcm("111040", "Original Source");
 
+// TID 1411, 1419: what is measured on a segment
+pub const REFERENCED_SEGMENT: Concept = dcm("121191", "Referenced Segment");
+pub const SOURCE_SERIES: Concept = dcm("121232", "Source series for segmentation");
+pub const VOLUME: Concept = sct("118565006", "Volume");
+pub const MEASUREMENT_METHOD: Concept = sct("370129005", "Measurement Method");
+pub const SUM_OF_VOXELS: Concept = dcm("126030", "Sum of segmented voxel method for volume");
+pub const LONG_AXIS: Concept = sct("103339001", "Long axis");
+pub const DERIVATION: Concept = dcm("121401", "Derivation");
+pub const MEAN: Concept = sct("373098007", "Mean");
+/// TID 1502 row 1.
+pub const TIME_POINT: Concept = Concept { value: "C2348792", scheme: "UMLS", meaning: "Time Point" };
+/// How much of the analysed volume a segment takes.
+pub const VOLUME_SHARE: Concept = private("VOLUME_SHARE", "Share of the analysed volume");
+/// (mean - mean of the first time point) / mean of the first time point.
+pub const ENHANCEMENT: Concept = private("ENHANCEMENT", "Relative enhancement over the first time point");
+
 // TID 4019: algorithm identification
 pub const ALGORITHM_NAME: Concept = dcm("111001", "Algorithm Name");
 pub const ALGORITHM_VERSION: Concept = dcm("111003", "Algorithm Version");
 pub const ALGORITHM_PARAMETERS: Concept = dcm("111002", "Algorithm Parameters");
 
-// What a failed image is reported as (CID 6047)
+// Segmentation: SegmentSequence, functional groups
+pub const ARTIFICIAL_INTELLIGENCE: Concept = dcm("123110", "Artificial Intelligence");
+pub const SEGMENTATION: Concept = dcm("113076", "Segmentation");
+pub const SOURCE_IMAGE_FOR_PROCESSING: Concept = dcm("121322", "Source image for image processing operation");
+pub const SPATIAL_AND_RELATIONAL_CONCEPT: Concept = sct("309825002", "Spatial and Relational Concept");
+pub const BACKGROUND: Concept = dcm("125040", "Background");
+
+// Whether there was anything to report (CID 6047)
 pub const CAD_PROCESSING_SUMMARY: Concept = dcm("111017", "CAD Processing and Findings Summary");
+pub const SUCCEEDED_WITHOUT_FINDINGS: Concept = dcm("111241", "All algorithms succeeded; without findings");
+pub const SUCCEEDED_WITH_FINDINGS: Concept = dcm("111242", "All algorithms succeeded; with findings");
 pub const NO_ALGORITHMS_SUCCEEDED: Concept = dcm("111245", "No algorithms succeeded; without findings");
 
 // Purpose of Reference (CID 7005)
@@ -88,7 +121,10 @@ pub const PROCESSING_EQUIPMENT: Concept = dcm("109102", "Processing Equipment");
 // Units
 pub const PERCENT: Concept = ucum("%", "Percent");
 pub const MILLIMETER: Concept = ucum("mm", "mm");
+pub const CUBIC_CENTIMETER: Concept = ucum("cm3", "cm3");
 pub const PIXELS: Concept = ucum("{pixels}", "Pixels");
+pub const NO_UNITS: Concept = ucum("1", "no units");
+pub const HOUNSFIELD_UNIT: Concept = ucum("[hnsf'U]", "Hounsfield unit");
 
 /// What the report says of one class on one image (CID 240).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +193,17 @@ pub fn modality(code: &str) -> Option<Concept> {
         "US" => Some(dcm("US", "Ultrasound")),
         "DMS" => Some(dcm("DMS", "Dermoscopy")),
         "XC" => Some(dcm("XC", "External-camera Photography")),
+        _ => None,
+    }
+}
+
+/// What the values of an image measure, with their unit (CID 218, CID 7180), by Modality; `dynamic`: of one of several
+/// time points. None where values of that modality have no name.
+pub fn signal(modality: &str, dynamic: bool) -> Option<(Concept, Concept)> {
+    match (modality, dynamic) {
+        ("MR", true) => Some((dcm("110816", "T1 Weighted Dynamic Contrast Enhanced MR Signal Intensity"), NO_UNITS)),
+        ("MR", false) => Some((dcm("110852", "MR signal intensity"), NO_UNITS)),
+        ("CT", _) => Some((dcm("112031", "Attenuation Coefficient"), HOUNSFIELD_UNIT)),
         _ => None,
     }
 }

@@ -1,5 +1,8 @@
 //! Modules that every result object has: equipment, SOP common, the marks of research output.
 
+use std::collections::BTreeSet;
+
+use dicom_core::header::Header;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
@@ -9,12 +12,12 @@ use super::charset::fold_typography;
 use super::content::code_item;
 use super::uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, device_uid};
 use super::{ResultContext, ResultError, codes, source, vr};
-use crate::manifest::Manifest;
+use crate::manifest::{CodedConcept, Manifest};
 
 /// Manufacturer (0008,0070) of what this project writes.
 pub const MANUFACTURER: &str = "orthanc-ai";
-/// The designator of the project's own codes, and who answers for them (PS3.16 8.2).
-const PRIVATE_SCHEME: (&str, &str, &str) = ("99ORTHAI", "orthanc-ai private codes", "orthanc-ai project");
+/// The project's own codes, and who answers for them (PS3.16 8.2).
+const PRIVATE_SCHEME: (&str, &str, &str) = (codes::PRIVATE, "orthanc-ai private codes", "orthanc-ai project");
 
 /// Creation date and time, in the study's time zone where the source states it.
 pub struct Created {
@@ -91,6 +94,11 @@ pub fn demo_marked(manifest: &Manifest, text: &str) -> String {
     if manifest.demo && !text.to_uppercase().contains("DEMO") { format!("DEMO: {text}") } else { text }
 }
 
+/// A concept of the manifest, its meaning in ASCII typography.
+pub fn concept(c: &CodedConcept) -> CodedConcept {
+    CodedConcept { meaning: fold_typography(&c.meaning), ..c.clone() }
+}
+
 /// Cut to `max` characters; for texts of the manifest that a mark has made longer than their VR.
 pub fn shortened(text: &str, max: usize) -> String {
     text.chars().take(max).collect::<String>().trim_end().to_owned()
@@ -102,11 +110,12 @@ pub fn put_series(
     ctx: &ResultContext,
     modality: &str,
     series_uid: &str,
+    series_number: u32,
 ) -> Result<(), ResultError> {
     let report = &ctx.manifest.report;
     vr::put(object, tags::MODALITY, modality)?;
     vr::put(object, tags::SERIES_INSTANCE_UID, series_uid)?;
-    vr::put(object, tags::SERIES_NUMBER, &report.series_number.to_string())?;
+    vr::put(object, tags::SERIES_NUMBER, &series_number.to_string())?;
     let description = shortened(&demo_marked(ctx.manifest, &report.series_description), 64);
     vr::put(object, tags::SERIES_DESCRIPTION, &description)
 }
@@ -119,7 +128,8 @@ pub fn put_equipment(object: &mut InMemDicomObject, ctx: &ResultContext) -> Resu
     vr::put(object, tags::SOFTWARE_VERSIONS, ctx.software_version)
 }
 
-/// SOP Common (PS3.3 C.12.1) but SpecificCharacterSet, which goes with the source's texts.
+/// SOP Common (PS3.3 C.12.1) but SpecificCharacterSet, which goes with the source's texts. Put when all codes are in
+/// `object`: private schemes are announced.
 pub fn put_sop_common(
     object: &mut InMemDicomObject,
     ctx: &ResultContext,
@@ -134,20 +144,27 @@ pub fn put_sop_common(
     vr::put(object, tags::CONTENT_QUALIFICATION, "RESEARCH")?;
     let equipment = Algorithm::of(ctx).contributing_equipment(created)?;
     vr::put_items(object, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, vec![equipment]);
-    let schemes = private_schemes(ctx.manifest).map(scheme_identification).collect::<Result<Vec<_>, _>>()?;
+    let mut schemes = BTreeSet::new();
+    private_schemes(object, &mut schemes);
     if !schemes.is_empty() {
-        vr::put_items(object, tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, schemes);
+        let items = schemes.iter().map(|s| scheme_identification(s)).collect::<Result<_, _>>()?;
+        vr::put_items(object, tags::CODING_SCHEME_IDENTIFICATION_SEQUENCE, items);
     }
     Ok(())
 }
 
-/// The private designators among the manifest's codes, each once.
-fn private_schemes(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let all = manifest.concepts().into_iter();
-    let mut schemes: Vec<&str> = all.filter(|c| c.is_private()).map(|c| c.scheme.as_str()).collect();
-    schemes.sort_unstable();
-    schemes.dedup();
-    schemes.into_iter()
+/// The private designators (PS3.16 8.2) of the codes in `object`, at any depth.
+fn private_schemes(object: &InMemDicomObject, schemes: &mut BTreeSet<String>) {
+    for element in object.iter() {
+        if let Some(items) = element.value().items() {
+            items.iter().for_each(|item| private_schemes(item, schemes));
+        } else if element.tag() == tags::CODING_SCHEME_DESIGNATOR
+            && let Ok(scheme) = element.to_str()
+            && scheme.starts_with("99")
+        {
+            schemes.insert(scheme.trim_end().to_owned());
+        }
+    }
 }
 
 fn scheme_identification(designator: &str) -> Result<InMemDicomObject, ResultError> {

@@ -11,8 +11,9 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::ResultError;
-use super::vr::{put, put_items};
-use crate::imaging::ImageAttributes;
+use super::reference::{InstanceReference, slice_item};
+use super::vr::{put, put_items, put_us};
+use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::CodedConcept;
 
 /// Value types (PS3.3 C.17.3.2.1).
@@ -176,8 +177,28 @@ impl<V: Statement> Item<V> {
 impl Item<Image> {
     /// A reference to a source instance; it must be in the evidence too.
     pub fn image(concept: impl Into<CodedConcept>, image: &ImageAttributes) -> Result<Self, ResultError> {
+        Self::referring(concept, InstanceReference::from(image).item()?)
+    }
+
+    /// A reference to the image that a slice was read from, in a multi-frame instance to its frame.
+    pub fn slice(concept: impl Into<CodedConcept>, slice: &SliceSource) -> Result<Self, ResultError> {
+        Self::referring(concept, slice_item(slice)?)
+    }
+
+    /// A reference to one segment of a Segmentation instance.
+    pub fn segment(
+        concept: impl Into<CodedConcept>,
+        segmentation: InstanceReference<'_>,
+        number: u16,
+    ) -> Result<Self, ResultError> {
+        let mut reference = segmentation.item()?;
+        put_us(&mut reference, tags::REFERENCED_SEGMENT_NUMBER, &[number]);
+        Self::referring(concept, reference)
+    }
+
+    fn referring(concept: impl Into<CodedConcept>, reference: InMemDicomObject) -> Result<Self, ResultError> {
         let mut item = Self::new("IMAGE", concept)?;
-        put_items(&mut item.object, tags::REFERENCED_SOP_SEQUENCE, vec![reference(image)?]);
+        put_items(&mut item.object, tags::REFERENCED_SOP_SEQUENCE, vec![reference]);
         Ok(item)
     }
 
@@ -216,13 +237,5 @@ pub fn code_item(concept: &CodedConcept) -> Result<InMemDicomObject, ResultError
         }
         put(&mut item, tag, value)?;
     }
-    Ok(item)
-}
-
-/// ReferencedSOPClassUID and ReferencedSOPInstanceUID of `image`.
-pub fn reference(image: &ImageAttributes) -> Result<InMemDicomObject, ResultError> {
-    let mut item = InMemDicomObject::new_empty();
-    put(&mut item, tags::REFERENCED_SOP_CLASS_UID, &image.sop_class_uid)?;
-    put(&mut item, tags::REFERENCED_SOP_INSTANCE_UID, &image.sop_instance_uid)?;
     Ok(item)
 }

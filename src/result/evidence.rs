@@ -4,19 +4,20 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::ResultError;
-use super::content::reference;
+use super::reference::{InstanceReference, by_series, by_study};
 use super::vr::{put, put_items};
-use crate::imaging::ImageAttributes;
 
-/// The items of CurrentRequestedProcedureEvidenceSequence for `images`. Viewers refuse a report that lists an instance
-/// twice.
-pub fn evidence(images: &[&ImageAttributes]) -> Result<Vec<InMemDicomObject>, ResultError> {
+/// The items of CurrentRequestedProcedureEvidenceSequence for `instances`. Viewers refuse a report that lists an
+/// instance twice.
+pub fn evidence<'a>(
+    instances: impl IntoIterator<Item = impl Into<InstanceReference<'a>>>,
+) -> Result<Vec<InMemDicomObject>, ResultError> {
+    let references: Vec<InstanceReference> = instances.into_iter().map(Into::into).collect();
     let mut studies = Vec::new();
-    for (study, images) in grouped(images, |i| &i.study_instance_uid) {
+    for (study, references) in by_study(&references) {
         let mut series_items = Vec::new();
-        for (series, images) in grouped(&images, |i| &i.series_instance_uid) {
-            let instances = grouped(&images, |i| &i.sop_instance_uid);
-            let references = instances.iter().map(|(_, same)| reference(same[0])).collect::<Result<_, _>>()?;
+        for (series, references) in by_series(&references) {
+            let references = references.iter().map(InstanceReference::item).collect::<Result<_, _>>()?;
             let mut item = InMemDicomObject::new_empty();
             put_items(&mut item, tags::REFERENCED_SOP_SEQUENCE, references);
             put(&mut item, tags::SERIES_INSTANCE_UID, series)?;
@@ -28,19 +29,4 @@ pub fn evidence(images: &[&ImageAttributes]) -> Result<Vec<InMemDicomObject>, Re
         studies.push(item);
     }
     Ok(studies)
-}
-
-type Group<'a> = (&'a str, Vec<&'a ImageAttributes>);
-
-/// `images` by `key`, groups and members in order of first appearance. No group is empty.
-fn grouped<'a>(images: &[&'a ImageAttributes], key: impl Fn(&'a ImageAttributes) -> &'a str) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for &image in images {
-        let key = key(image);
-        match groups.iter_mut().find(|(k, _)| *k == key) {
-            Some((_, members)) => members.push(image),
-            None => groups.push((key, vec![image])),
-        }
-    }
-    groups
 }

@@ -7,17 +7,23 @@ pub mod common;
 pub mod content;
 pub mod evidence;
 pub mod image_library;
+pub mod reference;
 pub mod report;
+pub mod seg;
+pub mod segmented;
 pub mod source;
 pub mod sr;
 pub mod uid;
 pub mod vr;
 
+use std::collections::HashSet;
+
 use time::OffsetDateTime;
 
-use crate::imaging::ImageAttributes;
+use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::Manifest;
-use crate::predict::Prediction;
+use crate::predict::{Prediction, Segmentation};
+use segmented::Segmented;
 
 pub use common::MANUFACTURER;
 pub use report::Report;
@@ -70,6 +76,24 @@ pub struct ResultContext<'a> {
     pub sr_sop_class: SrSopClass,
 }
 
+/// What the result objects of a segmentation need to know.
+#[derive(Debug, Clone)]
+pub struct SegmentationContext<'a> {
+    /// `images`: every instance of `channels` once, see [`distinct_instances`].
+    pub run: ResultContext<'a>,
+    /// By channel, in the manifest's order, the slices in the order of the masks. A channel that was resampled onto the
+    /// masks' grid has the slices it was read from.
+    pub channels: &'a [Vec<SliceSource>],
+}
+
+/// Every instance that slices of `channels` were read from, once, in order of first appearance: what
+/// [`ResultContext::images`] and [`ResultUids::new`] take for a segmentation.
+pub fn distinct_instances(channels: &[Vec<SliceSource>]) -> Vec<&ImageAttributes> {
+    let mut seen = HashSet::new();
+    let instances = channels.iter().flatten().map(|s| &*s.instance);
+    instances.filter(|i| seen.insert(i.sop_instance_uid.as_str())).collect()
+}
+
 /// One object to be stored.
 #[derive(Debug, Clone)]
 pub struct ResultObject {
@@ -88,6 +112,8 @@ pub struct ResultObject {
 pub enum ResultKind {
     /// TID 1500 measurement report.
     Sr,
+    /// Segmentation, or Label Map Segmentation.
+    Seg,
 }
 
 impl std::fmt::Display for ResultKind {
@@ -95,6 +121,7 @@ impl std::fmt::Display for ResultKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sr => f.write_str("SR"),
+            Self::Seg => f.write_str("SEG"),
         }
     }
 }
@@ -106,12 +133,25 @@ pub struct Results {
     pub report: Report,
 }
 
-/// Data path step 9: a run's result objects and its report.
+/// Data path step 9: the result objects and the report of a classification.
 ///
 /// # Errors
 /// [`ResultError`]
 pub fn encode(ctx: &ResultContext, prediction: &Prediction) -> Result<Results, ResultError> {
     Ok(Results { objects: vec![measurement_report(ctx, prediction)?], report: Report::new(ctx, prediction)? })
+}
+
+/// Data path step 9: the result objects and the report of a segmentation. The SEG is left out where no segment has a
+/// voxel; the SR is always there.
+///
+/// # Errors
+/// [`ResultError`]
+pub fn encode_segmentation(ctx: &SegmentationContext, segmentation: &Segmentation) -> Result<Results, ResultError> {
+    let segmented = Segmented::new(ctx, segmentation)?;
+    let seg = seg::segmentation_object(&segmented)?;
+    let sr = sr::segmentation_report(&segmented, seg.as_ref())?;
+    let report = Report::of_segmentation(&segmented, seg.as_ref())?;
+    Ok(Results { objects: seg.into_iter().chain([sr]).collect(), report })
 }
 
 /// Whether an instance's Manufacturer says that we made it: no model takes what a model has made.

@@ -1,13 +1,18 @@
 //! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
 
+mod segmentation;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use time::format_description::well_known::Rfc3339;
 
 use super::codes::Presence;
 use super::common::demo_marked;
-use super::{ResultContext, ResultError};
+use super::segmented::Segmented;
+use super::{ResultContext, ResultError, ResultObject};
 use crate::predict::{Finding, ImagePrediction, Prediction};
+
+pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
 /// One run in words and numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,7 +27,12 @@ pub struct Report {
     pub disclaimer: String,
     /// RFC 3339.
     pub created: String,
+    /// Of a classification; of a segmentation none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageReport>,
+    /// Of a segmentation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segmentation: Option<SegmentationReport>,
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
@@ -60,6 +70,21 @@ impl Report {
     /// # Errors
     /// [`ResultError::Prediction`] where the prediction names an image or a class that is not there.
     pub fn new(ctx: &ResultContext, prediction: &Prediction) -> Result<Self, ResultError> {
+        let images = prediction.images.iter().map(|p| image_report(ctx, p)).collect::<Result<_, _>>()?;
+        Ok(Self { images, ..Self::empty(ctx)? })
+    }
+
+    /// The report of a segmentation; `seg` is the object with the masks, if there are any.
+    ///
+    /// # Errors
+    /// [`ResultError::Encoding`]
+    pub fn of_segmentation(segmented: &Segmented, seg: Option<&ResultObject>) -> Result<Self, ResultError> {
+        let segmentation = SegmentationReport::new(segmented, seg)?;
+        Ok(Self { segmentation: Some(segmentation), ..Self::empty(segmented.ctx)? })
+    }
+
+    /// Which model, and when.
+    fn empty(ctx: &ResultContext) -> Result<Self, ResultError> {
         let manifest = ctx.manifest;
         Ok(Self {
             model: manifest.name.clone(),
@@ -69,7 +94,8 @@ impl Report {
             demo: manifest.demo,
             disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
-            images: prediction.images.iter().map(|p| image_report(ctx, p)).collect::<Result<_, _>>()?,
+            images: Vec::new(),
+            segmentation: None,
         })
     }
 }

@@ -27,6 +27,11 @@ pub fn derived_uid<'f>(fields: impl IntoIterator<Item = &'f str>) -> String {
     format!("2.25.{}", Builder::from_custom_bytes(bytes).into_uuid().as_u128())
 }
 
+/// SHA-256 of `bytes`, 64 hexadecimal digits.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// DeviceUID of a trained model: new weights are a new device (IHE AIR 6.5.3.1).
 pub fn device_uid(weights_sha256: &str) -> String {
     derived_uid(["device", weights_sha256])
@@ -67,11 +72,11 @@ impl ResultUids {
         self.uid(["instance", role, variant])
     }
 
-    /// Tracking UID (112040, DCM) of what this model says about this image: the same in every object and also in forced
-    /// runs, because the thing tracked is the same.
-    pub fn tracking(&self, sop_instance_uid: &str) -> String {
+    /// Tracking UID (112040, DCM) of what this model says about `what`, an image (its SOPInstanceUID) or a segment on it:
+    /// the same in every object and also in forced runs, because the thing tracked is the same.
+    pub fn tracking(&self, what: &str) -> String {
         let model = self.run.iter().take(3).map(String::as_str);
-        derived_uid(["tracking", sop_instance_uid].into_iter().chain(model))
+        derived_uid(["tracking", what].into_iter().chain(model))
     }
 
     fn uid(&self, head: [&str; 3]) -> String {

@@ -34,6 +34,21 @@ pub fn put(object: &mut InMemDicomObject, tag: Tag, value: &str) -> Result<(), R
     Ok(())
 }
 
+/// Puts one text element of several values, each checked as [`element`] checks one.
+pub fn put_values(object: &mut InMemDicomObject, tag: Tag, values: &[String]) -> Result<(), ResultError> {
+    let vr = standard_vr(tag);
+    for value in values {
+        check(vr, value).map_err(|reason| ResultError::Value { attribute: keyword(tag), reason })?;
+    }
+    object.put(DataElement::new(tag, vr, PrimitiveValue::Strs(values.iter().cloned().collect())));
+    Ok(())
+}
+
+/// Puts an element of VR US.
+pub fn put_us(object: &mut InMemDicomObject, tag: Tag, values: &[u16]) {
+    object.put(DataElement::new(tag, VR::US, PrimitiveValue::U16(values.into())));
+}
+
 /// Puts an element without a value (Type 2), a sequence as one without items.
 pub fn put_empty(object: &mut InMemDicomObject, tag: Tag) {
     match standard_vr(tag) {

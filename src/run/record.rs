@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::result::Report;
+use crate::result::report::SegmentationReport;
 use crate::run::select::Input;
 use crate::source::{Resource, StoredInstance};
 
@@ -48,6 +49,7 @@ pub enum Stage {
     Read,
     Prepare,
     Infer,
+    Interpret,
     Encode,
     Store,
 }
@@ -59,6 +61,7 @@ impl Stage {
             Self::Read => "read",
             Self::Prepare => "prepare",
             Self::Infer => "infer",
+            Self::Interpret => "interpret",
             Self::Encode => "encode",
             Self::Store => "store",
         }
@@ -71,6 +74,7 @@ impl Stage {
             Self::Fetch | Self::Read => (0.0, 0.0),
             Self::Prepare => (0.0, 10.0),
             Self::Infer => (10.0, 95.0),
+            Self::Interpret => (95.0, 95.0),
             Self::Encode => (95.0, 97.0),
             Self::Store => (97.0, 99.0),
         };
@@ -137,6 +141,12 @@ pub struct Run {
     pub job_id: Option<String>,
     pub warnings: Vec<String>,
     pub results: Vec<ImageResult>,
+    /// What a segmentation found; None for other tasks, and until the run has succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segmentation: Option<SegmentationReport>,
+    /// The slices that a segmentation's masks lie on. Only where one run is asked for: there are hundreds.
+    #[serde(skip)]
+    pub slices: Vec<SliceResult>,
     pub stored: Vec<StoredInstance>,
     #[serde(skip)]
     pub request: RunRequest,
@@ -151,6 +161,21 @@ pub struct ImageResult {
     pub instance_id: String,
     #[serde(flatten)]
     pub image: crate::result::report::ImageReport,
+}
+
+/// A slice of a segmented volume, in the source's terms.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SliceResult {
+    /// The displayed channel's instance.
+    #[serde(rename = "InstanceID")]
+    pub instance_id: String,
+    /// From 0 as Orthanc counts, in a multi-frame instance.
+    pub frame: Option<u32>,
+    /// Whether the network saw the slice.
+    pub analysed: bool,
+    /// Frames of the SEG on this slice, from 0.
+    pub mask_frames: Vec<usize>,
 }
 
 fn as_text<S: serde::Serializer>(resource: &Resource, s: S) -> Result<S::Ok, S::Error> {

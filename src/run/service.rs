@@ -121,14 +121,19 @@ impl RunService {
         worker.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Whether `model` takes these instances.
+    /// Whether `model` takes these instances; `channels` as [`select::select`] takes them.
     ///
     /// # Errors
     /// [`SubmitError`] but [`SubmitError::QueueFull`].
-    pub fn select(&self, model: &str, headers: &[InstanceHeader]) -> Result<Selection, SubmitError> {
+    pub fn select(
+        &self,
+        model: &str,
+        headers: &[InstanceHeader],
+        channels: &[String],
+    ) -> Result<Selection, SubmitError> {
         let info = self.known(model)?;
         let manifest = self.models.manifest(model).ok_or_else(|| not_ready(&info))?;
-        select::select(&manifest.input, headers)
+        select::select(&manifest.input, headers, channels)
             .map_err(|reason| SubmitError::NotApplicable { model: model.into(), reason })
     }
 
@@ -171,6 +176,8 @@ impl RunService {
             job_id: None,
             warnings: request.warnings.clone(),
             results: Vec::new(),
+            segmentation: None,
+            slices: Vec::new(),
             stored: Vec::new(),
             request,
             report: None,

@@ -1,15 +1,16 @@
 //! The one thread that owns the networks and the device: it takes runs from the queue and carries them out.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::pipeline::{self, Monitor, RunError, RunOutcome};
+use super::pipeline::{self, AnalysedSlice, Monitor, RunError, RunOutcome};
 use super::queue::RunQueue;
-use super::record::{ImageResult, Run, RunId, RunState, Stage, Timestamp};
+use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage, Timestamp};
 use super::store::RunStore;
 use crate::model::{LoadedModel, LoadedModels};
-use crate::source::{InstanceSource, ResultStore, StoreStatus};
+use crate::source::{InstanceId, InstanceSource, ResultStore, StoreStatus};
 
 /// The run the worker is at, and whether it is still wanted.
 #[derive(Default)]
@@ -130,6 +131,18 @@ fn succeed(run: &mut Run, outcome: &RunOutcome) {
         .zip(&outcome.report.images)
         .map(|(instance_id, image)| ImageResult { instance_id, image: image.clone() })
         .collect();
+    run.segmentation.clone_from(&outcome.report.segmentation);
+    let id_of: HashMap<&str, &InstanceId> =
+        run.request.inputs.iter().map(|i| (i.sop_instance_uid.as_str(), &i.id)).collect();
+    let slice = |s: &AnalysedSlice| {
+        Some(SliceResult {
+            instance_id: id_of.get(s.sop_instance_uid.as_str())?.to_string(),
+            frame: s.frame.map(|n| n.saturating_sub(1)),
+            analysed: s.analysed,
+            mask_frames: s.mask_frames.clone(),
+        })
+    };
+    run.slices = outcome.slices.iter().filter_map(slice).collect();
     run.report = Some(outcome.report.clone());
 }
 
@@ -145,10 +158,9 @@ fn log_finished(run: &Run) {
         RunState::Cancelled => log::info!("run {id}: {model}{demo} on {resource} was cancelled"),
         _ => {
             let failed = run.results.iter().filter(|r| !r.image.success).count();
+            let (images, stored) = (run.request.inputs.len(), run.stored.len());
             log::info!(
-                "run {id}: {model}{demo} on {resource}: {} images ({failed} failed), {} stored in {seconds:.2} s",
-                run.results.len(),
-                run.stored.len()
+                "run {id}: {model}{demo} on {resource}: {images} images ({failed} failed), {stored} stored in {seconds:.2} s"
             );
         }
     }

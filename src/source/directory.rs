@@ -114,4 +114,8 @@ impl ResultStore for DirectoryStore {
             status,
         })
     }
+
+    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError> {
+        fs::remove_file(self.folder.join(&stored.path)).map_err(|e| SourceError::Host(e.to_string()))
+    }
 }

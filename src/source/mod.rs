@@ -135,4 +135,10 @@ pub trait ResultStore: Sync {
     /// # Errors
     /// [`SourceError::Store`]; then nothing of the object is kept.
     fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError>;
+
+    /// Takes back what [`Self::store`] has just stored, because the rest of its run's results could not be.
+    ///
+    /// # Errors
+    /// [`SourceError`]; then the object is still there.
+    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError>;
 }

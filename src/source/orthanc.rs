@@ -59,6 +59,38 @@ pub fn study_of(resource: &Resource) -> Result<String, SourceError> {
     get_json::<Parent>(resource, &path).map(|p| p.id)
 }
 
+/// The SeriesInstanceUID of a series.
+///
+/// # Errors
+/// [`SourceError::UnknownResource`]
+pub fn series_uid(id: &str) -> Result<String, SourceError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Series {
+        main_dicom_tags: BTreeMap<String, String>,
+    }
+    let resource = Resource::new(Level::Series, id);
+    let series: Series = get_json(&resource, &resource.to_string())?;
+    Ok(series.main_dicom_tags.get("SeriesInstanceUID").cloned().unwrap_or_default())
+}
+
+/// Orthanc's id of the instance with this SOPInstanceUID; None where there is none.
+///
+/// # Errors
+/// [`SourceError::Host`]
+pub fn instance_with_uid(uid: &str) -> Result<Option<InstanceId>, SourceError> {
+    #[derive(Deserialize)]
+    struct Found {
+        #[serde(rename = "Type")]
+        level: String,
+        #[serde(rename = "ID")]
+        id: String,
+    }
+    let answer = client()?.post("/tools/lookup", uid.as_bytes()).map_err(|e| SourceError::Host(e.to_string()))?;
+    let found: Vec<Found> = serde_json::from_slice(&answer).map_err(|e| SourceError::Host(e.to_string()))?;
+    Ok(found.into_iter().find(|f| f.level == "Instance").map(|f| InstanceId(f.id)))
+}
+
 impl InstanceSource for OrthancSource {
     fn headers(&self, resource: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
         #[derive(Deserialize)]
@@ -70,7 +102,7 @@ impl InstanceSource for OrthancSource {
             Level::Instance => vec![get_json(resource, &resource.to_string())?],
             Level::Study | Level::Series => get_json(resource, &format!("{resource}/instances"))?,
         };
-        Ok(instances.into_iter().map(|i| header(InstanceId(i.id))).collect())
+        Ok(headers(instances.into_iter().map(|i| InstanceId(i.id)).collect()))
     }
 
     fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
@@ -82,6 +114,25 @@ impl InstanceSource for OrthancSource {
     fn frame_decoder(&self) -> Option<&dyn FrameDecoder> {
         Some(self)
     }
+}
+
+/// The headers in the order of the ids. Each is a request of its own, which mostly waits: for a study of hundreds of slices
+/// several are under way at a time.
+fn headers(ids: Vec<InstanceId>) -> Vec<InstanceHeader> {
+    const THREADS: usize = 4;
+    let each = ids.len().div_ceil(THREADS).max(16);
+    std::thread::scope(|scope| {
+        let parts = ids.chunks(each).map(|part| {
+            let read = || part.iter().cloned().map(header).collect::<Vec<_>>();
+            (part, scope.spawn(read))
+        });
+        let parts: Vec<_> = parts.collect();
+        let join = |(part, thread): (&[InstanceId], std::thread::ScopedJoinHandle<'_, Vec<InstanceHeader>>)| {
+            let lost = |_| part.iter().map(|id| InstanceHeader::unreadable(id.clone(), "internal error")).collect();
+            thread.join().unwrap_or_else(lost)
+        };
+        parts.into_iter().flat_map(join).collect()
+    })
 }
 
 /// One instance's header; Orthanc reads the file up to the pixel data only.
@@ -124,6 +175,10 @@ fn decoded_frame(image: DecodedImage) -> Result<Pixels, String> {
 }
 
 impl ResultStore for OrthancSource {
+    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError> {
+        client()?.delete(&stored.path).map_err(|e| SourceError::Host(e.to_string()))
+    }
+
     fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]

@@ -1,4 +1,5 @@
-//! The preprocessing chain of a manifest, carried out on one image (data path step 6).
+//! The preprocessing chain of a manifest, carried out on one image or the volumes of one input (data path step 6), and the
+//! postprocessing of masks.
 //!
 //! Values are read "brighter is denser": an image whose lowest value is white (MONOCHROME1, PS3.3 C.7.6.3.1.2) is
 //! inverted before anything else looks at it, as `low + high - v` over the range that BitsStored and PixelRepresentation
@@ -7,18 +8,29 @@
 //!
 //! An image is gone over three times after decoding, whatever the chain's length: a histogram (minimum, maximum, Otsu),
 //! the threshold (a bit mask, on which contours are followed), and the 8-bit table fused with the first resampling.
+//!
+//! Volumes have their own chain ([`VolumeChain`]), and a way back: the postprocessing ([`postprocess`]) goes by the
+//! spatial steps that were applied.
 
 mod chain;
 mod crop;
+mod intensity;
+mod invert;
+mod linear;
+mod postprocess;
 mod resize;
 mod shades;
 mod uint8;
+mod volume;
 
 pub use chain::TransformChain;
 pub use crop::{PixelBox, crop_foreground};
+pub use invert::{AppliedVolume, invert_mask, invert_probability};
+pub use postprocess::postprocess;
 pub use resize::resize_pil_bilinear;
 pub use shades::Shades;
-pub use uint8::uint8_table;
+pub use uint8::{displayed, uint8_table};
+pub use volume::{PreparedVolume, VolumeChain};
 
 use ndarray::Array3;
 
@@ -65,7 +77,16 @@ pub enum TransformError {
     #[error("preprocessing[{index}]: {reason}")]
     Chain { index: usize, reason: String },
 
-    /// The image is.
+    /// The image is, or the volume.
     #[error("{step}: {reason}")]
     Image { step: &'static str, reason: String },
+
+    /// The steps after the network are.
+    #[error("postprocessing[{index}]: {reason}")]
+    Postprocessing { index: usize, reason: String },
+}
+
+/// A volume's size, for people.
+fn counts([slices, rows, columns]: [usize; 3]) -> String {
+    format!("{slices} × {rows} × {columns}")
 }

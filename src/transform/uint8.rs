@@ -1,5 +1,7 @@
 //! ConvertToUint8: a table from stored values to bytes, so that each pixel costs one look-up whatever the mode.
 
+use ndarray::Array2;
+
 use crate::imaging::histogram::{Histogram, level};
 use crate::imaging::{ImageAttributes, VoiLutFunction, VoiWindow};
 use crate::manifest::transform::Uint8Mode;
@@ -44,6 +46,21 @@ pub fn uint8_table(mode: Uint8Mode, attributes: &ImageAttributes, shades: Shades
         table[usize::from(pattern)] = byte(stored);
     }
     table
+}
+
+/// Values after the modality LUT as a screen shows them: through the instance's first VOI window, without one from the least
+/// to the greatest value; MONOCHROME1 is inverted.
+pub fn displayed(values: &Array2<f32>, attributes: &ImageAttributes) -> Array2<u8> {
+    let (min, max) = values.iter().fold((f32::MAX, f32::MIN), |(min, max), &v| (min.min(v), max.max(v)));
+    let low_is_white = attributes.photometric == crate::imaging::Photometric::Monochrome1;
+    values.mapv(|value| {
+        let share = match attributes.voi {
+            Some(window) => voi_share(&window, f64::from(value)),
+            None if max > min => f64::from(value - min) / f64::from(max - min),
+            None => 0.0,
+        };
+        ((if low_is_white { 1.0 - share } else { share }) * 255.0) as u8
+    })
 }
 
 /// Output of a window as a share of the output range (PS3.3 C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2).

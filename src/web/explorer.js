@@ -50,6 +50,11 @@
   }
 
   function summary(run) {
+    if (run.Segmentation) {
+      return $.map(run.Segmentation.Segments, function (segment) {
+        return segment.Name + ' ' + (segment.Found ? segment.VolumeMl.toFixed(segment.VolumeMl < 10 ? 2 : 1) + ' ml' : 'no finding');
+      }).join(', ');
+    }
     return $.map(run.Results || [], function (result) {
       return result.View + ' ' + (result.Success ? result.Class + ' ' + percent(result.Probability) : 'not analysed');
     }).join(', ');

@@ -48,6 +48,8 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     ("overview.js", JAVASCRIPT, include_bytes!("app/overview.js")),
     ("resource.js", JAVASCRIPT, include_bytes!("app/resource.js")),
     ("run.js", JAVASCRIPT, include_bytes!("app/run.js")),
+    ("segmentation.js", JAVASCRIPT, include_bytes!("app/segmentation.js")),
+    ("slices.js", JAVASCRIPT, include_bytes!("app/slices.js")),
     ("icon.svg", SVG, include_bytes!("app/icon.svg")),
 ];
 
@@ -113,11 +115,17 @@ mod tests {
             .into_iter()
             .chain(quoted_after(&page, "<link rel=\"icon\" href=\""))
             .chain(quoted_after(&page, "<link rel=\"stylesheet\" href=\""))
+            .chain(quoted_after(&page, "<link rel=\"modulepreload\" href=\""))
         {
             assert!(asset(name).is_some(), "index.html names {name}");
             seen += 1;
         }
-        assert_eq!(seen, 3, "script, icon and stylesheet");
+        let modules = ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")).count();
+        assert_eq!(
+            seen,
+            2 + modules,
+            "icon, stylesheet and every module: one that is not named loads late, after those that import it"
+        );
         for (file, ..) in ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")) {
             for specifier in quoted_after(&text(file), " from \"") {
                 let name = specifier.strip_prefix("./").unwrap_or_else(|| panic!("{file} imports {specifier}"));

@@ -1,36 +1,18 @@
 // The page /ai/app/: against the mock, or against a live plugin (ORTHANC_URL, STUDY_ID).
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import * as canned from "./canned.mjs";
-import { intercept, shot, start } from "./harness.mjs";
+import { serious, shot, start } from "./harness.mjs";
 
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const DEMO = "mammography-4view-demo";
 let bench, runId;
 
-const app = (hash) => `${bench.base}/ai/app/index.html${hash}`;
+const app = (hash) => bench.app(hash);
+const on = (...visit) => bench.on(...visit);
 const api = async (method, path, body) => (await fetch(bench.base + path, { method, headers: { "Content-Type": "application/json" }, body: body && JSON.stringify(body) })).json();
-
-/** A page of its own on `hash`, with canned answers `[[pattern, answer]]`; closed when `use` is done. */
-async function on(hash, use, { options, answers = [] } = {}) {
-  const page = await bench.open(options);
-  for (const [pattern, answer] of answers) await intercept(page, bench.base, pattern, typeof answer === "function" ? answer : () => answer);
-  await page.goto(app(hash));
-  await use(page);
-  await page.context().close();
-}
 
 const cannedRun = (changes) => [[/^\/ai\/runs\/canned$/, (request) => (request.method() === "GET" ? { json: canned.run(changes) } : undefined)], [/^\/ai\/models$/, { json: [canned.model()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]];
 const cannedOverview = (models, runs = []) => [[/^\/ai$/, { json: canned.server(models) }], [/^\/ai\/runs$/, { json: runs }]];
-
-/** axe-core's findings of impact serious or critical; run in the page, past its content security policy. */
-async function serious(page) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ")}`);
-}
 
 describe("the page /ai/app/", () => {
   before(async () => {
@@ -192,7 +174,7 @@ describe("the page /ai/app/", () => {
 
   test("a study's page says what applies and starts a run", async () => {
     await on(`#/studies/${bench.study}`, async (page) => {
-      const item = page.locator(".models > li", { hasText: "DEMO" });
+      const item = page.locator(".models > li", { has: page.locator(`[data-key="start-${DEMO}"]`) });
       await item.getByText("Applies", { exact: true }).waitFor();
       const before = await page.locator(".runs tbody tr").count();
       await item.getByRole("button").click();

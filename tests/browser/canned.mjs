@@ -27,6 +27,35 @@ export const run = (changes = {}) => ({
   Stored: [{ ID: "sr", Kind: "SR", Path: "/instances/sr", SeriesID: "s", StudyID: "canned-study" }], ...changes,
 });
 
+export const segmentationModel = (changes = {}) => ({
+  Name: "breast-dce-swinunetr-demo", Title: "Breast DCE-MRI tumour (DEMO)", Version: "1.0.0", Demo: true, State: "Ready", Reason: null, Description: "A small SwinUNETR.",
+  Disclaimer: "Results mean nothing for a patient.", Task: "Segmentation", Count: 0, Views: [], Classes: [], Channels: ["pre-contrast", "phase 1", "phase 2", "phase 3"],
+  Segments: [{ Name: "Tumour", Color: "#d32f2f", Translations: { ko: "종양" } }], WeightsFile: "weights.safetensors", WeightsSha256: "cd".repeat(32), LoadSeconds: 0.4, ...changes,
+});
+
+export const segment = (changes = {}) => ({
+  Name: "Tumour", Color: "#d32f2f", Found: true, VolumeMl: 3.2441, LongAxisMm: 21.34, RatioPercent: 0.1234, FirstSlice: 180, LastSlice: 219, OutlineSlice: 201,
+  Channels: [{ Name: "pre-contrast", Mean: 281.26, EnhancementPercent: null }, { Name: "phase 1", Mean: 900.5, EnhancementPercent: 220.2 }, { Name: "phase 2", Mean: 800, EnhancementPercent: 184.4 }, { Name: "phase 3", Mean: 250, EnhancementPercent: -11.1 }],
+  Finding: "Tumour: 3.2 ml, longest diameter 21.3 mm", ...changes,
+});
+
+const NOT_FOUND = { Found: false, VolumeMl: null, LongAxisMm: null, RatioPercent: null, Channels: [], FirstSlice: null, LastSlice: null, OutlineSlice: null };
+
+export const notFound = (changes = {}) => segment({ ...NOT_FOUND, Finding: "Tumour: no finding", ...changes });
+
+/** A segmentation run of `count` slices; a slice's frames of the SEG follow from the segments' spans, segment after segment. */
+export function segmentationRun({ segments = [segment()], count = 400, ...changes } = {}) {
+  const model = segmentationModel();
+  const frames = segments.filter(({ Found }) => Found).flatMap(({ FirstSlice, LastSlice }) => Array.from({ length: LastSlice - FirstSlice + 1 }, (_, at) => FirstSlice + at));
+  const found = frames.length > 0;
+  return run({
+    Model: model.Name, ModelTitle: model.Title, Results: [],
+    Segmentation: { Segments: segments, TotalSlices: count, StartSliceIndex: 0, EndSliceIndex: count - 1 },
+    Slices: Array.from({ length: count }, (_, slice) => ({ InstanceID: `slice-${slice}`, Frame: null, MaskFrames: frames.flatMap((one, frame) => (one === slice ? [frame] : [])) })),
+    Stored: [...(found ? [{ ID: "seg", Kind: "SEG", Path: "/instances/seg", SeriesID: "s", StudyID: "canned-study" }] : []), { ID: "sr", Kind: "SR", Path: "/instances/sr", SeriesID: "s", StudyID: "canned-study" }], ...changes,
+  });
+}
+
 export const applicability = (changes = {}) => ({
   Resource: "/studies/canned-study", Parent: null, Runs: [],
   Models: [{ Model: "mammography-4view-demo", Title: "Mammography, four views (DEMO)", Demo: true, Applies: true, Reason: "", Images: 4, State: "Ready" }], ...changes,

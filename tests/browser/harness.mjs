@@ -1,15 +1,18 @@
 // What the specs stand on: a server (a live plugin, or the mock before an Orthanc of our own), a study in it, a browser.
 import { spawn } from "node:child_process";
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { mammographyStudy } from "./dicom.mjs";
+import { dceStudy, mammographyStudy } from "./dicom.mjs";
 import { startMock } from "./mock.mjs";
 
 // No process of the browser's own may reach out: what the page loads from elsewhere must fail.
 const CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost"];
+
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const freePort = () => new Promise((resolve) => {
   const server = net.createServer().listen(0, "127.0.0.1", () => {
@@ -35,9 +38,9 @@ async function startOrthanc() {
   return { base, async stop() { server.kill(); await ended; await rm(folder, { recursive: true }); } };
 }
 
-async function upload(base) {
+async function upload(base, files) {
   let study;
-  for (const file of mammographyStudy()) {
+  for (const file of files) {
     const answer = await fetch(`${base}/instances`, { method: "POST", body: file });
     if (!answer.ok) throw new Error(`upload: HTTP ${answer.status} ${await answer.text()}`);
     study = (await answer.json()).ParentStudy;
@@ -45,41 +48,57 @@ async function upload(base) {
   return study;
 }
 
-/** The server under test: ORTHANC_URL and STUDY_ID name a live plugin and a study of four views; else the mock. */
+/**
+ * The server under test: ORTHANC_URL and STUDY_ID name a live plugin and a study of four views there, DCE_STUDY_ID one of breast
+ * DCE-MRI, if there is one; else the mock.
+ */
 async function startServer() {
   if (process.env.ORTHANC_URL) {
     if (!process.env.STUDY_ID) throw new Error("ORTHANC_URL is set: STUDY_ID must name a four-view study in it");
-    return { base: process.env.ORTHANC_URL.replace(/\/$/, ""), study: process.env.STUDY_ID, stop() {} };
+    return { base: process.env.ORTHANC_URL.replace(/\/$/, ""), study: process.env.STUDY_ID, dceStudy: process.env.DCE_STUDY_ID ?? null, stop() {} };
   }
   const orthanc = await startOrthanc();
   try {
-    const study = await upload(orthanc.base);
+    const study = await upload(orthanc.base, mammographyStudy());
+    const dce = await upload(orthanc.base, dceStudy());
     const mock = await startMock(orthanc.base);
-    return { base: mock.base, study, async stop() { mock.stop(); await orthanc.stop(); } };
+    return { base: mock.base, study, dceStudy: dce, async stop() { mock.stop(); await orthanc.stop(); } };
   } catch (error) {
     await orthanc.stop();
     throw error;
   }
 }
 
-/** Server and browser. `open(options)` gives a page of its own context whose faults are collected in `faults`. */
+/**
+ * Server and browser. `open(options)` gives a page of its own context whose faults are collected in `faults` (`origin`: the server that
+ * it may ask, where that is not the one under test); `on(hash, use)` opens
+ * the page /ai/app/ there, with canned answers `[[pattern, answer]]`, and closes it when `use` is done.
+ */
 export async function start() {
   const server = await startServer();
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: CHROMIUM_ARGS });
   const faults = [];
-  const open = async (options = {}) => {
+  const open = async ({ origin = server.base, ...options } = {}) => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "Asia/Seoul", serviceWorkers: "block", ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(20000);
     page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
     page.on("console", (message) => { if (/Content Security Policy/i.test(message.text())) faults.push(message.text()); });
     page.on("request", (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (origin !== new URL(server.base).origin && !["data:", "blob:"].includes(protocol)) faults.push(`external request: ${request.url()}`);
+      const { origin: asked, protocol } = new URL(request.url());
+      if (asked !== new URL(origin).origin && !["data:", "blob:"].includes(protocol)) faults.push(`external request: ${request.url()}`);
     });
     return page;
   };
-  return { ...server, faults, open, async stop() { await browser.close(); await server.stop(); } };
+  const app = (hash) => `${server.base}/ai/app/index.html${hash}`;
+  const on = async (hash, use, { options, answers = [] } = {}) => {
+    const page = await open(options);
+    for (const [pattern, answer] of answers) await intercept(page, server.base, pattern, typeof answer === "function" ? answer : () => answer);
+    await page.goto(app(hash));
+    await use(page);
+    await page.context().close();
+  };
+  return { ...server, faults, open, app, on, async stop() { await browser.close(); await server.stop(); } };
 }
 
 /** Saves a picture of the page under SHOTS, where that is set. */
@@ -90,10 +109,17 @@ export async function shot(page, name) {
   await page.screenshot({ path: path.join(process.env.SHOTS, `${name}.png`), fullPage: true });
 }
 
-/** Answers requests whose path (below the base) matches `pattern` with `answer(request)`: {status, json, headers}; undefined: goes through. */
+/** axe-core's findings of impact serious or critical; run in the page, past its content security policy. */
+export async function serious(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ")}`);
+}
+
+/** Answers requests whose path (below the base) matches `pattern` with `answer(request)`: {status, json or body, headers}; undefined: goes through. */
 export function intercept(page, base, pattern, answer) {
   return page.route((url) => url.href.startsWith(base) && pattern.test(url.pathname.slice(new URL(base).pathname.replace(/\/$/, "").length)), async (route) => {
     const given = await answer(route.request());
-    return given === undefined ? route.fallback() : route.fulfill({ status: given.status ?? 200, json: given.json, headers: given.headers });
+    return given === undefined ? route.fallback() : route.fulfill({ status: given.status ?? 200, json: given.json, body: given.body, contentType: given.contentType, headers: given.headers });
   });
 }

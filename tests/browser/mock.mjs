@@ -4,12 +4,16 @@ import { createHash, randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { fileURLToPath } from "node:url";
+import { segmentationModel } from "./canned.mjs";
+import { DCE, inTumour } from "./dicom.mjs";
+import { png } from "./png.mjs";
 
 const WEB = new URL("../../src/web/", import.meta.url);
 const MODELS = new URL("../../models/", import.meta.url);
 const TYPES = { html: "text/html; charset=utf-8", css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
 const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 const RUN_MS = 3000;
+const DISPLAYED = 1; // the channel on whose slices a segmentation is shown
 /** Class probabilities by view, in the order of the manifest's classes. */
 const FINDINGS = { "L-CC": [0.0121, 0.0093, 0.0078, 0.9708], "R-CC": [0.9132, 0.0331, 0.0402, 0.0135], "L-MLO": [0.021, 0.0164, 0.7011, 0.2615], "R-MLO": [0.1023, 0.8217, 0.0451, 0.0309] };
 
@@ -21,17 +25,50 @@ class Refusal extends Error {
 }
 
 async function models() {
-  return Promise.all(["mammography-4view", "mammography-4view-demo"].map(async (name) => {
+  const classifying = await Promise.all(["mammography-4view", "mammography-4view-demo"].map(async (name) => {
     const manifest = JSON.parse(await readFile(new URL(`${name}/manifest.json`, MODELS)));
     const ready = manifest.demo === true;
+    const { count, views } = manifest.input.select.Images;
     return {
       Name: name, Title: manifest.title, Version: manifest.version, Demo: ready, State: ready ? "Ready" : "NoWeights",
       Reason: ready ? null : `${manifest.weights.file} is not in the model's folder`, Description: manifest.description,
-      Disclaimer: manifest.report.disclaimer, Count: manifest.input.count, Views: manifest.input.views,
-      Classes: manifest.classes.map((one) => ({ Name: one.name, Color: one.color, Translations: one.translations })),
+      Disclaimer: manifest.report.disclaimer, Task: "Classification", Count: count, Views: views, Channels: [], Segments: [],
+      Classes: manifest.task.Classification.classes.map((one) => ({ Name: one.name, Color: one.color, Translations: one.translations })),
       WeightsFile: manifest.weights.file, WeightsSha256: ready ? createHash("sha256").update(name).digest("hex") : null, LoadSeconds: ready ? 0.21 : null,
     };
   }));
+  return [...classifying, segmentationModel()];
+}
+
+/** What a perfect model would say of the tests' DCE study: the tumour's numbers, and the frames of the SEG by slice. */
+function segmented() {
+  const { slices, rows, columns, sliceMm, rowMm, columnMm, phases, tumour } = DCE;
+  const areas = Array.from({ length: slices }, (_, slice) => Array.from({ length: rows * columns }, (__, at) => inTumour(slice, Math.floor(at / columns), at % columns)).filter(Boolean).length);
+  const held = [...areas.keys()].filter((slice) => areas[slice] > 0);
+  const voxels = areas.reduce((sum, area) => sum + area, 0);
+  const signal = [280, 900, 800, 700];
+  const [model] = segmentationModel().Segments;
+  const volume = voxels * sliceMm * rowMm * columnMm / 1000;
+  const axis = 2 * Math.max(tumour.radii[0] * sliceMm, tumour.radii[1] * rowMm, tumour.radii[2] * columnMm);
+  return {
+    frames: held,
+    Segmentation: {
+      TotalSlices: slices, StartSliceIndex: 2, EndSliceIndex: slices - 2,
+      Segments: [{
+        Name: model.Name, Color: model.Color, Found: true, VolumeMl: volume, LongAxisMm: axis, RatioPercent: 100 * voxels / (slices * rows * columns),
+        Channels: phases.map((name, phase) => ({ Name: name, Mean: signal[phase], EnhancementPercent: phase ? 100 * (signal[phase] / signal[0] - 1) : null })),
+        FirstSlice: held[0], LastSlice: held.at(-1), OutlineSlice: areas.indexOf(Math.max(...areas)), Finding: `${model.Name}: ${volume.toFixed(1)} ml, longest diameter ${axis.toFixed(1)} mm`,
+      }],
+    },
+  };
+}
+
+/** A frame of that SEG as the plugin draws it without its source: the segment's colour, transparent elsewhere. */
+function overlay(frame) {
+  const slice = segmented().frames[frame];
+  if (slice === undefined) throw new Refusal(404, `frame: found ${frame}`);
+  const color = [1, 3, 5].map((at) => parseInt(segmentationModel().Segments[0].Color.slice(at, at + 2), 16));
+  return png(DCE.rows, DCE.columns, (row, column) => (inTumour(slice, row, column) ? [...color, 255] : [0, 0, 0, 0]));
 }
 
 /** The mock of the plugin: `orthanc` is the base URL of the real server. */
@@ -55,8 +92,9 @@ class Plugin {
     return {
       Resource: `/${level}/${id}`, Parent: parent,
       Models: (await models()).map((model) => {
-        const applies = instances.length === model.Count;
-        const reason = `${model.Count} images are needed, found ${instances.length}${parent ? ": use the study" : ""}`;
+        const needed = model.Channels.length ? model.Channels.length * DCE.slices : model.Count;
+        const applies = instances.length === needed;
+        const reason = `${needed} images are needed, found ${instances.length}${parent ? ": use the study" : ""}`;
         return { Model: model.Name, Title: model.Title, Demo: model.Demo, Applies: applies, Reason: applies ? "" : reason, Images: instances.length, State: model.State };
       }),
       Runs: this.runs.filter((run) => run.Resource === `/${level}/${id}`).map((run) => this.now(run)),
@@ -70,6 +108,17 @@ class Plugin {
     if (!wanted.length || !wanted[0].Applies) throw new Refusal(422, (wanted[0] ?? candidates[0]).Reason);
     if (wanted[0].State !== "Ready") throw new Refusal(422, `${wanted[0].Model} has no weights`);
     const model = (await models()).find((one) => one.Name === wanted[0].Model);
+    const again = !body.Force && this.runs.some((run) => run.Resource === `/${level}/${id}` && run.Model === model.Name);
+    const run = {
+      ID: randomUUID(), Model: model.Name, ModelTitle: model.Title, Version: model.Version, Demo: model.Demo, Disclaimer: model.Disclaimer,
+      Resource: `/${level}/${id}`, Study: id, Origin: "Rest", JobID: null, started: Date.now(), cancelled: null, again,
+      outcome: model.Task === "Segmentation" ? await this.segment(id) : await this.classify(level, id, model),
+    };
+    this.runs.unshift(run);
+    return body.Synchronous ? this.now(run) : { ID: run.ID, Path: `/ai/runs/${run.ID}`, Model: run.Model };
+  }
+
+  async classify(level, id, model) {
     const instances = level === "instances" ? [await this.ask(`/instances/${id}`)] : await this.ask(`/${level}/${id}/instances`);
     const results = await Promise.all(instances.map(async (instance) => {
       const tags = await this.ask(`/instances/${instance.ID}/simplified-tags`);
@@ -82,17 +131,23 @@ class Plugin {
       };
     }));
     results.sort((a, b) => model.Views.indexOf(a.View) - model.Views.indexOf(b.View));
-    const again = !body.Force && this.runs.some((run) => run.Resource === `/${level}/${id}` && run.Model === model.Name);
-    const run = {
-      ID: randomUUID(), Model: model.Name, ModelTitle: model.Title, Version: model.Version, Demo: model.Demo, Disclaimer: model.Disclaimer,
-      Resource: `/${level}/${id}`, Study: id, Origin: "Rest", JobID: null, started: Date.now(), cancelled: null, results, again,
+    return { Results: results, Stored: [{ ID: results[0].InstanceID, Kind: "SR", Path: `/instances/${results[0].InstanceID}`, SeriesID: "", StudyID: id }] };
+  }
+
+  async segment(study) {
+    const series = (await this.ask(`/studies/${study}/series`)).sort((a, b) => a.MainDicomTags.SeriesNumber - b.MainDicomTags.SeriesNumber)[DISPLAYED];
+    const height = (instance) => Number(instance.MainDicomTags.ImagePositionPatient.split("\\")[2]);
+    const instances = (await this.ask(`/series/${series.ID}/instances`)).sort((a, b) => height(a) - height(b));
+    const { frames, Segmentation } = segmented();
+    return {
+      Results: [], Segmentation,
+      Slices: instances.map(({ ID }, slice) => ({ InstanceID: ID, Frame: null, MaskFrames: frames.includes(slice) ? [frames.indexOf(slice)] : [] })),
+      Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: "", StudyID: study })),
     };
-    this.runs.unshift(run);
-    return body.Synchronous ? this.now(run) : { ID: run.ID, Path: `/ai/runs/${run.ID}`, Model: run.Model };
   }
 
   /** A run as it stands at this moment. */
-  now({ started, cancelled, results, again, ...run }) {
+  now({ started, cancelled, outcome, again, ...run }) {
     const share = Math.min(((cancelled ?? Date.now()) - started) / RUN_MS, 1);
     const done = share === 1;
     const iso = (ms) => new Date(ms).toISOString();
@@ -101,8 +156,8 @@ class Plugin {
       ...run, State: state, Progress: Math.round(100 * share), Stage: state === "Running" ? STAGES[Math.floor(share * STAGES.length)] : null,
       Created: iso(started), Started: share < 0.05 ? null : iso(started + 50), Finished: done || cancelled ? iso(cancelled ?? started + RUN_MS) : null,
       StageSeconds: done ? { fetch: 0.31, read: 0.42, prepare: 0.38, infer: 1.77, encode: 0.02, store: 0.05 } : {},
-      Error: null, Status: done ? (again ? "AlreadyStored" : "Stored") : null, Warnings: [], Results: done ? results : [],
-      Stored: done ? [{ ID: results[0].InstanceID, Kind: "SR", Path: `/instances/${results[0].InstanceID}`, SeriesID: "", StudyID: run.Study }] : [],
+      Error: null, Status: done ? (again ? "AlreadyStored" : "Stored") : null, Warnings: [],
+      ...(done ? outcome : { Results: [], Stored: [] }),
     };
   }
 
@@ -162,8 +217,11 @@ function proxy(orthanc, request, response, path, body) {
   upstream.end(body);
 }
 
-/** Starts the mock before `orthanc` under a path prefix, as a hospital's reverse proxy would; gives its base URL and how to stop it. */
-export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
+/**
+ * Starts the mock before `orthanc` under a path prefix, as a hospital's reverse proxy would; gives its base URL and how to stop it.
+ * `answers`, as `intercept` of the harness takes them, come before its own.
+ */
+export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0, answers = []) {
   const plugin = new Plugin(orthanc);
   const policy = /CONTENT_SECURITY_POLICY: &str = "([^"]+)"/.exec(await readFile(new URL("mod.rs", WEB), "utf8"))[1];
   const server = http.createServer(async (request, response) => {
@@ -173,6 +231,10 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
     try {
       if (path === null) throw new Refusal(404, "outside of the prefix");
       const body = await bodyOf(request);
+      for (const [, answer] of answers.filter(([pattern]) => pattern.test(path))) {
+        const given = typeof answer === "function" ? await answer({ url: () => url.href, method: () => request.method }) : answer;
+        if (given) return send(given.status ?? 200, given.contentType ?? "application/json", given.body ?? JSON.stringify(given.json), given.headers);
+      }
       // The plugin answers both with a page that goes there, since Orthanc does not tell them apart.
       if (path === "/ai/app" || path === "/ai/app/") return response.writeHead(302, { Location: `${prefix}/ai/app/index.html` }).end();
       if (path.startsWith("/ai/app/")) {
@@ -183,6 +245,7 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0) {
         const own = await (await fetch(orthanc + path)).text();
         return send(200, TYPES.js, own + await readFile(new URL("explorer.js", WEB), "utf8"));
       }
+      if (path === "/instances/mock-seg/ai/overlay.png") return send(200, "image/png", overlay(Number(url.searchParams.get("frame"))), { "Cache-Control": "private, max-age=3600" });
       const json = body.length && /json/.test(request.headers["content-type"] ?? "") ? JSON.parse(body) : {};
       const isAi = /^\/ai(\/|$)|^\/(studies|series|instances)\/[^/]+\/ai$/.test(path);
       if (isAi && request.method === "POST" && !/^application\/json/.test(request.headers["content-type"] ?? "")) throw new Refusal(400, "Content-Type must be application/json");

@@ -101,6 +101,12 @@ impl Fixture {
         file.tensor(key).is_ok()
     }
 
+    /// The names of all tensors.
+    pub fn keys(&self) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap_or_else(|e| panic!("{}: {e}", self.path.display()));
+        file.names().into_iter().map(ToString::to_string).collect()
+    }
+
     pub fn f64s(&self, key: &str) -> Vec<f64> {
         self.values(key).1
     }
@@ -224,6 +230,50 @@ pub fn mammogram_u16(stream: &str, h: usize, w: usize, side: &str) -> Vec<u16> {
         }
     }
     image
+}
+
+/// Probabilities (slice, row, column) for the morphology chain, integers over 1000: a body with a closed cavity, a ball that
+/// touches the border, a third one, a thin bridge between them, bright specks and pin holes in noise.
+pub fn prob_volume_f32(stream: &str, [d, h, w]: [usize; 3]) -> Vec<f32> {
+    let key = fnv1a64(&format!("{stream}:noise"));
+    let [d, h, w] = [d, h, w].map(|n| n as i64);
+    let m = d.min(h).min(w);
+    let mut volume = Vec::with_capacity((d * h * w) as usize);
+    for i in 0..d * h * w {
+        let (z, y, x) = (i / (h * w), i / w % h, i % w);
+        let ball = |cz: i64, cy: i64, cx: i64, r: i64| (z - cz).pow(2) + (y - cy).pow(2) + (x - cx).pow(2) <= r * r;
+        let n = (raw64(key, i as u64) >> 40) as i64;
+        let mut v = n % 400;
+        if ball(d / 2, h / 2, w / 3, m / 4) {
+            v = 720 + n % 280;
+        }
+        if ball(d / 2, h / 2, w / 3, m / 12) {
+            v = 100 + n % 200;
+        }
+        if ball(0, h / 4, w - 1, m / 5) {
+            v = 750 + n % 250;
+        }
+        if ball(3 * d / 4, 3 * h / 4, 3 * w / 4, m / 7) {
+            v = 701 + n % 299;
+        }
+        if (z - d / 2).abs() <= 1 && (y - h / 2).abs() <= 1 && x >= w / 3 && x < 7 * w / 8 {
+            v = 800 + n % 100;
+        }
+        if n % 211 == 0 {
+            v = 990;
+        }
+        if n % 1499 == 1 {
+            v = 10;
+        }
+        volume.push((v as f64 / 1000.0) as f32);
+    }
+    volume
+}
+
+/// A stored mask: eight voxels a byte, the first in the lowest bit.
+pub fn unpack_bits(bits: &[u8], voxels: usize) -> Vec<u8> {
+    assert_eq!(bits.len(), voxels.div_ceil(8), "bytes of a mask of {voxels} voxels");
+    (0..voxels).map(|i| bits[i / 8] >> (i % 8) & 1).collect()
 }
 
 /// zlib's crc32 of little-endian bytes.

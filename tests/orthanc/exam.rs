@@ -30,7 +30,7 @@ pub fn changed(options: &ExamOptions, change: impl Fn(usize, &mut InMemDicomObje
     views.map(|(i, v)| rewrite(v.object, |d| change(i, d))).collect()
 }
 
-fn rewrite(object: DefaultDicomObject, change: impl FnOnce(&mut InMemDicomObject)) -> Vec<u8> {
+pub fn rewrite(object: DefaultDicomObject, change: impl FnOnce(&mut InMemDicomObject)) -> Vec<u8> {
     let mut meta = object.meta().clone();
     let mut dataset = object.into_inner();
     change(&mut dataset);

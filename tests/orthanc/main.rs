@@ -1,9 +1,12 @@
 //! Live tests: the plugin in a real Orthanc, oldest and newest supported (`make test-live`).
 
 mod bad_input;
+mod breast_mri;
 mod end_to_end;
 mod exam;
 mod lifecycle;
 mod real_data;
 mod runs;
+mod segmentation;
 mod server;
+mod torch_script;

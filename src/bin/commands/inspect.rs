@@ -27,7 +27,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Box<dyn Error>> {
             let reason = info.reason.clone().unwrap_or_default();
             let verdict = match registry.manifest(&info.name) {
                 None => format!("cannot run: {reason}"),
-                Some(manifest) => match select::select(&manifest.input, &study.headers) {
+                Some(manifest) => match select::select(&manifest.input, &study.headers, &[]) {
                     Ok(selection) => {
                         let views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
                         format!("would run on {}{}", views.join(", "), note(&reason))

@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let mut refused = Vec::new();
     let mut done = 0usize;
     for Study { number, headers } in studies::of(&source)? {
-        let selection = match select::select(&model.manifest.input, &headers) {
+        let selection = match select::select(&model.manifest.input, &headers, &[]) {
             Ok(selection) => selection,
             Err(reason) => {
                 refused.push(format!("study {number}: {reason}"));

@@ -99,7 +99,7 @@ fn evidence_lists_every_reference_once() {
 fn an_image_used_twice_is_listed_once() {
     let images = exam();
     let twice = [&images[0], &images[1], &images[0]];
-    let evidence = super::super::evidence::evidence(&twice).unwrap();
+    let evidence = super::super::evidence::evidence(twice).unwrap();
     let series = &items(&evidence[0], tags::REFERENCED_SERIES_SEQUENCE)[0];
     assert_eq!(items(series, tags::REFERENCED_SOP_SEQUENCE).len(), 2);
 }

@@ -112,7 +112,7 @@ mod tests {
         let mut headers = exam(4);
         for _ in 0..4 {
             headers.rotate_left(1);
-            let selection = select(&rule(), &headers).unwrap();
+            let selection = select(&rule(), &headers, &[]).unwrap();
             let views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
             assert_eq!(views, ["L-CC", "R-CC", "L-MLO", "R-MLO"]);
             assert!(selection.warnings.is_empty());
@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn wrong_counts_and_kinds_are_refused_in_words() {
         for n in [0, 3, 5] {
-            let text = select(&rule(), &exam(n)).unwrap_err().0;
+            let text = select(&rule(), &exam(n), &[]).unwrap_err().0;
             assert!(text.starts_with("4 images are needed (L-CC, R-CC, L-MLO, R-MLO)"), "{text}");
             assert!(text.contains(&format!("found {n}")), "{text}");
         }
         let mut headers = exam(4);
         headers[1] = header(1, &[(tags::MODALITY, "RG")]);
         headers[2] = header(2, &[(tags::PHOTOMETRIC_INTERPRETATION, "RGB")]);
-        let text = select(&rule(), &headers).unwrap_err().0;
+        let text = select(&rule(), &headers, &[]).unwrap_err().0;
         assert!(text.contains("found 2") && text.contains("1 × Modality = MG expected, found RG"), "{text}");
         assert!(text.contains("found RGB"), "{text}");
     }
@@ -140,21 +140,21 @@ mod tests {
         headers.push(header(4, &[(tags::MODALITY, "SR")]));
         headers.push(header(5, &[(tags::MANUFACTURER, crate::result::MANUFACTURER)]));
         headers.push(InstanceHeader::unreadable(InstanceId("6".into()), "truncated"));
-        assert_eq!(select(&rule(), &headers).unwrap().inputs.len(), 4);
+        assert_eq!(select(&rule(), &headers, &[]).unwrap().inputs.len(), 4);
     }
 
     #[test]
     fn missing_views_get_numbers_and_a_warning() {
         let mut headers = exam(4);
         headers[0] = header(0, &[(tags::VIEW_POSITION, "")]);
-        let selection = select(&rule(), &headers).unwrap();
+        let selection = select(&rule(), &headers, &[]).unwrap();
         assert_eq!(selection.inputs[3].view, "Image 4");
         assert!(selection.warnings[0].contains("missing: R-MLO"), "{:?}", selection.warnings);
         let mut strict = rule();
         if let SelectSpec::Images(images) = &mut strict.select {
             images.view_policy = ViewPolicy::Require;
         }
-        assert!(select(&strict, &headers).unwrap_err().0.contains("missing: R-MLO"));
+        assert!(select(&strict, &headers, &[]).unwrap_err().0.contains("missing: R-MLO"));
     }
 
     #[test]
@@ -162,16 +162,16 @@ mod tests {
         let mut rule = rule();
         rule.conditions[0].keyword = "PatientID".into();
         let headers: Vec<_> = (0..4).map(|i| header(i, &[(tags::PATIENT_ID, "SECRET-1")])).collect();
-        let text = select(&rule, &headers).unwrap_err().0;
+        let text = select(&rule, &headers, &[]).unwrap_err().0;
         assert!(!text.contains("SECRET"), "{text}");
         let dirty: Vec<_> = (0..4).map(|i| header(i, &[(tags::MODALITY, "Doe^Jane;1")])).collect();
-        assert!(!select(&self::rule(), &dirty).unwrap_err().0.contains("Doe"), "quoted a dirty value");
+        assert!(!select(&self::rule(), &dirty, &[]).unwrap_err().0.contains("Doe"), "quoted a dirty value");
     }
 
     #[test]
     fn images_of_two_studies_are_refused() {
         let mut headers = exam(4);
         headers[3] = header(3, &[(tags::STUDY_INSTANCE_UID, "9.9")]);
-        assert!(select(&rule(), &headers).unwrap_err().0.contains("2 studies"));
+        assert!(select(&rule(), &headers, &[]).unwrap_err().0.contains("2 studies"));
     }
 }

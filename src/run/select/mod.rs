@@ -41,15 +41,19 @@ impl Input {
 #[error("{0}")]
 pub struct NotApplicable(pub String);
 
-/// Applies the manifest's selection rule.
+/// Applies the manifest's selection rule. `channels`: the SeriesInstanceUIDs that the caller names as the channels, in their
+/// order; empty: the rule finds them.
 ///
 /// # Errors
 /// [`NotApplicable`] names what was found and expected, and why instances were left out.
-pub fn select(rule: &InputSpec, headers: &[InstanceHeader]) -> Result<Selection, NotApplicable> {
+pub fn select(rule: &InputSpec, headers: &[InstanceHeader], channels: &[String]) -> Result<Selection, NotApplicable> {
     let candidates = Candidates::of(rule, headers);
     match &rule.select {
+        SelectSpec::Images(_) if !channels.is_empty() => {
+            Err(NotApplicable(format!("found {} channels, expected none: the model takes images", channels.len())))
+        }
         SelectSpec::Images(images) => images::select(images, &candidates),
-        SelectSpec::Volumes(volumes) => volumes::select(volumes, &candidates),
+        SelectSpec::Volumes(volumes) => volumes::select(volumes, &candidates, channels),
     }
 }
 

@@ -13,10 +13,18 @@ use crate::source::InstanceHeader;
 
 /// # Errors
 /// [`NotApplicable`]: too few or too many series, too few slices, series that do not share a grid.
-pub(super) fn select(rule: &VolumesSpec, candidates: &Candidates<'_>) -> Result<Selection, NotApplicable> {
-    let refuse = |text: String| Err(NotApplicable(text + &candidates.left_out()));
+pub(super) fn select(
+    rule: &VolumesSpec,
+    candidates: &Candidates<'_>,
+    named: &[String],
+) -> Result<Selection, NotApplicable> {
+    let refusal = |text: String| NotApplicable(text + &candidates.left_out());
+    let refuse = |text: String| Err(refusal(text));
     let wanted = rule.channels.len();
-    let all = series(&candidates.taken);
+    let mut all = series(&candidates.taken);
+    if !named.is_empty() {
+        all = named_series(rule, all, named).map_err(refusal)?;
+    }
     let (enough, few): (Vec<_>, Vec<_>) = all.into_iter().partition(|s| s.slices() >= rule.min_slices);
     let short = if few.is_empty() {
         String::new()
@@ -47,12 +55,31 @@ pub(super) fn select(rule: &VolumesSpec, candidates: &Candidates<'_>) -> Result<
         let n = only.slices();
         return refuse(format!("{}, found one series of {n} slices{short}", needed(rule)));
     }
-    sort_by_time(rule, &mut chosen)?;
+    if named.is_empty() {
+        sort_by_time(rule, &mut chosen)?;
+    }
     let inputs = chosen.iter().enumerate().flat_map(|(group, series)| {
         let name = if chosen.len() == wanted { rule.channels[group].clone() } else { "all channels".to_string() };
         series.instances.iter().map(move |h| Input::new(h, name.clone(), group))
     });
     Ok(Selection { inputs: inputs.collect(), warnings: Vec::new() })
+}
+
+/// The series that the caller names, in the caller's order.
+fn named_series<'a>(rule: &VolumesSpec, all: Vec<Series<'a>>, named: &[String]) -> Result<Vec<Series<'a>>, String> {
+    let distinct: std::collections::BTreeSet<&String> = named.iter().collect();
+    if named.len() != rule.channels.len() || distinct.len() != named.len() {
+        let (found, different) = (named.len(), distinct.len());
+        return Err(format!("{}, found {found} named ({different} different)", needed(rule)));
+    }
+    let mut by_uid: BTreeMap<&str, Series<'a>> =
+        all.into_iter().map(|s| (s.first().get(tags::SERIES_INSTANCE_UID).unwrap_or_default(), s)).collect();
+    let taken = named.iter().enumerate().map(|(i, uid)| {
+        by_uid
+            .remove(uid.as_str())
+            .ok_or_else(|| format!("channel {} ({}) holds no image that fits", i + 1, rule.channels[i]))
+    });
+    taken.collect()
 }
 
 fn needed(rule: &VolumesSpec) -> String {
@@ -195,4 +222,176 @@ fn clock(date: Option<&str>, time: Option<&str>) -> Option<f64> {
     let (minutes, seconds) = rest.split_at_checked(2).unwrap_or(("0", ""));
     let seconds = if seconds.is_empty() { 0.0 } else { number(Some(seconds))? };
     Some(day * 100_000.0 + number(Some(hours))? * 3600.0 + number(Some(minutes))? * 60.0 + seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::Tag;
+
+    use super::*;
+    use crate::manifest::{Condition, InputSpec, SelectSpec};
+    use crate::run::select::select;
+    use crate::source::InstanceId;
+
+    fn rule(mismatch: MismatchPolicy) -> InputSpec {
+        let condition = |keyword: &str, equals: Option<&str>, lacks: Option<&str>| Condition {
+            keyword: keyword.into(),
+            equals: equals.map(Into::into),
+            one_of: None,
+            lacks: lacks.map(Into::into),
+            exists: None,
+        };
+        InputSpec {
+            conditions: vec![condition("Modality", Some("MR"), None), condition("ImageType", None, Some("LOCALIZER"))],
+            select: SelectSpec::Volumes(VolumesSpec {
+                channels: ["pre", "early", "peak", "late"].map(String::from).to_vec(),
+                time_points: vec![TimePointKey::TemporalPositionIdentifier, TimePointKey::AcquisitionTime],
+                min_slices: 3,
+                mismatch,
+            }),
+        }
+    }
+
+    /// A series of slices that were taken at `time`, with further attributes.
+    fn series(number: usize, slices: usize, time: &str, more: &[(Tag, &str)]) -> Vec<InstanceHeader> {
+        let header = |i: usize| {
+            let mut values: BTreeMap<Tag, String> = [
+                (tags::MODALITY, "MR"),
+                (tags::STUDY_INSTANCE_UID, "1.2"),
+                (tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\M"),
+                (tags::ROWS, "256"),
+                (tags::COLUMNS, "256"),
+                (tags::PIXEL_SPACING, "1.0\\1.0"),
+                (tags::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\1\\0"),
+                (tags::FRAME_OF_REFERENCE_UID, "1.2.9"),
+                (tags::ACQUISITION_DATE, "20200101"),
+                (tags::ACQUISITION_TIME, time),
+            ]
+            .map(|(tag, value)| (tag, value.to_string()))
+            .into();
+            values.insert(tags::SERIES_INSTANCE_UID, format!("1.2.{number}"));
+            values.insert(tags::SOP_INSTANCE_UID, format!("1.2.{number}.{i}"));
+            values.extend(more.iter().map(|(tag, value)| (*tag, value.to_string())));
+            InstanceHeader::new(InstanceId(format!("{number}-{i}")), values)
+        };
+        (0..slices).map(header).collect()
+    }
+
+    /// Series 1 to 4, numbered against the order of time.
+    fn study() -> Vec<InstanceHeader> {
+        ["100300", "100200.5", "100200.25", "100100"]
+            .iter()
+            .enumerate()
+            .flat_map(|(i, time)| series(i + 1, 4, time, &[]))
+            .collect()
+    }
+
+    fn groups(selection: &Selection) -> Vec<(String, String)> {
+        let mut groups: Vec<(usize, String, String)> = selection
+            .inputs
+            .iter()
+            .map(|i| (i.group, i.view.clone(), i.id.0.split('-').next().unwrap_or_default().to_string()))
+            .collect();
+        groups.dedup();
+        groups.into_iter().map(|(_, view, series)| (view, series)).collect()
+    }
+
+    fn refusal(headers: &[InstanceHeader]) -> String {
+        select(&rule(MismatchPolicy::Refuse), headers, &[]).unwrap_err().0
+    }
+
+    #[test]
+    fn four_series_on_one_grid_come_in_the_order_of_time_however_they_are_listed() {
+        let mut headers = study();
+        for _ in 0..16 {
+            headers.rotate_left(3);
+            let selection = select(&rule(MismatchPolicy::Refuse), &headers, &[]).unwrap();
+            let expected = [("pre", "4"), ("early", "3"), ("peak", "2"), ("late", "1")];
+            assert_eq!(groups(&selection), expected.map(|(a, b)| (a.to_string(), b.to_string())));
+            assert_eq!(selection.inputs.len(), 16);
+        }
+    }
+
+    #[test]
+    fn the_callers_order_is_taken_as_it_is() {
+        let named = ["1.2.2", "1.2.1", "1.2.4", "1.2.3"].map(String::from);
+        let selection = select(&rule(MismatchPolicy::Refuse), &study(), &named).unwrap();
+        let order: Vec<String> = groups(&selection).into_iter().map(|(_, series)| series).collect();
+        assert_eq!(order, ["2", "1", "4", "3"]);
+        for (named, expected) in [
+            (vec!["1.2.1", "1.2.2", "1.2.3"], "found 3 named"),
+            (vec!["1.2.1", "1.2.1", "1.2.3", "1.2.4"], "3 different"),
+            (vec!["1.2.1", "1.2.2", "1.2.3", "9.9"], "channel 4 (late) holds no image"),
+        ] {
+            let named: Vec<String> = named.into_iter().map(String::from).collect();
+            let text = select(&rule(MismatchPolicy::Refuse), &study(), &named).unwrap_err().0;
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn localizers_other_grids_and_short_series_are_left_out() {
+        let mut headers = study();
+        headers.extend(series(5, 4, "090000", &[(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\LOCALIZER")]));
+        headers.extend(series(6, 4, "090100", &[(tags::PIXEL_SPACING, "0.5\\0.5")]));
+        headers.extend(series(7, 2, "090200", &[]));
+        assert_eq!(groups(&select(&rule(MismatchPolicy::Refuse), &headers, &[]).unwrap()).len(), 4);
+    }
+
+    #[test]
+    fn wrong_numbers_are_refused_in_words() {
+        let study = study();
+        let three = refusal(&study[4..]);
+        assert!(three.contains("4 series (pre, early, peak, late)") && three.contains("found 3"), "{three}");
+        let mut five = study.clone();
+        five.extend(series(5, 4, "110000", &[]));
+        assert!(refusal(&five).contains("found 5: 5 × 4 slices of 256 × 256"), "{}", refusal(&five));
+        let short: Vec<_> = (1..=4).flat_map(|n| series(n, 2, "100000", &[])).collect();
+        assert!(refusal(&short).contains("at least 3 expected"), "{}", refusal(&short));
+        assert!(refusal(&[]).contains("found 0"), "{}", refusal(&[]));
+        let other = series(1, 4, "100000", &[(tags::MODALITY, "CT")]);
+        assert!(refusal(&other).contains("4 × Modality = MR expected, found CT"), "{}", refusal(&other));
+    }
+
+    #[test]
+    fn series_on_different_grids_are_refused_with_both_or_left_to_resampling() {
+        let mut headers = study();
+        headers.truncate(12);
+        headers.extend(series(4, 4, "100400", &[(tags::PIXEL_SPACING, "0.5\\0.5"), (tags::ROWS, "512")]));
+        let text = refusal(&headers);
+        assert!(text.contains("256 × 256") && text.contains("512 × 256") && text.contains("0.500\\0.500"), "{text}");
+        assert!(select(&rule(MismatchPolicy::Resample), &headers, &[]).is_ok());
+    }
+
+    #[test]
+    fn one_series_may_hold_all_time_points() {
+        let selection = select(&rule(MismatchPolicy::Refuse), &series(1, 16, "100000", &[]), &[]).unwrap();
+        assert_eq!(groups(&selection), [("all channels".to_string(), "1".to_string())]);
+        let few = refusal(&series(1, 11, "100000", &[]));
+        assert!(few.contains("found one series of 11 slices"), "{few}");
+    }
+
+    #[test]
+    fn equal_times_cannot_be_ordered() {
+        let headers: Vec<_> = (1..=4).flat_map(|n| series(n, 4, "100000", &[])).collect();
+        assert!(
+            refusal(&headers).contains("none of TemporalPositionIdentifier, AcquisitionTime"),
+            "{}",
+            refusal(&headers)
+        );
+    }
+
+    #[test]
+    fn times_are_read_in_all_their_forms() {
+        for (date, time, seconds) in [
+            (None, Some("10"), Some(36_000.0)),
+            (None, Some("1001"), Some(36_060.0)),
+            (None, Some("100102.5"), Some(36_062.5)),
+            (Some("1"), Some("000000"), Some(100_000.0)),
+            (None, Some("x"), None),
+            (None, None, None),
+        ] {
+            assert_eq!(clock(date, time), seconds, "{date:?} {time:?}");
+        }
+    }
 }

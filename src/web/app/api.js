@@ -93,3 +93,34 @@ export const explorerUrl = (page, resource) => new URL(`app/explorer.html#${page
 
 /** Address of a small picture of an instance: Orthanc scales it, a mammogram is megabytes at its full size. */
 export const previewUrl = (instance) => new URL(`instances/${id(instance)}/rendered?width=480&height=480`, ROOT).href;
+
+/** Address of a slice's picture. `window` is `[center, width]`, the same for every slice; null: stretched to what the slice holds. */
+export function sliceUrl({ InstanceID, Frame }, window) {
+  const place = Frame === null || Frame === undefined ? "" : `/frames/${id(Frame)}`;
+  const picture = window ? `rendered?window-center=${id(window[0])}&window-width=${id(window[1])}` : "preview";
+  return new URL(`instances/${id(InstanceID)}${place}/${picture}`, ROOT).href;
+}
+
+/** Address of one frame of a segmentation as a picture: its segments' colours, transparent elsewhere. */
+export const maskUrl = (segmentation, frame) => new URL(`instances/${id(segmentation)}/ai/overlay.png?frame=${id(frame)}&opacity=1&source=false`, ROOT).href;
+
+/** A picture, decoded, so that drawing it takes no time. Throws an `ApiError`; an `AbortError` where `signal` says so. */
+export async function getPicture(url, signal) {
+  let response;
+  try {
+    response = await fetch(url, { headers: { Accept: "image/png", ...TOKENS }, credentials: "same-origin", signal });
+    if (response.ok) return await createImageBitmap(await response.blob());
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(response?.status ?? 0, t("error.offline"));
+  }
+  throw new ApiError(response.status, t("error.refused"));
+}
+
+/** Numbers of one attribute of an instance, by Orthanc's path (`0028-1050`, `5200-9229/0/…`); null where it is not there. */
+export async function getNumbers(instance, path) {
+  const response = await fetch(new URL(`instances/${id(instance)}/content/${path}`, ROOT), { headers: TOKENS, credentials: "same-origin" }).catch(() => null);
+  if (!response?.ok) return null;
+  const numbers = (await response.text()).replaceAll("\0", "").split("\\").map((text) => (text.trim() === "" ? NaN : Number(text)));
+  return numbers.every(Number.isFinite) ? numbers : null;
+}

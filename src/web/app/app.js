@@ -51,7 +51,7 @@ function draw(page, data) {
   const first = page.json === null;
   page.json = json;
   document.title = `${page.view.title(data)} – ${t("title")}`;
-  swap(main, page.view.render(data, act));
+  swap(main, () => page.view.render(data, act));
   if (first && page.moved) main.focus();
 }
 

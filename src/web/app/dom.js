@@ -17,14 +17,14 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * Replaces a container's content, keeping the focus and the opened <details> of elements that carry the same
- * `data-key` before and after: a page that polls must not take away what its reader is holding.
+ * Replaces a container's content by what `render()` gives, keeping the focus and the opened <details> of elements that carry the
+ * same `data-key` before and after: a page that polls must not take away what its reader is holding.
  */
-export function swap(container, nodes) {
+export function swap(container, render) {
   const keyed = (selector) => [...container.querySelectorAll(selector)].map((element) => element.dataset.key);
   const open = new Set(keyed("details[open][data-key]"));
   const focused = container.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  container.replaceChildren(...nodes);
+  container.replaceChildren(...render()); // not before: it may move elements that are kept, and they lose the focus
   for (const element of container.querySelectorAll("[data-key]")) {
     if (open.has(element.dataset.key)) element.open = true;
     if (focused !== undefined && element.dataset.key === focused) element.focus({ preventScroll: true });

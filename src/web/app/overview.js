@@ -31,7 +31,8 @@ export function overview() {
 }
 
 function modelItem(model) {
-  const views = model.Views ?? [];
+  const chips = (classes) => (classes?.length ? h("ul", { class: "chips" }, classes.map((one) => h("li", {},
+    withVariables(h("span", { class: "dot" }), { "class-color": classColor(one.Color) }), className(one, one.Name)))) : null);
   return h("li", { class: "panel model" },
     h("div", { class: "model-head" }, h("h2", {}, model.Title), demoMark(model.Demo), badge(model.State)),
     modelProblem(model),
@@ -39,11 +40,17 @@ function modelItem(model) {
     facts([
       [t("model.name"), h("code", {}, model.Name)],
       [t("model.version"), model.Version],
-      [t("model.input"), t(views.length ? "model.inputViews" : "model.inputCount", { count: model.Count, views: views.join(", ") })],
-      [t("model.classes"), h("ul", { class: "chips" }, (model.Classes ?? []).map((one) => h("li", {},
-        withVariables(h("span", { class: "dot" }), { "class-color": classColor(one.Color) }), className(one, one.Name))))],
+      [t("model.input"), input(model)],
+      [t("model.classes"), chips(model.Classes)],
+      [t("model.segments"), chips(model.Segments)],
       [t("model.weights"), weights(model)],
     ]));
+}
+
+/** What one run takes: series by name, images by view, or so many images. */
+function input({ Channels: channels = [], Views: views = [], Count: count }) {
+  if (channels.length) return t("model.inputSeries", { count: channels.length, names: channels.join(", ") });
+  return t(views.length ? "model.inputViews" : "model.inputCount", { count, views: views.join(", ") });
 }
 
 function weights(model) {

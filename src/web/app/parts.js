@@ -1,7 +1,7 @@
 // Parts that several views share: badges, bars, the strip that says whose study this is, the table of runs.
 import { explorerUrl, getStudy } from "./api.js";
 import { classColor, h, withVariables } from "./dom.js";
-import { className, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
+import { className, decimals, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
 
 export const isActive = (run) => run.State === "Queued" || run.State === "Running";
 
@@ -63,19 +63,25 @@ function studyCell(run, studies) {
     date ? h("div", { class: "muted nowrap" }, date) : null);
 }
 
-/** One line for a table: each image's class, or how far the run is, or why it failed. */
+/** One line for a table: each image's class or each segment's volume, or how far the run is, or why it failed. */
 function resultCell(run, classes) {
   if (isActive(run)) return progress(run);
   if (run.State === "Failed") return h("span", { class: "error-text" }, run.Error ?? "–");
+  const dot = (color) => withVariables(h("span", { class: "dot" }), { "class-color": classColor(color) });
+  if (run.Segmentation) {
+    return h("ul", { class: "chips" }, run.Segmentation.Segments.map((segment) => h("li", {},
+      dot(segment.Color), `${className(classes?.get(segment.Name), segment.Name)} `,
+      h("span", { class: segment.Found ? "nowrap" : "nowrap muted" }, segment.Found ? decimals(segment.VolumeMl, 1, "ml") : t("segment.noFinding")))));
+  }
   return h("ul", { class: "chips" }, (run.Results ?? []).map((result) => h("li", {},
     h("span", { class: "muted" }, `${result.View} `),
     result.Success
-      ? [withVariables(h("span", { class: "dot" }), { "class-color": classColor(result.Color) }), `${className(classes?.get(result.Class), result.Class)} `, h("span", { class: "nowrap" }, percent(result.Probability))]
+      ? [dot(result.Color), `${className(classes?.get(result.Class), result.Class)} `, h("span", { class: "nowrap" }, percent(result.Probability))]
       : h("span", { class: "error-text" }, t("card.failed")))));
 }
 
-/** Classes of every model by name: `model -> class -> {Name, Color, Translations}`. */
-export const classesByModel = (models) => new Map(models.map((model) => [model.Name, new Map((model.Classes ?? []).map((one) => [one.Name, one]))]));
+/** What every model can say, classes or segments, by name: `model -> class -> {Name, Color, Translations}`. */
+export const classesByModel = (models) => new Map(models.map((model) => [model.Name, new Map([...model.Classes ?? [], ...model.Segments ?? []].map((one) => [one.Name, one]))]));
 
 /** Table of runs, newest first as the server gives them. `studies`: what `studiesOf` gave, or null to leave that column out. */
 export function runsTable(runs, models, studies) {

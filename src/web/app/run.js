@@ -1,13 +1,16 @@
-// `#/runs/ID`: one run. Its progress, then a card an image, with everything that is needed to trust or doubt it.
+// `#/runs/ID`: one run. Its progress, then a card an image or the slices with their masks, with everything that is needed to trust
+// or doubt it.
 import { cancelRun, deleteRun, getModels, getRun, getStudy, previewUrl, retryRun } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress } from "./parts.js";
+import { segmentationView } from "./segmentation.js";
 import { className, moment, named, percent, seconds, t } from "./text.js";
 
 const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 
 export function run(id) {
   const previews = new Map(); // kept over redraws, so that a finished image does not load again at every poll
+  const slices = {}; // the slice browser, likewise
   return {
     async load() {
       const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
@@ -27,6 +30,7 @@ export function run(id) {
         data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
         callout("warning", t("run.warnings"), warnings(data, results)),
         results.length ? h("div", { class: "cards" }, results.map((result) => card(result, classes, previews))) : null,
+        data.Segmentation ? segmentationView(data, classes, slices) : null,
         details(data),
       ].filter(Boolean);
     },
@@ -125,7 +129,7 @@ function details(run) {
     h("section", { class: "panel" }, h("h2", {}, t("run.links")),
       status ? h("p", {}, t(status)) : null,
       h("ul", { class: "links" },
-        (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t("run.report", { kind: stored.Kind })))),
+        (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t(stored.Kind === "SEG" ? "run.segmentation" : "run.report", { kind: stored.Kind })))),
         run.Study ? h("li", {}, explorerLink("study", run.Study, t("run.openStudy"))) : null,
         run.JobID ? h("li", {}, explorerLink("job", run.JobID, t("run.job"))) : null,
         run.Study ? h("li", {}, h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, "data-key": "all-runs" }, t("run.allOfStudy"))) : null)),

@@ -15,7 +15,9 @@ export const DICTIONARIES = {
     "model.input": "Input",
     "model.inputViews": "{count} images: {views}",
     "model.inputCount": "{count} images",
+    "model.inputSeries": "{count} series: {names}",
     "model.classes": "Classes",
+    "model.segments": "Segments",
     "model.weights": "Weights",
     "model.loaded": "loaded in {seconds}",
     "model.noWeights": "Put the checkpoint as {file} into the folder {name} of the models directory (Ai.ModelsDirectory), then restart Orthanc.",
@@ -54,6 +56,7 @@ export const DICTIONARIES = {
     "run.stored": "Report stored in the study",
     "run.alreadyStored": "An identical report was stored before; nothing was added to the study",
     "run.report": "Structured report ({kind})",
+    "run.segmentation": "Segmentation ({kind})",
     "run.links": "In Orthanc",
     "run.openStudy": "Study",
     "run.allOfStudy": "All AI runs of this study",
@@ -83,6 +86,33 @@ export const DICTIONARIES = {
     "card.noPreview": "No preview",
     "card.preview": "Image {view}",
     "card.openImage": "Image in Orthanc Explorer",
+
+    "segment.noFinding": "No finding",
+    "segment.noFindingText": "The model marked nothing as {name}. That is no proof that there is nothing.",
+    "segment.volume": "Volume",
+    "segment.longAxis": "Longest diameter",
+    "segment.ratio": "Share of the analysed volume",
+    "segment.slices": "Slices {first} to {last}",
+    "segment.largest": "Largest area: slice {number}",
+    "segment.signal": "Signal inside",
+    "segment.phase": "Phase",
+    "segment.mean": "Mean",
+    "segment.enhancement": "Enhancement",
+    "segment.analysed": "{count} of {total} slices were analysed: {first} to {last}.",
+
+    "slices.title": "Slices",
+    "slices.slider": "Slice",
+    "slices.position": "Slice {number} of {total}",
+    "slices.holds": "mask: {names}",
+    "slices.holdsNone": "no mask",
+    "slices.outside": "not analysed",
+    "slices.mask": "Mask",
+    "slices.opacity": "Mask opacity",
+    "slices.brightness": "Brightness",
+    "slices.contrast": "Contrast",
+    "slices.noPicture": "Orthanc cannot show this slice.",
+    "slices.noMask": "The mask of this slice could not be loaded.",
+    "slices.help": "Slices: mouse wheel, arrow keys, Page Up and Page Down, Home, End. Mask on or off: M.",
 
     "resource.studies": "Study",
     "resource.series": "Series",
@@ -126,7 +156,9 @@ export const DICTIONARIES = {
     "model.input": "입력",
     "model.inputViews": "영상 {count}장: {views}",
     "model.inputCount": "영상 {count}장",
+    "model.inputSeries": "시리즈 {count}개: {names}",
     "model.classes": "분류",
+    "model.segments": "분할 대상",
     "model.weights": "가중치",
     "model.loaded": "{seconds} 만에 로드됨",
     "model.noWeights": "모델 디렉터리(Ai.ModelsDirectory)의 {name} 폴더에 체크포인트를 {file} 이름으로 넣고 Orthanc를 다시 시작하십시오.",
@@ -165,6 +197,7 @@ export const DICTIONARIES = {
     "run.stored": "보고서를 검사에 저장했습니다",
     "run.alreadyStored": "같은 보고서가 이미 저장되어 있어 새로 추가하지 않았습니다",
     "run.report": "구조화 보고서 ({kind})",
+    "run.segmentation": "분할 결과 ({kind})",
     "run.links": "Orthanc에서 보기",
     "run.openStudy": "검사",
     "run.allOfStudy": "이 검사의 모든 AI 분석",
@@ -194,6 +227,33 @@ export const DICTIONARIES = {
     "card.noPreview": "미리보기 없음",
     "card.preview": "{view} 영상",
     "card.openImage": "Orthanc Explorer에서 영상 보기",
+
+    "segment.noFinding": "소견 없음",
+    "segment.noFindingText": "모델이 {name}(으)로 표시한 부분이 없습니다. 병변이 없다는 증거는 아닙니다.",
+    "segment.volume": "부피",
+    "segment.longAxis": "최장 직경",
+    "segment.ratio": "분석 부피 중 비율",
+    "segment.slices": "슬라이스 {first}–{last}",
+    "segment.largest": "최대 면적: 슬라이스 {number}",
+    "segment.signal": "내부 신호",
+    "segment.phase": "시기",
+    "segment.mean": "평균",
+    "segment.enhancement": "조영 증강",
+    "segment.analysed": "슬라이스 {total}장 중 {count}장을 분석했습니다: {first}–{last}.",
+
+    "slices.title": "슬라이스",
+    "slices.slider": "슬라이스",
+    "slices.position": "슬라이스 {number}/{total}",
+    "slices.holds": "마스크: {names}",
+    "slices.holdsNone": "마스크 없음",
+    "slices.outside": "분석하지 않음",
+    "slices.mask": "마스크",
+    "slices.opacity": "마스크 불투명도",
+    "slices.brightness": "밝기",
+    "slices.contrast": "대비",
+    "slices.noPicture": "Orthanc가 이 슬라이스를 표시할 수 없습니다.",
+    "slices.noMask": "이 슬라이스의 마스크를 불러오지 못했습니다.",
+    "slices.help": "슬라이스 이동: 마우스 휠, 화살표 키, Page Up, Page Down, Home, End. 마스크 표시 전환: M.",
 
     "resource.studies": "검사",
     "resource.series": "시리즈",
@@ -249,6 +309,16 @@ export function percent(probability) {
   if (probability < 1 && probability > 0.999) return ">99.9 %";
   return `${(probability * 100).toFixed(1)} %`;
 }
+
+/** A number with its unit. What is not quite nothing never reads as 0. */
+export function decimals(value, digits, unit = "") {
+  if (!Number.isFinite(value)) return "–";
+  const least = 10 ** -digits;
+  const text = value > 0 && value < least ? `<${least.toFixed(digits)}` : value.toFixed(digits);
+  return unit ? `${text} ${unit}` : text;
+}
+
+export const millilitres = (value) => decimals(value, value < 10 ? 2 : 1, "ml");
 
 export const seconds = (value) => t("seconds", { seconds: value < 10 ? value.toFixed(2) : value.toFixed(1) });
 

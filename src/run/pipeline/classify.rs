@@ -1,88 +1,41 @@
-//! One run, start to end: the data path of ARCHITECTURE.md, one line a stage.
+//! The stages of a classification: each image on its own, one report.
 //!
 //! Fetch, read and prepare go over the images on two threads, so that at most two decoded images are held and the network
-//! never waits for the disk of the next one; infer goes image by image on the worker's device; encode and store make one
-//! structured report. An image that fails keeps its error and the others go on.
+//! never waits for the disk of the next one; infer goes image by image on the worker's device. An image that fails keeps
+//! its error and the others go on.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array3, Axis};
 
-use super::record::{RunRequest, Stage};
-use super::select::Input;
+use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::{self, ImageAttributes};
 use crate::model::{LoadedModel, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
-use crate::result::{self, Report, ResultContext, ResultError, ResultUids, SrSopClass};
-use crate::source::{InstanceSource, ResultStore, SourceError, StoredInstance};
-use crate::transform::{TransformChain, TransformError};
+use crate::result::{self, ResultContext, ResultUids, SrSopClass};
+use crate::run::record::{RunRequest, Stage};
+use crate::run::select::Input;
+use crate::source::InstanceSource;
+use crate::transform::TransformChain;
 
-/// What a run tells while it runs, and whether it is still wanted. The worker, the tool and the tests each have one.
-pub trait Monitor: Sync {
-    /// `done` of `total` images have passed `stage`.
-    fn progress(&self, stage: Stage, done: usize, total: usize);
-    /// Looked at between stages and between images.
-    fn is_cancelled(&self) -> bool;
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    #[error("cancelled")]
-    Cancelled,
-    /// A report cannot name an image of which not even the header is there.
-    #[error("{view}: {reason}")]
-    Unreadable { view: String, reason: String },
-    /// Every image failed: there is nothing to report.
-    #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
-    NoImage(Vec<String>),
-    #[error(transparent)]
-    Transform(#[from] TransformError),
-    #[error(transparent)]
-    Result(#[from] ResultError),
-    #[error(transparent)]
-    Source(#[from] SourceError),
-}
-
-/// What a run leaves.
-#[derive(Debug)]
-pub struct RunOutcome {
-    pub report: Report,
-    pub stored: Vec<StoredInstance>,
-    pub stage_seconds: BTreeMap<String, f64>,
-}
-
-/// Runs `model` on the request's inputs and stores the result objects.
-///
-/// # Errors
-/// [`RunError`]; then nothing is stored.
-pub fn run(
+/// From the request's images to the result objects.
+pub(super) fn outcome(
     source: &dyn InstanceSource,
-    store: &dyn ResultStore,
     model: &mut LoadedModel,
     request: &RunRequest,
     monitor: &dyn Monitor,
-) -> Result<RunOutcome, RunError> {
-    let clock = Clock::start();
+    clock: &Clock,
+) -> Result<Outcome, RunError> {
     let chain = TransformChain::new(&model.manifest.preprocessing)?;
-    let prepared = prepare_all(source, &chain, &request.inputs, monitor, &clock)?;
-    let prediction = infer_all(model, &request.inputs, &prepared, monitor, &clock)?;
+    let prepared = prepare_all(source, &chain, &request.inputs, monitor, clock)?;
+    let prediction = infer_all(model, &request.inputs, &prepared, monitor, clock)?;
     let images = attributes_of_all(&request.inputs, &prepared)?;
     let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
         result::encode(&context(model, request, &images), &prediction)
     })?;
-    if monitor.is_cancelled() {
-        return Err(RunError::Cancelled);
-    }
-    let stored = clock.time(Stage::Store, || {
-        monitor.progress(Stage::Store, 0, results.objects.len());
-        results.objects.iter().map(|object| store.store(object)).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(RunOutcome { report: results.report, stored, stage_seconds: clock.seconds() })
+    Ok(Outcome { results, slices: Vec::new() })
 }
 
 /// An image ready for the network, and what the result needs of its source.
@@ -204,30 +157,5 @@ fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a Im
         uids: if request.force { uids.forced(uuid::Uuid::new_v4()) } else { uids },
         software_version: env!("CARGO_PKG_VERSION"),
         sr_sop_class: SrSopClass::default(),
-    }
-}
-
-/// Seconds by stage, from several threads.
-struct Clock {
-    started: Instant,
-    spent: Mutex<BTreeMap<Stage, Duration>>,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { started: Instant::now(), spent: Mutex::default() }
-    }
-
-    fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        let out = work();
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += start.elapsed();
-        out
-    }
-
-    fn seconds(&self) -> BTreeMap<String, f64> {
-        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_stage = spent.iter().map(|(stage, d)| (stage.name().to_string(), d.as_secs_f64()));
-        by_stage.chain([("total".to_string(), self.started.elapsed().as_secs_f64())]).collect()
     }
 }

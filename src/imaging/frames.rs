@@ -1,0 +1,140 @@
+//! From the bytes of one file to the frames of a volume.
+
+use std::sync::Arc;
+
+use dicom_core::Tag;
+use dicom_core::header::Header;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use ndarray::Array2;
+
+use super::attributes::Reader;
+use super::decode::{FrameDecoder, Frames};
+use super::frame_times::FrameTimes;
+use super::functional_groups::FunctionalGroups;
+use super::part10::{Part10, printable_uid};
+use super::parts::vectorized;
+use super::plane::Plane;
+use super::read::check_monochrome;
+use super::{ImageAttributes, ImagingError, Pixels, Rescale};
+
+/// Most voxels that one instance, or one series, may have: 1 GiB of f32, 1024 slices of 512 × 512. A few compressed bytes
+/// may claim more.
+pub const MAX_VOXELS: usize = 1 << 28;
+
+/// Elements longer than this are not kept with a slice: no result needs them, and a series has hundreds of slices.
+const MAX_ELEMENT: usize = 1 << 14;
+
+/// SOP classes with pixel data that are no images: segmentations, and spatial objects beside them.
+const SEGMENTATIONS: &str = "1.2.840.10008.5.1.4.1.1.66.";
+
+/// One slice, with what sorting and results need of it.
+#[derive(Debug, Clone)]
+pub struct SourceFrame {
+    /// Of the instance; one for all its frames.
+    pub instance: Arc<ImageAttributes>,
+    /// Number of the frame, from 1, in a multi-frame instance; None in a single-frame one.
+    pub frame: Option<u32>,
+    pub plane: Plane,
+    pub frame_of_reference_uid: Option<String>,
+    pub times: FrameTimes,
+    /// Values after the modality LUT (PS3.3 C.11.1), (row, column). What PhotometricInterpretation says about display
+    /// does not change them: low values of a MONOCHROME1 image stay low.
+    pub values: Array2<f32>,
+}
+
+/// Reads all frames of one monochrome image of 8 to 16 bits that says where it lies: classic, enhanced multi-frame or
+/// legacy converted (functional groups, PS3.3 C.7.6.16), or classic multi-frame with regular slices.
+///
+/// `fallback` is asked for frames that the built-in codecs cannot decode.
+///
+/// # Errors
+/// Anything that is no such image: the attribute, what was found, what was expected.
+pub fn read_frames(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<Vec<SourceFrame>, ImagingError> {
+    let file = Part10::scan(dicom)?;
+    let dataset = file.read_header()?;
+    let class = Reader(&dataset).text(tags::SOP_CLASS_UID).unwrap_or_default();
+    if class.starts_with(SEGMENTATIONS) {
+        let found = printable_uid(&class);
+        return Err(ImagingError::invalid("SOPClassUID", found, "an image, not a segmentation or a spatial object"));
+    }
+    if file.pixel_data.is_none() {
+        return Err(ImagingError::Missing { keyword: "PixelData", expected: "the pixels of the image" });
+    }
+    let mut attributes = ImageAttributes::from_dataset(dataset)?;
+    check_monochrome(&attributes)?;
+    if attributes.dataset.get(tags::MODALITY_LUT_SEQUENCE).is_some() {
+        return Err(ImagingError::invalid("ModalityLUTSequence", "a table", "RescaleSlope and RescaleIntercept"));
+    }
+    let count = attributes.number_of_frames;
+    let voxels = attributes.rows.saturating_mul(attributes.columns).saturating_mul(count);
+    if voxels > MAX_VOXELS {
+        let found = format!("{count} of {} × {} pixels", attributes.rows, attributes.columns);
+        return Err(ImagingError::invalid("NumberOfFrames", found, format!("at most {MAX_VOXELS} pixels in all")));
+    }
+    let pixels = Frames::find(dicom, &file, &attributes)?;
+    let groups = FunctionalGroups::of(&attributes.dataset, count)?;
+    let planes = Plane::of_frames(&attributes.dataset, count)?;
+    let uid = tags::FRAME_OF_REFERENCE_UID;
+    let read = Reader(&attributes.dataset);
+    let frame_of_reference_uid = read.text(uid).map(|_| read.uid(uid, "FrameOfReferenceUID")).transpose()?;
+    let mut frames = Vec::with_capacity(planes.len());
+    for (n, plane) in planes.into_iter().enumerate() {
+        let rescale = frame_rescale(&attributes, groups.as_ref(), n)?;
+        frames.push((
+            plane,
+            FrameTimes::read(&attributes.dataset, groups.as_ref(), n),
+            modality_values(pixels.decode(n, fallback)?, rescale)?,
+        ));
+    }
+    attributes
+        .dataset
+        .retain(|element| is_kept(element.tag(), element.value().primitive().map_or(0, |v| v.calculate_byte_len())));
+    let instance = Arc::new(attributes);
+    let numbered = frames.into_iter().zip(1..).map(|((plane, times, values), n)| SourceFrame {
+        instance: instance.clone(),
+        frame: (count > 1).then_some(n),
+        plane,
+        frame_of_reference_uid: frame_of_reference_uid.clone(),
+        times,
+        values,
+    });
+    Ok(numbered.collect())
+}
+
+/// What results refer to is in the standard's short elements; a vendor's private ones may be megabytes a slice, and the
+/// functional groups of all frames have been read.
+fn is_kept(tag: Tag, length: usize) -> bool {
+    tag.0 % 2 == 0 && tag != tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE && length <= MAX_ELEMENT
+}
+
+/// Of the frame's functional group (PS3.3 C.7.6.16.2.9), else of the instance.
+fn frame_rescale(
+    attributes: &ImageAttributes,
+    groups: Option<&FunctionalGroups<'_>>,
+    frame: usize,
+) -> Result<Rescale, ImagingError> {
+    let group = |tag| groups?.item(frame, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag);
+    let number =
+        |tag, keyword| group(tag).map_or(Ok(None), |item: &InMemDicomObject| Reader(item).number(tag, keyword));
+    let slope = number(tags::RESCALE_SLOPE, "RescaleSlope")?.unwrap_or(attributes.rescale.slope);
+    if slope == 0.0 {
+        return Err(ImagingError::invalid("RescaleSlope", 0, "a number other than 0"));
+    }
+    let intercept = number(tags::RESCALE_INTERCEPT, "RescaleIntercept")?;
+    Ok(Rescale { slope, intercept: intercept.unwrap_or(attributes.rescale.intercept) })
+}
+
+fn modality_values(pixels: Pixels, rescale: Rescale) -> Result<Array2<f32>, ImagingError> {
+    let Rescale { slope, intercept } = rescale;
+    let value = |stored: f64| (slope * stored + intercept) as f32;
+    if ![-65536.0, 0.0, 65536.0].iter().all(|v| value(*v).is_finite()) {
+        let found = format!("{slope:e} with RescaleIntercept {intercept:e}");
+        return Err(ImagingError::invalid("RescaleSlope", found, "values within the range of 32-bit floats"));
+    }
+    Ok(vectorized(|| match pixels {
+        Pixels::U8(a) => a.mapv(|v| value(v.into())),
+        Pixels::U16(a) => a.mapv(|v| value(v.into())),
+        Pixels::I16(a) => a.mapv(|v| value(v.into())),
+    }))
+}

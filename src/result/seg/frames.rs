@@ -1,0 +1,150 @@
+//! Functional groups and dimensions of a segmentation's frames (PS3.3 A.51.5, C.7.6.16, C.7.6.17).
+
+use dicom_core::value::PrimitiveValue;
+use dicom_core::{DataElement, Tag, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+
+use super::super::content::code_item;
+use super::super::reference::slice_item;
+use super::super::segmented::Segmented;
+use super::super::vr::{check, decimal_string, put, put_items, put_us, put_values};
+use super::super::{ResultError, codes};
+use super::pixels::Frame;
+use crate::imaging::geometry::{cross, dot, unit};
+use crate::imaging::{Geometry, SliceSource};
+
+/// Multi-frame Functional Groups and Multi-frame Dimension. Position and orientation are the displayed source's own
+/// texts: viewers compare them with the source's, and a number printed anew may differ.
+pub fn put_frames(
+    object: &mut InMemDicomObject,
+    segmented: &Segmented,
+    frames: &[Frame],
+    dimension_organization_uid: &str,
+) -> Result<(), ResultError> {
+    let slices = segmented.display_slices();
+    let Some(first) = slices.first() else { return Err(ResultError::NoImages) };
+    put(object, tags::NUMBER_OF_FRAMES, &frames.len().to_string())?;
+    let mut shared = InMemDicomObject::new_empty();
+    put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![pixel_measures(segmented.geometry, first)?]);
+    let mut orientation = InMemDicomObject::new_empty();
+    put_values(&mut orientation, tags::IMAGE_ORIENTATION_PATIENT, &first.orientation)?;
+    put_items(&mut shared, tags::PLANE_ORIENTATION_SEQUENCE, vec![orientation]);
+    put_items(object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
+
+    let lowest = frames.iter().map(|f| f.slice).min().unwrap_or(0);
+    let mut per_frame = Vec::with_capacity(frames.len());
+    for frame in frames {
+        let slice = slices.get(frame.slice).ok_or(ResultError::NoImages)?;
+        let mut item = InMemDicomObject::new_empty();
+        let rank = (frame.slice - lowest + 1) as u32;
+        let index: Vec<u32> = frame.segment.map(u32::from).into_iter().chain([rank]).collect();
+        let mut content = InMemDicomObject::new_empty();
+        content.put(DataElement::new(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(index.into())));
+        put_items(&mut item, tags::FRAME_CONTENT_SEQUENCE, vec![content]);
+        let mut position = InMemDicomObject::new_empty();
+        put_values(&mut position, tags::IMAGE_POSITION_PATIENT, &slice.position)?;
+        put_items(&mut item, tags::PLANE_POSITION_SEQUENCE, vec![position]);
+        if let Some(number) = frame.segment {
+            let mut identification = InMemDicomObject::new_empty();
+            put_us(&mut identification, tags::REFERENCED_SEGMENT_NUMBER, &[number]);
+            put_items(&mut item, tags::SEGMENT_IDENTIFICATION_SEQUENCE, vec![identification]);
+        }
+        put_items(&mut item, tags::DERIVATION_IMAGE_SEQUENCE, vec![derivation(segmented, frame.slice)?]);
+        per_frame.push(item);
+    }
+    put_items(object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, per_frame);
+    let by_segment = frames.iter().any(|f| f.segment.is_some());
+    put_dimensions(object, by_segment, dimension_organization_uid)
+}
+
+/// What a frame was made of: the source slices at its place. The displayed channel comes first, since viewers look at
+/// the first item only.
+fn derivation(segmented: &Segmented, slice: usize) -> Result<InMemDicomObject, ResultError> {
+    let mut sources = Vec::new();
+    for source in segmented.channels_on_grid().filter_map(|c| c.slices.get(slice)) {
+        let mut item = slice_item(source)?;
+        let purpose = code_item(&codes::SOURCE_IMAGE_FOR_PROCESSING.into())?;
+        put_items(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, vec![purpose]);
+        put(&mut item, tags::SPATIAL_LOCATIONS_PRESERVED, "YES")?;
+        sources.push(item);
+    }
+    let mut item = InMemDicomObject::new_empty();
+    put_items(&mut item, tags::DERIVATION_CODE_SEQUENCE, vec![code_item(&codes::SEGMENTATION.into())?]);
+    put_items(&mut item, tags::SOURCE_IMAGE_SEQUENCE, sources);
+    Ok(item)
+}
+
+/// Pixel Measures: the source's texts where they say what the grid says, else the grid's numbers.
+fn pixel_measures(geometry: &Geometry, first: &SliceSource) -> Result<InMemDicomObject, ResultError> {
+    let [_, row_mm, column_mm] = geometry.spacing_mm();
+    // PixelSpacing is the distance of rows, then of columns: the steps along the row and the column index.
+    let spacing = match source_texts(first, tags::PIXEL_SPACING) {
+        Some(texts) if says(&texts, &[row_mm, column_mm]) => texts,
+        _ => vec![decimal_string("PixelSpacing", row_mm, 8)?, decimal_string("PixelSpacing", column_mm, 8)?],
+    };
+    let [slice_step, rows, columns] = geometry.steps_mm;
+    let between = dot(slice_step, unit(cross(columns, rows))).abs();
+    let mut item = InMemDicomObject::new_empty();
+    put_values(&mut item, tags::PIXEL_SPACING, &spacing)?;
+    let thickness = source_texts(first, tags::SLICE_THICKNESS).filter(|t| is_positive(t));
+    match thickness {
+        Some(texts) => put_values(&mut item, tags::SLICE_THICKNESS, &texts)?,
+        None => put(&mut item, tags::SLICE_THICKNESS, &decimal_string("SliceThickness", between, 8)?)?,
+    }
+    if between > 0.0 {
+        put(&mut item, tags::SPACING_BETWEEN_SLICES, &decimal_string("SpacingBetweenSlices", between, 8)?)?;
+    }
+    Ok(item)
+}
+
+/// The valid texts of an attribute of Pixel Measures: at the top level, or in the functional groups of a multi-frame
+/// instance, the frame's before the shared.
+fn source_texts(slice: &SliceSource, tag: Tag) -> Option<Vec<String>> {
+    let dataset = &slice.instance.dataset;
+    let measures =
+        |groups: &InMemDicomObject| groups.get(tags::PIXEL_MEASURES_SEQUENCE)?.value().items()?.first().cloned();
+    let groups = |sequence: Tag, n: usize| measures(dataset.get(sequence)?.value().items()?.get(n)?);
+    let frame = slice.frame.and_then(|f| usize::try_from(f).ok()?.checked_sub(1));
+    let item = match frame {
+        Some(n) => groups(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, n)
+            .filter(|m| m.get(tag).is_some())
+            .or_else(|| groups(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0)),
+        None => None,
+    };
+    let element = item.as_ref().and_then(|i| i.get(tag)).or_else(|| dataset.get(tag))?;
+    let texts: Vec<String> = element.value().primitive()?.to_multi_str().iter().map(|t| t.trim().to_owned()).collect();
+    texts.iter().all(|t| !t.is_empty() && check(VR::DS, t).is_ok()).then_some(texts)
+}
+
+fn says(texts: &[String], expected: &[f64]) -> bool {
+    let close = |(text, expected): (&String, &f64)| {
+        text.parse::<f64>().is_ok_and(|v| (v - expected).abs() <= 1e-4 * expected.abs())
+    };
+    texts.len() == expected.len() && texts.iter().zip(expected).all(close)
+}
+
+fn is_positive(texts: &[String]) -> bool {
+    matches!(texts, [text] if text.parse::<f64>().is_ok_and(|v| v > 0.0))
+}
+
+/// Dimensions: the segment where frames differ in it, and the place.
+fn put_dimensions(object: &mut InMemDicomObject, by_segment: bool, uid: &str) -> Result<(), ResultError> {
+    let mut organization = InMemDicomObject::new_empty();
+    put(&mut organization, tags::DIMENSION_ORGANIZATION_UID, uid)?;
+    put_items(object, tags::DIMENSION_ORGANIZATION_SEQUENCE, vec![organization]);
+    let segment = (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment Number");
+    let place = (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position");
+    let mut items = Vec::new();
+    for (pointer, group, label) in by_segment.then_some(segment).into_iter().chain([place]) {
+        let mut item = InMemDicomObject::new_empty();
+        put(&mut item, tags::DIMENSION_ORGANIZATION_UID, uid)?;
+        for (tag, value) in [(tags::DIMENSION_INDEX_POINTER, pointer), (tags::FUNCTIONAL_GROUP_POINTER, group)] {
+            item.put(DataElement::new(tag, VR::AT, PrimitiveValue::Tags([value].as_slice().into())));
+        }
+        put(&mut item, tags::DIMENSION_DESCRIPTION_LABEL, label)?;
+        items.push(item);
+    }
+    put_items(object, tags::DIMENSION_INDEX_SEQUENCE, items);
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! One run, start to end: the data path of ARCHITECTURE.md, one line a stage.
+//!
+//! What a run takes and makes depends on the manifest's task: [`classify`] and [`segment`] go from the request's
+//! instances to result objects; here they are stored.
+
+mod classify;
+mod segment;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::record::{RunRequest, Stage};
+use crate::manifest::TaskSpec;
+use crate::model::LoadedModel;
+use crate::result::{Report, ResultError, ResultObject, Results};
+use crate::source::{InstanceSource, ResultStore, SourceError, StoreStatus, StoredInstance};
+use crate::transform::TransformError;
+
+/// What a run tells while it runs, and whether it is still wanted. The worker, the tool and the tests each have one.
+pub trait Monitor: Sync {
+    /// `done` of `total` images have passed `stage`.
+    fn progress(&self, stage: Stage, done: usize, total: usize);
+    /// Looked at between stages and between images.
+    fn is_cancelled(&self) -> bool;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cancelled")]
+    Cancelled,
+    /// A report cannot name an image of which not even the header is there.
+    #[error("{view}: {reason}")]
+    Unreadable { view: String, reason: String },
+    /// Every image failed: there is nothing to report.
+    #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
+    NoImage(Vec<String>),
+    /// The slices make no input that the model takes.
+    #[error("{0}")]
+    Volume(String),
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    #[error(transparent)]
+    Result(#[from] ResultError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+/// What a task's stages hand over to be stored.
+struct Outcome {
+    results: Results,
+    slices: Vec<AnalysedSlice>,
+}
+
+/// One slice of a segmented volume, as a page that shows it needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnalysedSlice {
+    /// Of the displayed channel's instance.
+    pub sop_instance_uid: String,
+    /// From 1, in a multi-frame instance.
+    pub frame: Option<u32>,
+    /// False outside the part of the volume that the network saw.
+    pub analysed: bool,
+    /// Frames of the SEG that lie on the slice, from 0.
+    pub mask_frames: Vec<usize>,
+}
+
+/// What a run leaves.
+#[derive(Debug)]
+pub struct RunOutcome {
+    pub report: Report,
+    /// Of a segmentation, in the order of the masks' slices.
+    pub slices: Vec<AnalysedSlice>,
+    pub stored: Vec<StoredInstance>,
+    pub stage_seconds: BTreeMap<String, f64>,
+}
+
+/// Runs `model` on the request's inputs and stores the result objects.
+///
+/// # Errors
+/// [`RunError`]; then nothing is stored.
+pub fn run(
+    source: &dyn InstanceSource,
+    store: &dyn ResultStore,
+    model: &mut LoadedModel,
+    request: &RunRequest,
+    monitor: &dyn Monitor,
+) -> Result<RunOutcome, RunError> {
+    let clock = Clock::start();
+    let Outcome { results, slices } = match model.manifest.task {
+        TaskSpec::Classification(_) => classify::outcome(source, model, request, monitor, &clock)?,
+        TaskSpec::Segmentation(_) => segment::outcome(source, model, request, monitor, &clock)?,
+    };
+    if monitor.is_cancelled() {
+        return Err(RunError::Cancelled);
+    }
+    let stored = clock.time(Stage::Store, || {
+        monitor.progress(Stage::Store, 0, results.objects.len());
+        store_all(store, &results.objects)
+    })?;
+    Ok(RunOutcome { report: results.report, slices, stored, stage_seconds: clock.seconds() })
+}
+
+/// All of a run's objects or none.
+fn store_all(store: &dyn ResultStore, objects: &[ResultObject]) -> Result<Vec<StoredInstance>, SourceError> {
+    let mut stored: Vec<StoredInstance> = Vec::with_capacity(objects.len());
+    for object in objects {
+        match store.store(object) {
+            Ok(instance) => stored.push(instance),
+            Err(error) => {
+                for new in stored.iter().filter(|s| s.status == StoreStatus::Stored) {
+                    if let Err(e) = store.discard(new) {
+                        log::warn!("a result object of a run that failed stays in the archive: {e}");
+                    }
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// Seconds by stage, from several threads.
+struct Clock {
+    started: Instant,
+    spent: Mutex<BTreeMap<Stage, Duration>>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { started: Instant::now(), spent: Mutex::default() }
+    }
+
+    fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let out = work();
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += start.elapsed();
+        out
+    }
+
+    fn seconds(&self) -> BTreeMap<String, f64> {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_stage = spent.iter().map(|(stage, d)| (stage.name().to_string(), d.as_secs_f64()));
+        by_stage.chain([("total".to_string(), self.started.elapsed().as_secs_f64())]).collect()
+    }
+}

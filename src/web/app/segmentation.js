@@ -1,0 +1,67 @@
+// A segmentation run's result: the slice browser beside a card a segment with its numbers.
+import { classColor, h, textOn, withVariables } from "./dom.js";
+import { facts } from "./parts.js";
+import { sliceBrowser } from "./slices.js";
+import { className, decimals, millilitres, t } from "./text.js";
+
+/** First and last analysed slice of a segmentation, as indices; null where the server does not say or all were. */
+function analysedRange({ StartSliceIndex: first, EndSliceIndex: last, TotalSlices: total }) {
+  if (!Number.isInteger(first) || !Number.isInteger(last) || (first === 0 && last === total - 1)) return null;
+  return [first, last];
+}
+
+/** Where reading begins: on the slice with the first found segment's largest area, else in the middle. */
+const startSlice = (segments, count) => segments.find((segment) => segment.Found)?.OutlineSlice ?? Math.floor(count / 2);
+
+/**
+ * The nodes of a run with `Segmentation`. `kept` holds the browser over redraws: a page that is drawn again must not lose
+ * the slice that its reader is looking at.
+ */
+export function segmentationView(run, names, kept) {
+  const { Segmentation: found, Slices: slices = [] } = run;
+  const segments = found.Segments.map((segment) => ({ ...segment, Label: className(names.get(segment.Name), segment.Name) }));
+  const analysed = analysedRange(found);
+  if (slices.length && !kept.browser) {
+    kept.browser = sliceBrowser({
+      slices, analysed, start: startSlice(segments, slices.length),
+      segmentation: run.Stored?.find((stored) => stored.Kind === "SEG")?.ID ?? null,
+      segments: segments.map((segment) => ({ ...segment, Name: segment.Label })),
+    });
+  }
+  return h("div", { class: slices.length ? "segmentation" : "segments" },
+    kept.browser?.element,
+    h("div", { class: "segments" },
+      segments.map((segment) => card(segment, kept.browser)),
+      analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: found.TotalSlices, first: analysed[0] + 1, last: analysed[1] + 1 })) : null));
+}
+
+function card(segment, browser) {
+  const color = classColor(segment.Color);
+  return h("article", { class: "panel segment", "aria-label": segment.Label },
+    h("div", { class: "heading" },
+      withVariables(h("h2", { class: "class-pill" }, segment.Label), { "class-color": color, "class-text": textOn(color) }),
+      segment.Found ? null : h("strong", { class: "no-finding" }, t("segment.noFinding"))),
+    segment.Found ? measured(segment, browser) : h("p", {}, t("segment.noFindingText", { name: segment.Label })),
+    segment.Finding ? h("p", { class: "muted segment-finding" }, segment.Finding) : null);
+}
+
+function measured(segment, browser) {
+  const channels = segment.Channels ?? [];
+  return [
+    facts([
+      [t("segment.volume"), h("span", { class: "measure" }, millilitres(segment.VolumeMl))],
+      [t("segment.longAxis"), h("span", { class: "measure" }, decimals(segment.LongAxisMm, 1, "mm"))],
+      [t("segment.ratio"), h("span", { class: "measure" }, decimals(segment.RatioPercent, 2, "%"))],
+    ]),
+    h("p", { class: "heading" },
+      h("span", {}, t("segment.slices", { first: segment.FirstSlice + 1, last: segment.LastSlice + 1 })),
+      browser ? h("button", { type: "button", "data-key": `largest-${segment.Name}`, onclick: () => browser.go(segment.OutlineSlice) }, t("segment.largest", { number: segment.OutlineSlice + 1 })) : null),
+    channels.length ? h("table", { class: "phases" },
+      h("caption", {}, t("segment.signal")),
+      h("thead", {}, h("tr", {}, ["segment.phase", "segment.mean", "segment.enhancement"].map((key) => h("th", { scope: "col" }, t(key))))),
+      h("tbody", {}, channels.map((channel) => h("tr", {},
+        h("th", { scope: "row" }, channel.Name),
+        h("td", { class: "number" }, decimals(channel.Mean, 1)),
+        h("td", { class: "number" }, Number.isFinite(channel.EnhancementPercent) ? decimals(channel.EnhancementPercent, 0, "%") : "–"))))) : null,
+  ];
+}
