@@ -7,7 +7,7 @@ use tch::nn::{self, OptimizerConfig};
 use tch::{Kind, Tensor};
 
 use super::loss::{dice_ce, overlap};
-use super::samples::{Sample, phantom, samples};
+use super::samples::{Preparation, Sample, phantom};
 use crate::manifest::Manifest;
 use crate::manifest::network::SwinUnetrSpec;
 use crate::model::nets::swin_unetr::TrainableSwinUnetr;
@@ -33,7 +33,7 @@ pub fn fit(
     let phantoms: Vec<_> =
         (0..schedule.images).map(|i| phantom(schedule.seed, Purpose::Training, i, None).coarser(2)).collect();
     let done = AtomicUsize::new(0);
-    let samples = samples(&phantoms, &|| {
+    let samples = Preparation::new(manifest)?.samples(&phantoms, &|| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         progress(Progress::Drawn { done, of: schedule.images });
     })?;

@@ -6,7 +6,6 @@
 mod evaluate;
 mod fit;
 mod loss;
-mod prepare;
 mod samples;
 
 use super::Stage;
