@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use orthanc_ai::manifest::Manifest;
-use orthanc_ai::model::train::{Detector, EvaluateOptions, evaluate};
+use orthanc_ai::model::train::{Detector, EvaluateOptions, Evaluation, evaluate};
 use orthanc_ai::model::weights::sha256;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mammography-4view-demo");
@@ -21,8 +21,10 @@ fn the_manifest_pins_the_weights() {
 #[test]
 fn right_on_at_least_95_percent_of_unseen_phantoms() {
     let detector = Detector { spacing_mm: 0.28, size: (832, 640) };
-    let options = EvaluateOptions { seed: 7, images: 40, detector: Some(detector), threads: 2 };
-    let evaluation = evaluate(Path::new(FOLDER), &options).unwrap();
+    let options = EvaluateOptions { seed: 7, images: Some(40), detector: Some(detector), threads: 2 };
+    let Evaluation::Classification(evaluation) = evaluate(Path::new(FOLDER), &options).unwrap() else {
+        panic!("expected a classification")
+    };
     assert_eq!(evaluation.images(), 40);
     assert!(evaluation.accuracy() >= 0.95, "{evaluation}");
     // Probabilities that mean something: sure, but not beyond doubt.

@@ -10,7 +10,7 @@ mod noise;
 mod random;
 
 pub use breast_mri::{
-    BreastMri, BreastMriInstance, BreastMriPhantom, BreastMriStudy, Orientation, SeriesLayout, TumourPlace,
+    BreastMri, BreastMriInstance, BreastMriPhantom, BreastMriStudy, Orientation, PHASES, SeriesLayout, TumourPlace,
 };
 pub use dicom::PhantomError;
 pub use mammography::{

@@ -6,34 +6,32 @@ use std::path::PathBuf;
 use clap::Args;
 use orthanc_ai::model::train::{Detector, EvaluateOptions, Progress, Stage, TrainOptions, evaluate, train};
 
-/// Fits a model's ResNet50 to synthetic mammograms and writes its weights and their SHA-256.
+/// Fits a model's network to synthetic exams and writes its weights and their SHA-256.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// The model's folder.
     model: PathBuf,
     #[arg(long, default_value_t = TrainOptions::default().seed)]
     seed: u64,
-    /// Phantoms to draw.
-    #[arg(long, default_value_t = TrainOptions::default().images)]
-    images: usize,
+    /// Phantoms to draw; the default is what the demo weights were made with.
+    #[arg(long)]
+    images: Option<usize>,
     /// Stages as SIZE:EPOCHS:BATCH:RATE, separated by commas; the default is the one the demo weights were made with.
     #[arg(long, value_delimiter = ',', value_parser = stage)]
-    stages: Vec<Stage>,
-    #[arg(long, default_value_t = TrainOptions::default().label_smoothing)]
-    label_smoothing: f64,
+    stages: Option<Vec<Stage>>,
     #[arg(long, default_value_t = TrainOptions::default().threads)]
     threads: usize,
 }
 
-/// Counts a model's right answers on phantoms that training never draws.
+/// Says how right a model is about phantoms that training never draws.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     /// The model's folder.
     model: PathBuf,
     #[arg(long, default_value_t = EvaluateOptions::default().seed)]
     seed: u64,
-    #[arg(long, default_value_t = EvaluateOptions::default().images)]
-    images: usize,
+    #[arg(long)]
+    images: Option<usize>,
     /// Pixel spacing; with --rows and --columns. Without the three: mixed, as in training.
     #[arg(long, requires_all = ["rows", "columns"])]
     spacing_mm: Option<f32>,
@@ -60,18 +58,12 @@ fn stage(text: &str) -> Result<Stage, String> {
 }
 
 pub fn run_train(args: TrainArgs) -> Result<(), Box<dyn Error>> {
-    let options = TrainOptions {
-        seed: args.seed,
-        images: args.images,
-        stages: if args.stages.is_empty() { TrainOptions::default().stages } else { args.stages },
-        label_smoothing: args.label_smoothing,
-        threads: args.threads,
-    };
+    let options = TrainOptions { seed: args.seed, images: args.images, stages: args.stages, threads: args.threads };
     let report = train(&args.model, &options, &|progress| match progress {
-        Progress::Drawn { done, of } if done % 200 == 0 || done == of => eprintln!("phantoms {done}/{of}"),
+        Progress::Drawn { done, of } if done % 100 == 0 || done == of => eprintln!("phantoms {done}/{of}"),
         Progress::Drawn { .. } => {}
-        Progress::Epoch { size, epoch, of, loss, accuracy, seconds } => {
-            eprintln!("{size} px, pass {epoch}/{of}: loss {loss:.4}, right {:.1} %, {seconds:.0} s", 100.0 * accuracy);
+        Progress::Epoch { size, epoch, of, loss, score, seconds } => {
+            eprintln!("size {size}, pass {epoch}/{of}: loss {loss:.4}, score {score:.3}, {seconds:.0} s");
         }
     })?;
     let (path, bytes, parameters) = (report.weights.display(), report.bytes, report.parameters);

@@ -1,12 +1,12 @@
-//! Fits a model's network to synthetic mammograms. It makes the DEMO weights: they show that everything works, and know
-//! nothing about real breasts.
+//! Fits a model's network to phantoms. It makes the DEMO weights: they show that everything works, and know nothing about
+//! real breasts.
 //!
-//! In stages, as for real mammograms (Shen et al. 2019, Sci. Rep. 9:12495): squares around the lesions first, which are
-//! cheap and show the network what to look for, then whole images, which teach it to find that in a breast.
+//! What is trained follows from the manifest: a ResNet50 that classifies learns mammograms ([`classification`]), a SwinUNETR
+//! that segments learns breast MRI ([`segmentation`]).
 
-mod evaluate;
-mod fit;
-mod samples;
+mod classification;
+mod options;
+mod segmentation;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,13 +14,15 @@ use std::time::Instant;
 use super::weights;
 use super::{ModelError, WeightsError};
 use crate::imaging::ImagingError;
-use crate::manifest::network::ResNet50Spec;
-use crate::manifest::{Manifest, ManifestError, NetworkSpec, WeightsFormat};
+use crate::manifest::network::{ResNet50Spec, SwinUnetrSpec};
+use crate::manifest::{Manifest, ManifestError, NetworkSpec, TaskSpec, WeightsFormat};
 use crate::phantom::PhantomError;
 use crate::transform::TransformError;
 
-pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
-pub use samples::{Detector, Purpose};
+pub use classification::Evaluation as ClassificationEvaluation;
+use options::Schedule;
+pub use options::{Detector, EvaluateOptions, Purpose, Stage, TrainOptions};
+pub use segmentation::Evaluation as SegmentationEvaluation;
 
 /// Why a training or an evaluation ends early.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +31,10 @@ pub enum TrainError {
     File { path: PathBuf, reason: String },
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("network: found {found}, expected ResNet50: only it can be trained")]
-    Network { found: &'static str },
+    #[error("found {network} for a {task}, expected ResNet50 for a classification or SwinUNETR for a segmentation")]
+    Untrainable { network: &'static str, task: &'static str },
+    #[error("{found} input channels and {segments} segments, expected the phantoms' {phases} phases and one tumour")]
+    Channels { found: usize, segments: usize, phases: usize },
     #[error("classes: found no \"{name}\", expected the phantoms' four classes")]
     Class { name: &'static str },
     #[error("{key}: found {found}, expected {expected}")]
@@ -59,57 +63,13 @@ impl From<WeightsError> for TrainError {
     }
 }
 
-/// How to train. The same options and number of threads on the same kind of CPU give the same weights.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainOptions {
-    pub seed: u64,
-    /// Phantoms drawn, a quarter of each class.
-    pub images: usize,
-    /// One after the other.
-    pub stages: Vec<Stage>,
-    /// Probability taken from the right class and spread over all: keeps the network from being too sure.
-    pub label_smoothing: f64,
-    /// Threads of the optimizer; phantoms are drawn on all cores, which changes nothing in them.
-    pub threads: usize,
-}
-
-/// Passes over the set with squares of one size.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
-    /// Height and width in pixels of the prepared image; at its size and above the whole image is taken.
-    pub size: usize,
-    /// One square is cut out of each image in each pass.
-    pub epochs: usize,
-    pub batch: usize,
-    /// Peak of the stage's schedule.
-    pub learning_rate: f64,
-}
-
-impl Default for TrainOptions {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            images: 2400,
-            // Small squares cost a tenth of the image; each growth teaches to find the same in more surroundings.
-            stages: vec![
-                Stage { size: 160, epochs: 12, batch: 16, learning_rate: 2e-3 },
-                Stage { size: 320, epochs: 3, batch: 16, learning_rate: 1.5e-3 },
-                Stage { size: 512, epochs: 6, batch: 8, learning_rate: 1.5e-3 },
-            ],
-            label_smoothing: 0.05,
-            // Narrow layers gain little from a second thread, and one gives the same sums everywhere.
-            threads: 1,
-        }
-    }
-}
-
 /// Where a training stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Progress {
     /// So many phantoms are drawn.
     Drawn { done: usize, of: usize },
-    /// One pass of a stage is over.
-    Epoch { size: usize, epoch: usize, of: usize, loss: f64, accuracy: f64, seconds: f64 },
+    /// One pass of a stage is over. The score is the share of right answers, or the Dice coefficient.
+    Epoch { size: usize, epoch: usize, of: usize, loss: f64, score: f64, seconds: f64 },
 }
 
 /// What a training made.
@@ -125,11 +85,23 @@ pub struct TrainReport {
     pub loss: f64,
 }
 
+/// What `fit` made.
+struct Fitted {
+    variables: tch::nn::VarStore,
+    loss: f64,
+}
+
 /// A model's folder, its manifest read.
-pub(super) struct Folder {
+struct Folder {
     path: PathBuf,
     text: String,
     manifest: Manifest,
+}
+
+/// What can be trained.
+enum Trainable<'a> {
+    Classifier(&'a ResNet50Spec),
+    Segmenter(&'a SwinUnetrSpec),
 }
 
 impl Folder {
@@ -141,10 +113,17 @@ impl Folder {
         Ok(Self { path: path.to_owned(), text, manifest })
     }
 
-    fn resnet50(&self) -> Result<&ResNet50Spec, TrainError> {
-        match &self.manifest.network {
-            NetworkSpec::ResNet50(spec) => Ok(spec),
-            other => Err(TrainError::Network { found: other.name() }),
+    fn trainable(&self) -> Result<Trainable<'_>, TrainError> {
+        match (&self.manifest.network, &self.manifest.task) {
+            (NetworkSpec::ResNet50(spec), TaskSpec::Classification(_)) => Ok(Trainable::Classifier(spec)),
+            (NetworkSpec::SwinUNETR(spec), TaskSpec::Segmentation(_)) => Ok(Trainable::Segmenter(spec)),
+            (network, task) => Err(TrainError::Untrainable {
+                network: network.name(),
+                task: match task {
+                    TaskSpec::Classification(_) => "classification",
+                    TaskSpec::Segmentation(_) => "segmentation",
+                },
+            }),
         }
     }
 
@@ -163,11 +142,11 @@ impl Folder {
     }
 }
 
-/// Trains the network of the model in `folder` and writes the weights' file that its manifest names (safetensors,
-/// torchvision's keys) and the file's SHA-256 into the manifest.
+/// Trains the network of the model in `folder` and writes the weights' file that its manifest names (safetensors, the keys of
+/// torchvision or MONAI) and the file's SHA-256 into the manifest.
 ///
 /// # Errors
-/// [`TrainError`]: a manifest that is not a ResNet50 with the phantoms' classes, impossible options, a full disk.
+/// [`TrainError`]: a manifest whose network or classes no phantom teaches, impossible options, a full disk.
 pub fn train(
     folder: &Path,
     options: &TrainOptions,
@@ -175,13 +154,26 @@ pub fn train(
 ) -> Result<TrainReport, TrainError> {
     let started = Instant::now();
     let folder = Folder::read(folder)?;
-    let spec = folder.resnet50()?;
+    let trainable = folder.trainable()?;
     if folder.manifest.weights.format != WeightsFormat::Safetensors {
         let reason = "weights.format is not \"safetensors\", the only one that training writes".into();
         return Err(TrainError::File { path: folder.path.join("manifest.json"), reason });
     }
-    check(options)?;
-    let fitted = fit::fit(&folder.manifest, spec, options, progress)?;
+    let (schedule, fitted) = match trainable {
+        Trainable::Classifier(spec) => {
+            use classification::{IMAGES, LEAST_SIZE, STAGES, fit};
+            let schedule = Schedule::new(options, IMAGES, &STAGES, |size| size >= LEAST_SIZE, "at least 64 pixels")?;
+            let fitted = fit(&folder.manifest, spec, &schedule, progress)?;
+            (schedule, fitted)
+        }
+        Trainable::Segmenter(spec) => {
+            use segmentation::{IMAGES, STAGES, fit};
+            let fits = |size: usize| size > 0 && size.is_multiple_of(super::nets::swin_unetr::DIVISOR);
+            let schedule = Schedule::new(options, IMAGES, &STAGES, fits, "a multiple of 32 voxels")?;
+            let fitted = fit(&folder.manifest, spec, &schedule, progress)?;
+            (schedule, fitted)
+        }
+    };
     let weights = folder.weights();
     fitted.variables.save(&weights)?;
     let sha256 = weights::sha256(&weights)?;
@@ -191,31 +183,37 @@ pub fn train(
         parameters: fitted.variables.trainable_variables().iter().map(tch::Tensor::numel).sum(),
         weights,
         sha256,
-        images: options.images,
+        images: schedule.images,
         seconds: started.elapsed().as_secs_f64(),
         loss: fitted.loss,
     })
 }
 
-fn check(options: &TrainOptions) -> Result<(), TrainError> {
-    let fail = |key, found, expected| Err(TrainError::Option { key, found, expected });
-    if options.threads == 0 {
-        return fail("threads", 0, "at least 1");
-    }
-    if options.stages.is_empty() {
-        return fail("stages", 0, "at least 1");
-    }
-    for stage in &options.stages {
-        // Below 64 pixels the deepest layer would see less than two by two places.
-        if stage.size < 64 {
-            return fail("stage size", stage.size, "at least 64 pixels");
-        }
-        if stage.epochs == 0 {
-            return fail("stage epochs", 0, "at least 1");
-        }
-        if !(1..=options.images).contains(&stage.batch) {
-            return fail("stage batch", stage.batch, "1 to the number of images");
+/// How right a model is about phantoms it has never seen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evaluation {
+    Classification(ClassificationEvaluation),
+    Segmentation(SegmentationEvaluation),
+}
+
+impl std::fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Classification(evaluation) => evaluation.fmt(f),
+            Self::Segmentation(evaluation) => evaluation.fmt(f),
         }
     }
-    Ok(())
+}
+
+/// Runs the model in `folder` on phantoms that training never draws, whatever its seed: the stored weights, the inference
+/// form of the network, the whole chain of the manifest.
+///
+/// # Errors
+/// [`TrainError`]: the manifest, its weights, or classes that are not the phantoms'.
+pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, TrainError> {
+    let folder = Folder::read(folder)?;
+    Ok(match folder.trainable()? {
+        Trainable::Classifier(_) => Evaluation::Classification(classification::evaluate(&folder, options)?),
+        Trainable::Segmenter(_) => Evaluation::Segmentation(segmentation::evaluate(&folder, options)?),
+    })
 }

@@ -104,12 +104,13 @@ impl Grid {
         self.axes.map(|axis| (0..3).map(|i| (p[i] - self.first[i]) * axis[i]).sum())
     }
 
-    /// Distance of a point to the nearest face of the box that analysis sees: the whole plane, the middle 96 of 110 slices.
+    /// Distance of a point to the nearest face of the box that analysis sees: the whole plane, the middle 96
+    /// slices.
     pub fn room(&self, p: Point) -> f32 {
         let along = self.along(p);
         let room = |i: usize| {
             let length = (self.size[i] - 1) as f32 * self.spacing_mm[i];
-            let border = if i == 0 { 7.0 / 110.0 * length } else { 0.0 };
+            let border = if i == 0 { (self.size[0].saturating_sub(96) / 2) as f32 * self.spacing_mm[0] } else { 0.0 };
             along[i].min(length - along[i]) - border
         };
         room(0).min(room(1)).min(room(2))

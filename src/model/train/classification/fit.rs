@@ -6,23 +6,21 @@ use std::time::Instant;
 use tch::nn::{self, OptimizerConfig};
 use tch::{Kind, Reduction, Tensor};
 
-use super::samples::{Preparation, Purpose, Sample, phantom};
-use super::{Progress, Stage, TrainError, TrainOptions};
+use super::samples::{Preparation, Sample, phantom};
 use crate::manifest::Manifest;
 use crate::manifest::network::ResNet50Spec;
 use crate::model::nets::resnet50::TrainableResNet50;
 use crate::model::nets::tensor::channels_last;
+use crate::model::train::{Fitted, Progress, Purpose, Schedule, Stage, TrainError};
 use crate::phantom::Random;
 
-pub(super) struct Fitted {
-    pub variables: nn::VarStore,
-    pub loss: f64,
-}
+/// Probability taken from the right class and spread over all: keeps the network from being too sure.
+const LABEL_SMOOTHING: f64 = 0.05;
 
-pub(super) fn fit(
+pub(crate) fn fit(
     manifest: &Manifest,
     spec: &ResNet50Spec,
-    options: &TrainOptions,
+    options: &Schedule,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Fitted, TrainError> {
     let preparation = Preparation::new(manifest)?;
@@ -43,7 +41,6 @@ pub(super) fn fit(
         random: Random::new(options.seed, 0x6669_7400),
         table: preparation.table,
         samples,
-        label_smoothing: options.label_smoothing,
         progress,
     };
     let mut loss = f64::NAN;
@@ -53,22 +50,12 @@ pub(super) fn fit(
     Ok(Fitted { variables, loss })
 }
 
-impl Stage {
-    /// Linear warm-up over the first twentieth, then half a cosine to zero (Loshchilov and Hutter 2017).
-    fn rate_at(&self, step: usize, steps: usize) -> f64 {
-        let t = (step as f64 + 0.5) / steps as f64;
-        let warm = (t / 0.05).min(1.0);
-        self.learning_rate * warm * 0.5 * (1.0 + (std::f64::consts::PI * t).cos())
-    }
-}
-
 struct Run<'a> {
     network: TrainableResNet50,
     optimizer: nn::Optimizer,
     random: Random,
     table: Vec<[f32; 256]>,
     samples: Vec<Sample>,
-    label_smoothing: f64,
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -98,7 +85,7 @@ impl Run<'_> {
                 epoch: epoch + 1,
                 of: stage.epochs,
                 loss: mean,
-                accuracy: hits / (batches * stage.batch) as f64,
+                score: hits / (batches * stage.batch) as f64,
                 seconds: started.elapsed().as_secs_f64(),
             });
         }
@@ -111,8 +98,7 @@ impl Run<'_> {
         let labels: Vec<i64> = batch.iter().map(|i| self.samples[*i].label).collect();
         let labels = Tensor::f_from_slice(&labels)?;
         let logits = self.network.forward_t(&input, true)?;
-        let loss =
-            logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, self.label_smoothing)?;
+        let loss = logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, LABEL_SMOOTHING)?;
         self.optimizer.set_lr(learning_rate);
         self.optimizer.zero_grad();
         loss.f_backward()?;

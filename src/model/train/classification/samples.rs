@@ -4,19 +4,12 @@
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
-use super::TrainError;
 use crate::imaging::{Pixels, Projection, read_instance};
 use crate::manifest::transform::{ConvertToUint8Spec, Uint8Mode};
 use crate::manifest::{Manifest, TransformSpec};
-use crate::phantom::{Class, Laterality, PhantomView, Random, View, mix};
+use crate::model::train::{Detector, Purpose, TrainError};
+use crate::phantom::{Class, Laterality, PhantomView, Random, View};
 use crate::transform::{Applied, TransformChain};
-
-/// Which phantoms are drawn. The sets share no seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    Training,
-    Evaluation,
-}
 
 /// (spacing in mm, (rows, columns)): a common detector in two widths, at full size, half and quarter resolution.
 const DETECTORS: [(f32, (usize, usize)); 6] = [
@@ -31,11 +24,7 @@ const DETECTORS: [(f32, (usize, usize)); 6] = [
 /// The `index`-th phantom of a set: its class is `index % 4`, everything else is drawn from the seed. `detector` fixes
 /// spacing and size; None mixes them: half coarse, because those are quick to draw, a fifth at full size.
 pub(super) fn phantom(seed: u64, purpose: Purpose, index: usize, detector: Option<Detector>) -> PhantomView {
-    let tag = match purpose {
-        Purpose::Training => 0x7472_6169_6e00_0000,
-        Purpose::Evaluation => 0x6576_616c_0000_0000,
-    };
-    let own = mix(mix(seed ^ tag).wrapping_add(index as u64));
+    let own = purpose.seed(seed, index);
     let mut random = Random::new(own, 0);
     let (spacing_mm, size) = detector.map_or_else(
         || DETECTORS[[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5, 5][random.integer(0, 19)]],
@@ -51,14 +40,6 @@ pub(super) fn phantom(seed: u64, purpose: Purpose, index: usize, detector: Optio
         bits_stored: [10, 12, 12, 14, 16][random.integer(0, 4)],
         inverted: random.chance(0.2),
     }
-}
-
-/// The picture that a detector makes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Detector {
-    pub spacing_mm: f32,
-    /// (rows, columns)
-    pub size: (usize, usize),
 }
 
 /// Draws the phantom and reads it back from its file's bytes, with the (row, column) of its lesion's centre.
@@ -152,7 +133,7 @@ mod tests {
     /// What training is shown, bytes and table, is what inference computes, bit by bit.
     #[test]
     fn the_cut_chain_equals_the_whole_one() {
-        let text = include_str!("../../../models/mammography-4view-demo/manifest.json");
+        let text = include_str!("../../../../models/mammography-4view-demo/manifest.json");
         let manifest = Manifest::from_json(text).unwrap();
         let preparation = Preparation::new(&manifest).unwrap();
         let whole = TransformChain::new(&manifest.preprocessing).unwrap();
@@ -170,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_lesion_is_where_its_place_in_the_prepared_image_says() {
-        let text = include_str!("../../../models/mammography-4view-demo/manifest.json");
+        let text = include_str!("../../../../models/mammography-4view-demo/manifest.json");
         let preparation = Preparation::new(&Manifest::from_json(text).unwrap()).unwrap();
         let detector = Some(Detector { spacing_mm: 0.6, size: (400, 300) });
         for index in 0..8 {

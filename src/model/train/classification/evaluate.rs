@@ -1,33 +1,15 @@
 //! How often a model is right about phantoms it has never seen: the stored weights, the inference form of the network,
 //! the whole preprocessing chain.
 
-use std::path::Path;
 use std::time::Instant;
 
 use ndarray::Axis;
 
-use super::samples::{Detector, Purpose, labels, phantom, projection};
-use super::{Folder, TrainError};
+use super::samples::{labels, phantom, projection};
+use crate::model::train::{EvaluateOptions, Folder, Purpose, TrainError};
 use crate::model::{Device, ModelError, network};
 use crate::predict::activate::softmax;
 use crate::transform::TransformChain;
-
-/// Which phantoms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EvaluateOptions {
-    pub seed: u64,
-    /// A quarter of each class.
-    pub images: usize,
-    /// None mixes spacings and sizes as training does.
-    pub detector: Option<Detector>,
-    pub threads: usize,
-}
-
-impl Default for EvaluateOptions {
-    fn default() -> Self {
-        Self { seed: 1, images: 400, detector: None, threads: 2 }
-    }
-}
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,13 +67,9 @@ impl std::fmt::Display for Evaluation {
     }
 }
 
-/// Runs the model in `folder` on phantoms that training never draws, whatever its seed.
-///
-/// # Errors
-/// [`TrainError`]: the manifest, its weights, or classes that are not the phantoms'.
-pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, TrainError> {
+pub(crate) fn evaluate(folder: &Folder, options: &EvaluateOptions) -> Result<Evaluation, TrainError> {
     let started = Instant::now();
-    let folder = Folder::read(folder)?;
+    let images = options.images.unwrap_or(400);
     let manifest = &folder.manifest;
     let labels = labels(manifest)?;
     let device = Device::from_choice("cpu", Some(options.threads))?;
@@ -101,7 +79,7 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
     let count = manifest.classes().len();
     let mut confusion = vec![vec![0; count]; count];
     let (mut confidence, mut log_loss) = (0.0, 0.0);
-    for index in 0..options.images {
+    for index in 0..images {
         let phantom = phantom(options.seed, Purpose::Evaluation, index, options.detector);
         let (image, _) = projection(&phantom)?;
         let prepared = chain.apply(&image)?;
@@ -115,7 +93,7 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
         confidence += probabilities[answer];
         log_loss -= probabilities[truth].max(1e-12).ln();
     }
-    let images = options.images.max(1) as f64;
+    let images = images.max(1) as f64;
     Ok(Evaluation {
         classes: manifest.classes().iter().map(|c| c.name.clone()).collect(),
         confusion,

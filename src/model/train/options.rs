@@ -1,0 +1,128 @@
+//! How to train and what to evaluate on.
+
+use super::TrainError;
+use crate::phantom::mix;
+
+/// How to train. The same options and number of threads on the same kind of CPU give the same weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    pub seed: u64,
+    /// Phantoms drawn, in equal parts of each class. None: as for the demo weights of this kind.
+    pub images: Option<usize>,
+    /// One after the other; None as above.
+    pub stages: Option<Vec<Stage>>,
+    /// Threads of the optimizer; phantoms are drawn on all cores, which changes nothing in them.
+    pub threads: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        // Narrow layers gain little from a second thread, and one gives the same sums everywhere.
+        Self { seed: 1, images: None, stages: None, threads: 1 }
+    }
+}
+
+/// Passes over the set with squares or cubes of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Edge in pixels or voxels of the prepared image; at its size and above the whole image is taken.
+    pub size: usize,
+    /// One square or cube is cut out of each image in each pass.
+    pub epochs: usize,
+    pub batch: usize,
+    /// Peak of the stage's schedule.
+    pub learning_rate: f64,
+}
+
+impl Stage {
+    /// Linear warm-up over the first twentieth, then half a cosine to zero (Loshchilov and Hutter 2017).
+    pub(super) fn rate_at(&self, step: usize, steps: usize) -> f64 {
+        let t = (step as f64 + 0.5) / steps as f64;
+        let warm = (t / 0.05).min(1.0);
+        self.learning_rate * warm * 0.5 * (1.0 + (std::f64::consts::PI * t).cos())
+    }
+}
+
+/// [`TrainOptions`] with the gaps filled, known to be possible.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    pub seed: u64,
+    pub images: usize,
+    pub stages: Vec<Stage>,
+    pub threads: usize,
+}
+
+impl Schedule {
+    pub fn new(
+        options: &TrainOptions,
+        images: usize,
+        stages: &[Stage],
+        fits: impl Fn(usize) -> bool,
+        sizes: &'static str,
+    ) -> Result<Self, TrainError> {
+        let images = options.images.unwrap_or(images);
+        let stages = options.stages.clone().unwrap_or_else(|| stages.to_vec());
+        let fail = |key, found, expected| Err(TrainError::Option { key, found, expected });
+        if options.threads == 0 {
+            return fail("threads", 0, "at least 1");
+        }
+        if stages.is_empty() {
+            return fail("stages", 0, "at least 1");
+        }
+        for stage in &stages {
+            if !fits(stage.size) {
+                return fail("stage size", stage.size, sizes);
+            }
+            if stage.epochs == 0 {
+                return fail("stage epochs", 0, "at least 1");
+            }
+            if !(1..=images).contains(&stage.batch) {
+                return fail("stage batch", stage.batch, "1 to the number of images");
+            }
+        }
+        Ok(Self { seed: options.seed, images, stages, threads: options.threads })
+    }
+}
+
+/// Which phantoms are drawn. The sets share no seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Training,
+    Evaluation,
+}
+
+impl Purpose {
+    /// The seed of the `index`-th phantom of a set.
+    pub(super) fn seed(self, seed: u64, index: usize) -> u64 {
+        let tag = match self {
+            Self::Training => 0x7472_6169_6e00_0000,
+            Self::Evaluation => 0x6576_616c_0000_0000,
+        };
+        mix(mix(seed ^ tag).wrapping_add(index as u64))
+    }
+}
+
+/// The picture that a detector makes, or a slice of a scanner's volume.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detector {
+    pub spacing_mm: f32,
+    /// (rows, columns)
+    pub size: (usize, usize),
+}
+
+/// Which phantoms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluateOptions {
+    pub seed: u64,
+    /// In equal parts of each class. None: as many as take some minutes.
+    pub images: Option<usize>,
+    /// None: spacings and sizes as a mixture of detectors has them, or as a scanner's protocol.
+    pub detector: Option<Detector>,
+    pub threads: usize,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self { seed: 1, images: None, detector: None, threads: 2 }
+    }
+}
