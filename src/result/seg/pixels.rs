@@ -176,8 +176,8 @@ mod tests {
             (vec![3..=3], [20, 23, 37], vec![3..=5]),
             (vec![18..=18, 19..=19], [20, 23, 37], vec![18..=19, 19..=19]),
             (vec![19..=19], [20, 23, 37], vec![17..=19]),
-            // 7 frames of 15 pixels are 14 bytes, packed or aligned; the next even length is that of 9: 17 + 1.
-            (vec![0..=6], [20, 3, 5], vec![0..=7]),
+            // 7 frames of 15 pixels are 14 bytes, packed or aligned; of the next even length, 30 bytes, are 16.
+            (vec![0..=6], [20, 3, 5], vec![0..=15]),
             (vec![0..=1], [2, 23, 37], vec![0..=1]),
         ] {
             assert_eq!(unmistakable(ranges.clone(), size), expected, "{ranges:?} of {size:?}");

@@ -46,7 +46,7 @@ fn two_groups_a_segment_under_one_tracking_uid() {
         let points = region.element(tags::GRAPHIC_DATA).unwrap().to_multi_float32().unwrap();
         assert_eq!(points, lesion.outline.points.concat());
         let source = &run.channels[1][lesion.outline.slice].instance.sop_instance_uid;
-        assert_eq!(referenced(region), [source.clone()]);
+        assert_eq!(referenced(region), std::slice::from_ref(source));
     }
 }
 
