@@ -66,6 +66,7 @@ pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> R
     }
     super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)?;
     put_deidentification_codes(source, object);
+    state_deidentification(object);
     if utf8 {
         put_charset(object, &["ISO_IR 192".to_owned()]);
     } else if !charset.terms().is_empty() {
@@ -204,6 +205,17 @@ fn put_deidentification_codes(source: &InMemDicomObject, object: &mut InMemDicom
         .collect();
     if !codes.is_empty() {
         put_items(object, tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE, codes);
+    }
+}
+
+/// PatientIdentityRemoved YES demands to be told how (PS3.3 C.7.1.1, Type 1C); many sources do not say. The mark is kept, since it
+/// says whose data this is not.
+fn state_deidentification(object: &mut InMemDicomObject) {
+    let removed = object.get(tags::PATIENT_IDENTITY_REMOVED).and_then(|e| e.value().to_str().ok());
+    let told = [tags::DEIDENTIFICATION_METHOD, tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE];
+    if removed.is_some_and(|r| r.trim() == "YES") && told.iter().all(|tag| object.get(*tag).is_none()) {
+        let text = PrimitiveValue::from("Not stated by the source images");
+        object.put(DataElement::new(tags::DEIDENTIFICATION_METHOD, VR::LO, text));
     }
 }
 

@@ -5,8 +5,6 @@ use orthanc_ai::phantom::{BreastMriPhantom, BreastMriStudy, Orientation, SeriesL
 
 use crate::exam::rewrite;
 
-pub const MODEL: &str = "breast-dce-swinunetr-demo";
-
 /// A coarse phantom: as many slices as the model wants, few pixels.
 pub fn phantom(seed: u64) -> BreastMriPhantom {
     BreastMriPhantom {

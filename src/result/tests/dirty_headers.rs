@@ -34,6 +34,15 @@ fn valid_patient_and_study_attributes_are_copied() {
     assert_eq!(text(&sr, tags::SPECIFIC_CHARACTER_SET), "ISO_IR 100");
 }
 
+/// PS3.3 C.7.1.1: PatientIdentityRemoved YES needs a method; the mark is not lost where the source names none.
+#[test]
+fn a_deidentification_without_method_says_so() {
+    let images = edited(&|o| put(o, tags::PATIENT_IDENTITY_REMOVED, VR::CS, "YES"));
+    let sr = read(&report(&images, &prediction(&[])).unwrap());
+    assert_eq!(text(&sr, tags::PATIENT_IDENTITY_REMOVED), "YES");
+    assert_eq!(text(&sr, tags::DEIDENTIFICATION_METHOD), "Not stated by the source images");
+}
+
 #[test]
 fn invalid_values_are_left_out_and_named() {
     let long = "x".repeat(65);
