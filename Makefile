@@ -43,11 +43,12 @@ setup-build setup-demo setup-test: setup-%:
 
 ## Testing it
 
-.PHONY: test lint fault-plugin test-live test-browser parity bench deny
-test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser
+.PHONY: test lint fault-plugin test-live test-browser test-ohif parity bench deny
+test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser, OHIF
 	@$(CHECK_GOLDEN)
 	@$(ENV) cargo test --release --locked --no-fail-fast
 	@scripts/test_browser.sh
+	@scripts/test_ohif.sh
 
 lint: setup-build ## format and clippy, warnings are errors
 	@$(ENV) cargo fmt --check
@@ -63,6 +64,9 @@ test-live: setup-test fault-plugin build ## tests against running Orthancs only 
 
 test-browser: setup-test build ## Explorer's buttons and the page in headless Chromium
 	@scripts/test_browser.sh
+
+test-ohif: setup-test build ## the results in the OHIF viewer, both Orthancs (STUDY=dir, MODEL=name, ORTHANC_VERSIONS=…, SHOTS=dir)
+	@STUDY="$(STUDY)" scripts/test_ohif.sh
 
 parity: setup-build ## networks and pre-processing against the references in GOLDEN_DIR (default ../shared/golden)
 	@$(CHECK_GOLDEN)
@@ -85,5 +89,5 @@ schema: build ## models/schema.json from the manifest's Rust types
 	@build/orthanc-ai schema > build/schema.json && mv build/schema.json models/schema.json
 
 clean: ## build/ and our own crate's compilation; the cache (downloads, dependencies) stays
-	@rm -rf build tests/browser/node_modules
+	@rm -rf build tests/browser/node_modules tests/ohif/node_modules
 	@$(ENV) for profile in dev release; do cargo clean --quiet --package orthanc-ai --profile $$profile; done

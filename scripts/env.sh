@@ -17,6 +17,9 @@ CARGO_NET_RETRY=${CARGO_NET_RETRY:-5}
 # Other people's DICOM readers (highdicom, pydicom, dcmqi) that check our results, in a virtual environment `venv`.
 VALIDATOR_HOME=${VALIDATOR_HOME:-$ORTHANC_AI_CACHE/validators}
 
+# The OHIF viewer (dist/index.html …) in which tests open our results.
+OHIF_ROOT=${OHIF_ROOT:-$ORTHANC_AI_CACHE/ohif-3.13.2}
+
 # Our binaries find libtorch by their run path; build scripts and test binaries of dependencies do not.
 case ":${LD_LIBRARY_PATH:-}:" in
     *":$LIBTORCH/lib:"*) ;;
@@ -26,4 +29,4 @@ esac
 # rustup's default place, for shells that were started before it was installed.
 command -v cargo >/dev/null 2>&1 || PATH=$PATH:$HOME/.cargo/bin
 
-export ORTHANC_AI_CACHE LIBTORCH ORTHANC_1_13_ROOT ORTHANC_SDK_INCLUDE CARGO_TARGET_DIR CARGO_NET_RETRY VALIDATOR_HOME LD_LIBRARY_PATH PATH
+export ORTHANC_AI_CACHE LIBTORCH ORTHANC_1_13_ROOT ORTHANC_SDK_INCLUDE CARGO_TARGET_DIR CARGO_NET_RETRY VALIDATOR_HOME OHIF_ROOT LD_LIBRARY_PATH PATH

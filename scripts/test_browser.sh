@@ -21,6 +21,9 @@ for ORTHANC_VERSION in 1.10.1 1.13.0; do
     start_server "$FOLDER/$ORTHANC_VERSION"
     "$REPOSITORY/build/orthanc-ai" phantom mammography --out "$FOLDER/$ORTHANC_VERSION/exam"
     upload "$FOLDER/$ORTHANC_VERSION/exam"
-    (cd "$TESTS" && ORTHANC_URL=$URL STUDY_ID=$STUDIES npm test) || { tail -30 "$FOLDER/$ORTHANC_VERSION/orthanc.log" >&2; exit 1; }
+    EXAM=$STUDIES
+    "$REPOSITORY/build/orthanc-ai" phantom breast-mri --out "$FOLDER/$ORTHANC_VERSION/dce"
+    upload "$FOLDER/$ORTHANC_VERSION/dce"
+    (cd "$TESTS" && ORTHANC_URL=$URL STUDY_ID=$EXAM DCE_STUDY_ID=$STUDIES npm test) || { tail -30 "$FOLDER/$ORTHANC_VERSION/orthanc.log" >&2; exit 1; }
     stop_server
 done

@@ -21,6 +21,9 @@ use volumes::{AXIAL, CORONAL, Exam, Layout, OBLIQUE, blob, manifest, segmentatio
 
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
+/// What dciodvfy of 2022 says of a reference to a segment of a Label Map Segmentation, which it does not know yet.
+const NO_LABELMAP: &str = "ReferencedSegmentNumber(0062,000b)> - Shall not be present for Referenced SOP Class";
+
 struct Variant {
     name: &'static str,
     exam: Exam,
@@ -53,7 +56,9 @@ fn variants() -> Vec<Variant> {
     };
     let per_phase = Layout::SeriesPerPhase;
     let mut no_frame_of_reference = base("no_frame_of_reference", per_phase, AXIAL, one(size), "binary");
-    no_frame_of_reference.exam.edit = |o| drop(o.remove_element(tags::FRAME_OF_REFERENCE_UID));
+    no_frame_of_reference.exam.edit = |o| {
+        o.remove_element(tags::FRAME_OF_REFERENCE_UID);
+    };
     let mut one_phase = base("one_phase", per_phase, OBLIQUE, one(size), "binary");
     one_phase.exam.phases = 1;
     one_phase.manifest = manifest(1, &names[..1], "binary");
@@ -160,7 +165,8 @@ fn dciodvfy_finds_no_error() {
             if text.contains("Information Object Not found") && v.name.contains("labelmap") {
                 continue; // older than Label Map Segmentation
             }
-            let errors: Vec<&str> = text.lines().filter(|l| l.starts_with("Error") || l.starts_with("Abort")).collect();
+            let is_error = |l: &&str| (l.starts_with("Error") || l.starts_with("Abort")) && !l.contains(NO_LABELMAP);
+            let errors: Vec<&str> = text.lines().filter(is_error).collect();
             assert!(errors.is_empty(), "{} {}: {errors:#?}", v.name, file.display());
             let iods = ["Segmentation", "ComprehensiveSR", "Comprehensive3DSR"];
             assert!(text.lines().any(|l| iods.contains(&l.trim())), "{}: not recognised:\n{text}", v.name);
@@ -279,5 +285,11 @@ fn passes(script: &Path, args: &[&str], name: &str) {
     let Some(output) = run(script, args) else { return };
     let text = text(&output);
     eprintln!("{name}: {}", text.trim().replace('\n', "; "));
+    if text.contains(NO_LABELMAP) {
+        // dcmtk 3.6.7 does not know Label Map Segmentation either. All others must be content.
+        let failed: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("FAIL ")).collect();
+        assert_eq!(failed, ["dciodvfy", "dsrdump (strict)"], "{name}:\n{text}");
+        return assert!(text.matches("! Error").count() == text.matches(NO_LABELMAP).count(), "{name}:\n{text}");
+    }
     assert!(output.status.success() && text.contains("RESULT PASS"), "{name}:\n{text}");
 }

@@ -1,6 +1,6 @@
 //! The DICOM attributes that selection, preprocessing and results need, read once from an instance.
 
-use dicom_core::Tag;
+use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
@@ -149,9 +149,25 @@ impl ImageAttributes {
 pub(super) struct Reader<'a>(pub(super) &'a InMemDicomObject);
 
 impl Reader<'_> {
+    /// All values as text, without the blanks around them. An element that was written with VR UN, by a server that did not
+    /// know it, has the bytes of its text (PS3.5 6.2.2).
+    fn texts(&self, tag: Tag) -> Option<Vec<String>> {
+        let element = self.0.get(tag)?;
+        let blanks = [' ', '\0'];
+        match element.value().primitive()? {
+            PrimitiveValue::U8(bytes) if element.vr() == VR::UN => {
+                let text = String::from_utf8_lossy(bytes);
+                Some(text.split('\\').map(|t| t.trim_matches(blanks).to_string()).collect())
+            }
+            primitive => Some(primitive.to_multi_str().iter().map(|t| t.trim_matches(blanks).to_string()).collect()),
+        }
+    }
+
+    /// The first value.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
-        let value = self.0.get(tag)?.to_str().ok()?;
-        let first = value.split('\\').next()?.trim_matches([' ', '\0']);
+        let first = self.texts(tag)?.into_iter().next()?;
+        // A single value may hold a backslash where the parser did not split it.
+        let first = first.split('\\').next()?.trim_matches([' ', '\0']);
         (!first.is_empty()).then(|| first.to_string())
     }
 
@@ -163,8 +179,7 @@ impl Reader<'_> {
         expected: &'static str,
     ) -> Result<([f64; N], [String; N]), ImagingError> {
         let missing = ImagingError::Missing { keyword, expected };
-        let Some(primitive) = self.0.get(tag).and_then(|e| e.value().primitive()) else { return Err(missing) };
-        let texts: Vec<String> = primitive.to_multi_str().iter().map(|t| t.trim_matches([' ', '\0']).into()).collect();
+        let Some(texts) = self.texts(tag) else { return Err(missing) };
         if texts.iter().all(String::is_empty) {
             return Err(missing);
         }
@@ -227,7 +242,12 @@ impl Reader<'_> {
 
     /// All values of a decimal string that are finite numbers, or `None` if one is not.
     pub(super) fn numbers(&self, tag: Tag) -> Option<Vec<f64>> {
-        let values = self.0.get(tag)?.value().primitive()?.to_multi_float64().ok()?;
+        let element = self.0.get(tag)?;
+        let values = if element.vr() == VR::UN {
+            self.texts(tag)?.iter().map(|t| t.parse().ok()).collect::<Option<Vec<f64>>>()?
+        } else {
+            element.value().primitive()?.to_multi_float64().ok()?
+        };
         values.iter().all(|v| v.is_finite()).then_some(values)
     }
 

@@ -69,9 +69,8 @@ fn check_covered(map: &IndexMap, from: &Geometry, onto: &Geometry) -> Result<(),
     let mut outside = 0.0f64;
     for corner in 0..8 {
         let index = map.at(std::array::from_fn(|axis| if corner >> axis & 1 == 1 { last[axis] } else { 0.0 }));
-        for axis in 0..3 {
-            let end = (from.size[axis] - 1) as f64;
-            outside = outside.max(-index[axis]).max(index[axis] - end);
+        for (at, size) in index.into_iter().zip(from.size) {
+            outside = outside.max(-at).max(at - (size - 1) as f64);
         }
     }
     // A thousandth more than half: two files' rounding of one position.

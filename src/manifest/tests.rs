@@ -74,6 +74,32 @@ fn refusals_name_path_found_and_expected() {
     }
 }
 
+/// The shipped manifest, made one of volumes of two channels.
+fn of_volumes(display_channel: Value) -> String {
+    let mut json = shipped();
+    let code = json["report"]["finding_site"].clone();
+    json["input"]["select"] = json!({"Volumes": {"channels": ["pre", "post"], "time_points": ["TriggerTime"]}});
+    json["preprocessing"] = json!([]);
+    json["network"] = json!({"TorchScript": {"in_channels": 2, "num_classes": 1}});
+    json["weights"] = json!({"file": "weights.pt", "format": "torchscript"});
+    json["task"] = json!({"Segmentation": {
+        "activation": "sigmoid",
+        "postprocessing": [{"AsDiscrete": {"threshold": 0.5}}, {"Invert": {"mode": "nearest"}}],
+        "segments": [{"name": "Tumour", "color": "#ff0000", "category": code, "concept": code}],
+        "display_channel": display_channel,
+    }});
+    json.to_string()
+}
+
+#[test]
+fn the_displayed_channel_is_one_of_the_input() {
+    for valid in [json!(null), json!(0), json!(1)] {
+        Manifest::from_json(&of_volumes(valid)).unwrap();
+    }
+    let error = Manifest::from_json(&of_volumes(json!(2))).unwrap_err().to_string();
+    assert!(error.contains("at task.Segmentation.display_channel: found 2, expected 0..2"), "{error}");
+}
+
 #[test]
 fn unknown_keys_are_refused_everywhere() {
     for pointer in [

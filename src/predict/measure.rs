@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn volume_share_and_means_are_those_of_the_voxels() {
         let mut state = 11;
-        let mask = Array3::from_shape_simple_fn((5, 6, 7), || u8::from(random(&mut state) % 3 == 0));
+        let mask = Array3::from_shape_simple_fn((5, 6, 7), || u8::from(random(&mut state) % 100 < 33));
         let channels = [1.0f32, -2.0].map(|sign| mask.map(|_| sign * (random(&mut state) % 1000) as f32));
         let lesion = measure(mask.view(), &tilted(&mask), &[channels[0].view(), channels[1].view()], 400).unwrap();
 

@@ -35,13 +35,12 @@ export const segmentationModel = (changes = {}) => ({
 
 export const segment = (changes = {}) => ({
   Name: "Tumour", Color: "#d32f2f", Found: true, VolumeMl: 3.2441, LongAxisMm: 21.34, RatioPercent: 0.1234, FirstSlice: 180, LastSlice: 219, OutlineSlice: 201,
-  Channels: [{ Name: "pre-contrast", Mean: 281.26, EnhancementPercent: null }, { Name: "phase 1", Mean: 900.5, EnhancementPercent: 220.2 }, { Name: "phase 2", Mean: 800, EnhancementPercent: 184.4 }, { Name: "phase 3", Mean: 250, EnhancementPercent: -11.1 }],
+  Channels: [{ Name: "pre-contrast", Mean: 281.26 }, { Name: "phase 1", Mean: 900.5, EnhancementPercent: 220.2 }, { Name: "phase 2", Mean: 800, EnhancementPercent: 184.4 }, { Name: "phase 3", Mean: 250, EnhancementPercent: -11.1 }],
   Finding: "Tumour: 3.2 ml, longest diameter 21.3 mm", ...changes,
 });
 
-const NOT_FOUND = { Found: false, VolumeMl: null, LongAxisMm: null, RatioPercent: null, Channels: [], FirstSlice: null, LastSlice: null, OutlineSlice: null };
-
-export const notFound = (changes = {}) => segment({ ...NOT_FOUND, Finding: "Tumour: no finding", ...changes });
+/** A segment without voxels: the server leaves every measurement away. */
+export const notFound = (changes = {}) => ({ Name: "Tumour", Color: "#d32f2f", Found: false, Finding: "Tumour: not found", ...changes });
 
 /** A segmentation run of `count` slices; a slice's frames of the SEG follow from the segments' spans, segment after segment. */
 export function segmentationRun({ segments = [segment()], count = 400, ...changes } = {}) {
@@ -50,8 +49,8 @@ export function segmentationRun({ segments = [segment()], count = 400, ...change
   const found = frames.length > 0;
   return run({
     Model: model.Name, ModelTitle: model.Title, Results: [],
-    Segmentation: { Segments: segments, TotalSlices: count, StartSliceIndex: 0, EndSliceIndex: count - 1 },
-    Slices: Array.from({ length: count }, (_, slice) => ({ InstanceID: `slice-${slice}`, Frame: null, MaskFrames: frames.flatMap((one, frame) => (one === slice ? [frame] : [])) })),
+    Segmentation: { Slices: count, SeriesUid: "2.25.2", Channel: "phase 1", Segments: segments, ...(found ? { SegInstanceUid: "2.25.3", SegSeriesUid: "2.25.4" } : {}) },
+    Slices: Array.from({ length: count }, (_, slice) => ({ InstanceID: `slice-${slice}`, Frame: null, Analysed: true, MaskFrames: frames.flatMap((one, frame) => (one === slice ? [frame] : [])) })),
     Stored: [...(found ? [{ ID: "seg", Kind: "SEG", Path: "/instances/seg", SeriesID: "s", StudyID: "canned-study" }] : []), { ID: "sr", Kind: "SR", Path: "/instances/sr", SeriesID: "s", StudyID: "canned-study" }], ...changes,
   });
 }

@@ -100,6 +100,16 @@ describe("Orthanc Explorer", () => {
     assert.match(await status("study").innerText(), RESULT);
   });
 
+  test("a segmentation's summary says each segment's volume, or that nothing was found", async () => {
+    for (const [segments, words] of [[[canned.segment()], "Tumour 3.24 ml"], [[canned.notFound()], "Tumour no finding"]]) {
+      const own = await bench.open();
+      await intercept(own, bench.base, /^\/studies\/[^/]+\/ai$/, () => ({ json: canned.applicability({ Runs: [canned.segmentationRun({ segments })] }) }));
+      await own.goto(`${bench.base}/app/explorer.html#study?uuid=${bench.study}`);
+      await own.locator("#ai-status-study", { hasText: words }).waitFor();
+      await own.context().close();
+    }
+  });
+
   test("polling stops when the page is left", async () => {
     const own = await bench.open();
     let polls = 0;

@@ -53,10 +53,10 @@ function segmented() {
   return {
     frames: held,
     Segmentation: {
-      TotalSlices: slices, StartSliceIndex: 2, EndSliceIndex: slices - 2,
+      Slices: slices, SeriesUid: "2.25.91121.2", Channel: phases[DISPLAYED], SegInstanceUid: "2.25.91121.8.1", SegSeriesUid: "2.25.91121.8",
       Segments: [{
         Name: model.Name, Color: model.Color, Found: true, VolumeMl: volume, LongAxisMm: axis, RatioPercent: 100 * voxels / (slices * rows * columns),
-        Channels: phases.map((name, phase) => ({ Name: name, Mean: signal[phase], EnhancementPercent: phase ? 100 * (signal[phase] / signal[0] - 1) : null })),
+        Channels: phases.map((name, phase) => ({ Name: name, Mean: signal[phase], ...(phase ? { EnhancementPercent: 100 * (signal[phase] / signal[0] - 1) } : {}) })),
         FirstSlice: held[0], LastSlice: held.at(-1), OutlineSlice: areas.indexOf(Math.max(...areas)), Finding: `${model.Name}: ${volume.toFixed(1)} ml, longest diameter ${axis.toFixed(1)} mm`,
       }],
     },
@@ -141,7 +141,7 @@ class Plugin {
     const { frames, Segmentation } = segmented();
     return {
       Results: [], Segmentation,
-      Slices: instances.map(({ ID }, slice) => ({ InstanceID: ID, Frame: null, MaskFrames: frames.includes(slice) ? [frames.indexOf(slice)] : [] })),
+      Slices: instances.map(({ ID }, slice) => ({ InstanceID: ID, Frame: null, Analysed: slice > 1 && slice < instances.length - 1, MaskFrames: frames.includes(slice) ? [frames.indexOf(slice)] : [] })),
       Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: "", StudyID: study })),
     };
   }

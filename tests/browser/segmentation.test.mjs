@@ -59,9 +59,7 @@ function waitingForCpu() {
   return Math.max((performance.now() - wall) / ((user + system) / 1000), 1);
 }
 
-const GRAY = 4; // canned slices are 16 x 12 pixels, their grey value says which slice they are
-
-/** Canned pictures: slice N is of the grey N, its mask (frame N of the SEG) of the red N, both late by a random time. */
+/** Canned pictures of 16 x 12 pixels: slice N is of the grey N, frame N of the SEG of the red N; both late by a random time. */
 const pictures = ({ late = 0, asked = [], broken = () => false } = {}) => [
   [/^\/instances\/slice-\d+\/(frames\/\d+\/)?(rendered|preview)$/, async (request) => {
     asked.push(request.url());
@@ -74,7 +72,7 @@ const pictures = ({ late = 0, asked = [], broken = () => false } = {}) => [
     const query = new URL(request.url()).searchParams;
     await new Promise((resolve) => { setTimeout(resolve, late * Math.random()); });
     const frame = Number(query.get("frame"));
-    return broken(request.url()) ? { status: 404, json: {} } : { contentType: "image/png", body: png(12, 16, (row, column) => (row > 3 && column > 7 ? [frame, GRAY, GRAY, 255] : [0, 0, 0, 0])) };
+    return broken(request.url()) ? { status: 404, json: {} } : { contentType: "image/png", body: png(12, 16, (row, column) => (row > 3 && column > 7 ? [frame, 4, 4, 255] : [0, 0, 0, 0])) };
   }],
   [/^\/instances\/slice-\d+\/content\//, (request) => {
     asked.push(request.url());
@@ -144,7 +142,7 @@ describe("a segmentation run on the page", () => {
       const [name, mean, enhancement] = rows[index].split("\t").map((text) => text.trim());
       assert.equal(name, channel.Name);
       assert.ok(Math.abs(Number(mean) - channel.Mean) <= 0.051, rows[index]);
-      if (channel.EnhancementPercent === null) assert.equal(enhancement, "–");
+      if (channel.EnhancementPercent === undefined) assert.equal(enhancement, "–");
       else assert.ok(Math.abs(parseFloat(enhancement) - channel.EnhancementPercent) <= 0.51, rows[index]);
     });
     assert.match(await page.locator(".disclaimer").innerText(), /DEMO/);
@@ -245,7 +243,8 @@ describe("a segmentation run on the page", () => {
   test("400 slices: the first slice with its mask is there within 300 ms, and the page with it weighs less than 500 kB", async () => {
     const server = await startMock(bench.base, "/fast", 0, cannedRun()); // no interception by the browser, which costs time
     const times = [];
-    let bytes = 0, slowdown = 1;
+    const slowdowns = [];
+    let bytes = 0;
     for (let round = 0; round < 12; round += 1) {
       const page = await bench.open({ origin: server.base });
       const sizes = [];
@@ -260,10 +259,11 @@ describe("a segmentation run on the page", () => {
       times.push(await page.evaluate(() => window.painted));
       bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
       await page.context().close();
-      slowdown = Math.max(slowdown, waitingForCpu());
+      slowdowns.push(waitingForCpu());
     }
     server.stop();
     const sorted = times.map(Math.round).sort((a, b) => a - b);
+    const slowdown = slowdowns.sort((a, b) => a - b)[6];
     console.log(`first slice after ${sorted.join(", ")} ms, all files anew; ${bytes} bytes; this machine is busy by a factor of ${slowdown.toFixed(1)}`);
     assert.ok(bytes > 10000 && bytes < 500000, `${bytes} bytes`);
     assert.ok(sorted[0] <= 300 * slowdown, `best of ${sorted.length}: ${sorted[0]} ms, busy by ${slowdown.toFixed(1)}`);
@@ -298,7 +298,7 @@ describe("a segmentation run on the page", () => {
 
   test("frames of a multi-frame instance: addressed as such, with the window of their functional groups", async () => {
     const asked = [];
-    const Slices = Array.from({ length: 20 }, (_, slice) => ({ InstanceID: "slice-0", Frame: 19 - slice, MaskFrames: [] }));
+    const Slices = Array.from({ length: 20 }, (_, slice) => ({ InstanceID: "slice-0", Frame: 19 - slice, Analysed: true, MaskFrames: [] }));
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 10, 20);
       const paths = asked.map((url) => url.split("/instances/slice-0/")[1]);
@@ -335,7 +335,7 @@ describe("a segmentation run on the page", () => {
 
   test("slices that were not analysed are told apart", async () => {
     const run = canned.segmentationRun({ count: 110, segments: [canned.segment({ FirstSlice: 40, LastSlice: 60, OutlineSlice: 50 })] });
-    Object.assign(run.Segmentation, { StartSliceIndex: 7, EndSliceIndex: 102 });
+    run.Slices.forEach((slice, index) => { slice.Analysed = index >= 7 && index <= 102; });
     await bench.on("#/runs/canned", async (page) => {
       await page.getByText("96 of 110 slices were analysed: 8 to 103.").waitFor();
       await at(page, 50, 110);

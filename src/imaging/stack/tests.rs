@@ -34,7 +34,7 @@ fn instance(n: usize) -> Arc<ImageAttributes> {
     Arc::new(ImageAttributes::from_dataset(dataset).unwrap())
 }
 
-/// A slice `along` mm along the normal from the place that `orientation` gives, its values all `value`.
+/// A slice whose values are all `value`.
 fn frame(n: usize, orientation: [f64; 6], position_mm: [f64; 3], value: f32) -> SourceFrame {
     SourceFrame {
         instance: instance(n),
@@ -53,6 +53,7 @@ fn frame(n: usize, orientation: [f64; 6], position_mm: [f64; 3], value: f32) -> 
     }
 }
 
+/// `mm` along the normal, from one place for all orientations.
 fn along(orientation: [f64; 6], mm: f64) -> [f64; 3] {
     let normal = frame(0, orientation, [0.0; 3], 0.0).plane.normal();
     std::array::from_fn(|axis| [-100.0, 50.0, 1000.0][axis] + mm * normal[axis])

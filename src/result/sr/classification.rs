@@ -74,7 +74,7 @@ fn tree(ctx: &ResultContext, prediction: &Prediction) -> Result<Item<Container>,
             measurements = measurements.contains(measurement_group(ctx, &algorithm, p, image, finding)?);
         }
     }
-    let root = root(ctx, &algorithm, Some(image_library(ctx.images)?), measurements)?;
+    let root = root(ctx, &algorithm)?.contains(image_library(ctx.images)?).contains(measurements);
     Ok(match not_analysed(ctx, prediction)? {
         Some(statements) => root.contains(statements),
         None => root,

@@ -125,15 +125,10 @@ fn referenced_request(ctx: &ResultContext) -> Result<Option<InMemDicomObject>, R
     Ok(Some(item))
 }
 
-/// TID 1500 with the observer, the disclaimer and, where given, the image library.
-fn root(
-    ctx: &ResultContext,
-    algorithm: &Algorithm,
-    library: Option<Item<Container>>,
-    measurements: Item<Container>,
-) -> Result<Item<Container>, ResultError> {
+/// TID 1500 up to the disclaimer: image library and findings are still to be put in.
+fn root(ctx: &ResultContext, algorithm: &Algorithm) -> Result<Item<Container>, ResultError> {
     let report = &ctx.manifest.report;
-    let mut root = Item::container(codes::IMAGING_MEASUREMENT_REPORT, Some("1500"))?
+    Ok(Item::container(codes::IMAGING_MEASUREMENT_REPORT, Some("1500"))?
         .has_concept_mod(Item::code(codes::LANGUAGE, codes::ENGLISH_US)?)
         .has_obs_context(Item::code(codes::OBSERVER_TYPE, codes::DEVICE)?)
         .has_obs_context(Item::uid(codes::DEVICE_OBSERVER_UID, &algorithm.device_uid)?)
@@ -142,11 +137,7 @@ fn root(
         .has_obs_context(Item::text(codes::DEVICE_OBSERVER_MODEL_NAME, &algorithm.name)?)
         .has_obs_context(Item::text(codes::DEVICE_OBSERVER_SERIAL_NUMBER, &algorithm.serial_number)?)
         .has_concept_mod(Item::code(codes::PROCEDURE_REPORTED, report.procedure_reported.clone())?)
-        .contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &report.disclaimer))?);
-    if let Some(library) = library {
-        root = root.contains(library);
-    }
-    Ok(root.contains(measurements))
+        .contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &report.disclaimer))?))
 }
 
 /// The manifest's site, on the image's side where it has one.

@@ -49,7 +49,7 @@ pub fn segmentation_report(
 /// TID 1500.
 fn tree(segmented: &Segmented, masks: Option<InstanceReference>) -> Result<Item<Container>, ResultError> {
     let algorithm = Algorithm::of(segmented.ctx);
-    let mut measurements = Item::container(codes::IMAGING_MEASUREMENTS, None)?;
+    let mut groups = Vec::new();
     let mut outlined: Vec<&ImageAttributes> = Vec::new();
     for (segment, found) in segmented.found() {
         let Some(masks) = masks else {
@@ -59,13 +59,18 @@ fn tree(segmented: &Segmented, masks: Option<InstanceReference>) -> Result<Item<
         if outlined.iter().all(|i| i.sop_instance_uid != slice.instance.sop_instance_uid) {
             outlined.push(&slice.instance);
         }
-        measurements = measurements
-            .contains(volume_group(segmented, &algorithm, segment, found, masks)?)
-            .contains(outline_group(segmented, &algorithm, segment, found, slice)?);
+        groups.push(volume_group(segmented, &algorithm, segment, found, masks)?);
+        groups.push(outline_group(segmented, &algorithm, segment, found, slice)?);
     }
-    // A library lists what the tree refers to: the hundreds of slices are in the evidence.
-    let library = if outlined.is_empty() { None } else { Some(image_library(&outlined)?) };
-    Ok(root(segmented.ctx, &algorithm, library, measurements)?.contains(evaluations(segmented)?))
+    let mut root = root(segmented.ctx, &algorithm)?;
+    // A library lists what the tree refers to: the hundreds of slices are in the evidence. Readers stumble over containers
+    // without content, so where nothing was found there are none.
+    if !groups.is_empty() {
+        let measurements = Item::container(codes::IMAGING_MEASUREMENTS, None)?;
+        root = root.contains(image_library(&outlined)?);
+        root = root.contains(groups.into_iter().fold(measurements, |all, group| all.contains(group)));
+    }
+    Ok(root.contains(evaluations(segmented)?))
 }
 
 /// What both groups of a segment begin with: the two are one thing.
@@ -161,11 +166,17 @@ fn evaluations(segmented: &Segmented) -> Result<Item<Container>, ResultError> {
     let summary = if any { codes::SUCCEEDED_WITH_FINDINGS } else { codes::SUCCEEDED_WITHOUT_FINDINGS };
     let mut statements = Item::container(codes::QUALITATIVE_EVALUATIONS, None)?
         .contains(Item::code(codes::CAD_PROCESSING_SUMMARY, summary)?);
+    let algorithm = Algorithm::of(segmented.ctx);
     let series = &segmented.display_instance()?.series_instance_uid;
     for segment in segmented.segments.iter().filter(|s| s.found.is_none()) {
         let words = format!("{}: no voxel was segmented. This does not exclude the finding.", segment.tracking_id);
+        let mut absent = Item::code(concept(&segment.spec.concept), codes::Presence::Absent.concept())?
+            .has_concept_mod(finding_site(segmented.ctx, segmented.display_instance()?)?);
+        for text in algorithm_identification(segmented.ctx, &algorithm, &parameters(segmented.spec))? {
+            absent = absent.has_concept_mod(text);
+        }
         statements = statements.contains(
-            Item::code(concept(&segment.spec.concept), codes::Presence::Absent.concept())?
+            absent
                 .has_properties(Item::text(codes::COMMENT, &words)?)
                 .has_properties(Item::uid(codes::SOURCE_SERIES, series)?),
         );

@@ -8,6 +8,7 @@ mod encoding;
 mod failures;
 mod identity;
 mod people;
+mod segmentation;
 mod structure;
 
 use dicom_core::Tag;

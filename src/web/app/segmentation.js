@@ -4,10 +4,10 @@ import { facts } from "./parts.js";
 import { sliceBrowser } from "./slices.js";
 import { className, decimals, millilitres, t } from "./text.js";
 
-/** First and last analysed slice of a segmentation, as indices; null where the server does not say or all were. */
-function analysedRange({ StartSliceIndex: first, EndSliceIndex: last, TotalSlices: total }) {
-  if (!Number.isInteger(first) || !Number.isInteger(last) || (first === 0 && last === total - 1)) return null;
-  return [first, last];
+/** First and last slice that the network saw, as indices; null where it saw all of them. */
+function analysedRange(slices) {
+  const seen = [...slices.keys()].filter((index) => slices[index].Analysed !== false);
+  return seen.length && seen.length < slices.length ? [seen[0], seen.at(-1)] : null;
 }
 
 /** Where reading begins: on the slice with the first found segment's largest area, else in the middle. */
@@ -20,7 +20,7 @@ const startSlice = (segments, count) => segments.find((segment) => segment.Found
 export function segmentationView(run, names, kept) {
   const { Segmentation: found, Slices: slices = [] } = run;
   const segments = found.Segments.map((segment) => ({ ...segment, Label: className(names.get(segment.Name), segment.Name) }));
-  const analysed = analysedRange(found);
+  const analysed = analysedRange(slices);
   if (slices.length && !kept.browser) {
     kept.browser = sliceBrowser({
       slices, analysed, start: startSlice(segments, slices.length),
@@ -32,7 +32,7 @@ export function segmentationView(run, names, kept) {
     kept.browser?.element,
     h("div", { class: "segments" },
       segments.map((segment) => card(segment, kept.browser)),
-      analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: found.TotalSlices, first: analysed[0] + 1, last: analysed[1] + 1 })) : null));
+      analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: slices.length, first: analysed[0] + 1, last: analysed[1] + 1 })) : null));
 }
 
 function card(segment, browser) {
