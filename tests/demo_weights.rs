@@ -1,32 +1,51 @@
-//! The demo weights mean something: they are the file that the manifest names, and right on phantoms never seen.
+//! The demo weights mean something: they are the files that the manifests name, and right on phantoms never seen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use orthanc_ai::manifest::Manifest;
 use orthanc_ai::model::train::{Detector, EvaluateOptions, Evaluation, evaluate};
 use orthanc_ai::model::weights::sha256;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mammography-4view-demo");
+const MAMMOGRAPHY: &str = "mammography-4view-demo";
+const BREAST_MRI: &str = "breast-dce-swinunetr-demo";
+
+fn folder(model: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model)
+}
 
 #[test]
-fn the_manifest_pins_the_weights() {
-    let folder = Path::new(FOLDER);
-    let manifest = Manifest::from_json(&std::fs::read_to_string(folder.join("manifest.json")).unwrap()).unwrap();
-    assert!(manifest.demo);
-    assert_eq!(manifest.weights.sha256.unwrap(), sha256(&folder.join(manifest.weights.file)).unwrap());
+fn the_manifests_pin_the_weights() {
+    for model in [MAMMOGRAPHY, BREAST_MRI] {
+        let folder = folder(model);
+        let manifest = Manifest::from_json(&std::fs::read_to_string(folder.join("manifest.json")).unwrap()).unwrap();
+        assert!(manifest.demo);
+        assert_eq!(manifest.weights.sha256.unwrap(), sha256(&folder.join(manifest.weights.file)).unwrap(), "{model}");
+    }
 }
 
 /// Forty of the phantoms that `orthanc-ai evaluate` draws by the hundred, at a quarter of the detector's resolution for
 /// speed. The model card has the figures at full size.
 #[test]
-fn right_on_at_least_95_percent_of_unseen_phantoms() {
+fn right_on_at_least_95_percent_of_unseen_mammograms() {
     let detector = Detector { spacing_mm: 0.28, size: (832, 640) };
     let options = EvaluateOptions { seed: 7, images: Some(40), detector: Some(detector), threads: 2 };
-    let Evaluation::Classification(evaluation) = evaluate(Path::new(FOLDER), &options).unwrap() else {
+    let Evaluation::Classification(evaluation) = evaluate(&folder(MAMMOGRAPHY), &options).unwrap() else {
         panic!("expected a classification")
     };
     assert_eq!(evaluation.images(), 40);
     assert!(evaluation.accuracy() >= 0.95, "{evaluation}");
     // Probabilities that mean something: sure, but not beyond doubt.
     assert!((0.7..0.995).contains(&evaluation.mean_confidence), "{evaluation}");
+}
+
+/// Five of the phantoms that `orthanc-ai evaluate` draws by the dozen, one of them without a tumour.
+#[test]
+fn finds_the_tumours_of_unseen_breast_mri() {
+    let options = EvaluateOptions { seed: 7, images: Some(5), detector: None, threads: 2 };
+    let Evaluation::Segmentation(evaluation) = evaluate(&folder(BREAST_MRI), &options).unwrap() else {
+        panic!("expected a segmentation")
+    };
+    assert_eq!(evaluation.cases.len(), 5);
+    assert!(evaluation.mean_dice() >= 0.8, "{evaluation}");
+    assert_eq!(evaluation.false_positives(), (0, 1), "{evaluation}");
 }

@@ -39,6 +39,8 @@ pub enum TrainError {
     Class { name: &'static str },
     #[error("{key}: found {found}, expected {expected}")]
     Option { key: &'static str, found: usize, expected: &'static str },
+    #[error("stage size: found {found} (slices x rows and columns), expected {expected}")]
+    StageSize { found: String, expected: &'static str },
     #[error("loss is {0}: a lower learning rate may help")]
     Diverged(f64),
     #[error(transparent)]
@@ -69,7 +71,7 @@ pub enum Progress {
     /// So many phantoms are drawn.
     Drawn { done: usize, of: usize },
     /// One pass of a stage is over. The score is the share of right answers, or the Dice coefficient.
-    Epoch { size: usize, epoch: usize, of: usize, loss: f64, score: f64, seconds: f64 },
+    Epoch { slices: usize, size: usize, epoch: usize, of: usize, loss: f64, score: f64, seconds: f64 },
 }
 
 /// What a training made.
@@ -162,14 +164,21 @@ pub fn train(
     let (schedule, fitted) = match trainable {
         Trainable::Classifier(spec) => {
             use classification::{IMAGES, LEAST_SIZE, STAGES, fit};
-            let schedule = Schedule::new(options, IMAGES, &STAGES, |size| size >= LEAST_SIZE, "at least 64 pixels")?;
+            let schedule = Schedule::new(
+                options,
+                IMAGES,
+                &STAGES,
+                |s| s.slices == 1 && s.size >= LEAST_SIZE,
+                "one slice of at least 64 pixels",
+            )?;
             let fitted = fit(&folder.manifest, spec, &schedule, progress)?;
             (schedule, fitted)
         }
         Trainable::Segmenter(spec) => {
             use segmentation::{IMAGES, STAGES, fit};
-            let fits = |size: usize| size > 0 && size.is_multiple_of(super::nets::swin_unetr::DIVISOR);
-            let schedule = Schedule::new(options, IMAGES, &STAGES, fits, "a multiple of 32 voxels")?;
+            let divides = |size: usize| size > 0 && size.is_multiple_of(super::nets::swin_unetr::DIVISOR);
+            let fits = |s: &Stage| divides(s.slices) && divides(s.size);
+            let schedule = Schedule::new(options, IMAGES, &STAGES, fits, "multiples of 32 voxels")?;
             let fitted = fit(&folder.manifest, spec, &schedule, progress)?;
             (schedule, fitted)
         }

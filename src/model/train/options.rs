@@ -22,12 +22,14 @@ impl Default for TrainOptions {
     }
 }
 
-/// Passes over the set with squares or cubes of one size.
+/// Passes over the set with squares or boxes of one size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage {
-    /// Edge in pixels or voxels of the prepared image; at its size and above the whole image is taken.
+    /// Rows and columns of the prepared image; at its size and above the whole image is taken.
     pub size: usize,
-    /// One square or cube is cut out of each image in each pass.
+    /// Slices of a volume; of an image 1.
+    pub slices: usize,
+    /// One square or box is cut out of each image in each pass.
     pub epochs: usize,
     pub batch: usize,
     /// Peak of the stage's schedule.
@@ -57,7 +59,7 @@ impl Schedule {
         options: &TrainOptions,
         images: usize,
         stages: &[Stage],
-        fits: impl Fn(usize) -> bool,
+        fits: impl Fn(&Stage) -> bool,
         sizes: &'static str,
     ) -> Result<Self, TrainError> {
         let images = options.images.unwrap_or(images);
@@ -70,8 +72,9 @@ impl Schedule {
             return fail("stages", 0, "at least 1");
         }
         for stage in &stages {
-            if !fits(stage.size) {
-                return fail("stage size", stage.size, sizes);
+            if !fits(stage) {
+                let found = format!("{}x{}", stage.slices, stage.size);
+                return Err(TrainError::StageSize { found, expected: sizes });
             }
             if stage.epochs == 0 {
                 return fail("stage epochs", 0, "at least 1");

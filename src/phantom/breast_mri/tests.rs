@@ -95,7 +95,7 @@ fn without_a_tumour_the_rest_is_the_same() {
 /// The courses that tell tissues apart: the tumour rises at once and does not rise on, gland rises slowly and on.
 #[test]
 fn the_tumour_takes_up_contrast_medium_fast() {
-    let (mut washed_out, seeds) = (0, 12);
+    let (mut washed_out, seeds) = (0u64, 12);
     for seed in 0..seeds {
         let exam = BreastMriPhantom { seed, ..coarse(0) }.render().unwrap();
         if exam.truth.iter().all(|v| *v == 0) {
@@ -103,23 +103,27 @@ fn the_tumour_takes_up_contrast_medium_fast() {
         }
         let [pre, first, _, last] = exam.means(&exam.truth);
         assert!(first > 1.4 * pre && last < 1.15 * first, "seed {seed}: {:?}", exam.means(&exam.truth));
-        washed_out += usize::from(last < 0.95 * first);
+        washed_out += u64::from(last < 0.95 * first);
         let all = exam.means(&Array3::ones(exam.truth.raw_dim()));
         assert!(first / pre > 1.3 * all[1] / all[0], "seed {seed}: the tumour stands out");
     }
     assert!((3..seeds).contains(&washed_out), "{washed_out} of {seeds} wash out: some do, some stay level");
 }
 
-/// Thresholds must not do: the tumour is never all of what is bright.
+/// Brightness alone must not do: heart, vessels and nipples are as bright, and together more than the tumours.
 #[test]
-fn brightness_alone_does_not_find_the_tumour() {
-    for seed in 0..6 {
+fn the_tumour_is_not_all_that_is_bright() {
+    let (mut inside, mut outside) = (0, 0);
+    for seed in 0..10 {
         let exam = BreastMriPhantom { seed, ..coarse(0) }.render().unwrap();
-        let threshold = exam.means(&exam.truth)[1] * 0.8;
+        let threshold = 0.8 * exam.means(&exam.truth)[1];
         let bright = exam.phases[1].iter().zip(&exam.truth).filter(|(v, t)| f64::from(**v) > threshold && **t == 0);
-        let tumour = exam.truth.iter().filter(|v| **v > 0).count();
-        assert!(2 * bright.count() > tumour, "seed {seed}");
+        let bright = bright.count();
+        assert!(bright > 0, "seed {seed}");
+        outside += bright;
+        inside += exam.truth.iter().filter(|v| **v > 0).count();
     }
+    assert!(outside > inside, "{outside} bright voxels outside, {inside} inside");
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl Run<'_> {
             }
             mean = sum / batches as f64;
             (self.progress)(Progress::Epoch {
+                slices: stage.slices,
                 size: stage.size,
                 epoch: epoch + 1,
                 of: stage.epochs,
