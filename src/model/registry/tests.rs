@@ -137,7 +137,7 @@ fn info_is_pascal_case() {
     models.add_json(&small_manifest("weightless"));
     let json = serde_json::to_value(models.scan().list()).unwrap();
     let info = &json[0];
-    for (key, expected) in [("Name", "weightless"), ("State", "NoWeights"), ("Version", "1.0.0")] {
+    for (key, expected) in [("Name", "weightless"), ("State", "NoWeights"), ("Version", "1.1.0")] {
         assert_eq!(info[key], expected, "{key}");
     }
     assert_eq!(info["Demo"], true);

@@ -136,6 +136,8 @@ impl Slice<'_> {
         text(set, tags::SERIES_DESCRIPTION, VR::LO, &name);
         text(set, tags::PATIENT_POSITION, VR::CS, "HFP");
         text(set, tags::BODY_PART_EXAMINED, VR::CS, "BREAST");
+        // Type 2C for a paired organ: empty, as both breasts are in the picture (PS3.3 C.7.3.1).
+        set.put(DataElement::empty(tags::LATERALITY, VR::CS));
         code(set, tags::ANATOMIC_REGION_SEQUENCE, ["76752008", "SCT", "Breast"], None);
         text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
         text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Breast MRI phantom");
