@@ -1,5 +1,7 @@
 //! Blood vessels: bright, thin, and of the heart's course. They are what a network must tell from a tumour.
 
+use std::f32::consts::TAU;
+
 use super::anatomy::{Anatomy, Breast};
 use super::shapes::{Point, Tube};
 use crate::phantom::random::Random;
@@ -22,7 +24,7 @@ pub(crate) fn vessels(random: &mut Random, anatomy: &Anatomy) -> Vec<Tube> {
 
 fn internal_mammary(random: &mut Random, anatomy: &Anatomy, side: f32) -> Tube {
     let (x, radius) = (side * random.uniform(16.0, 24.0), random.uniform(1.4, 2.2));
-    let phase = random.uniform(0.0, std::f32::consts::TAU);
+    let phase = random.uniform(0.0, TAU);
     let point = |i: i32| {
         let z = 8.0 * i as f32;
         let x = x + 2.0 * (z / 30.0 + phase).sin();
@@ -35,7 +37,7 @@ fn internal_mammary(random: &mut Random, anatomy: &Anatomy, side: f32) -> Tube {
 
 /// From the breast's rim to behind the nipple.
 fn trunk(random: &mut Random, breast: &Breast) -> Tube {
-    let angle = random.uniform(0.0, std::f32::consts::TAU);
+    let angle = random.uniform(0.0, TAU);
     let ([cx, cy, cz], [rx, ry, rz]) = (breast.shape.centre, breast.shape.radii);
     let from = [cx + 0.78 * rx * angle.cos(), cy - random.uniform(0.15, 0.35) * ry, cz + 0.78 * rz * angle.sin()];
     let to = [
@@ -57,7 +59,7 @@ fn branch(random: &mut Random, trunk: &Tube) -> Tube {
 /// A parabola whose middle is `bend_mm` off the straight line at most, with a little wobble.
 fn curve(random: &mut Random, from: Point, to: Point, width: (f32, f32), bend_mm: f32) -> Tube {
     let bend: Point = std::array::from_fn(|_| random.uniform(-bend_mm, bend_mm));
-    let waves: [(f32, f32); 3] = std::array::from_fn(|_| (random.uniform(4.0, 9.0), random.uniform(0.0, 6.28)));
+    let waves: [(f32, f32); 3] = std::array::from_fn(|_| (random.uniform(4.0, 9.0), random.uniform(0.0, TAU)));
     let point = |i: usize| {
         let t = i as f32 / 24.0;
         let arch = 4.0 * t * (1.0 - t);
