@@ -4,6 +4,7 @@
 //! then `validate` refuses values that cannot be. `models/schema.json` is generated from these types.
 
 pub mod code;
+pub mod inferer;
 pub mod input;
 pub mod network;
 pub mod report;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
+pub use inferer::{BlendMode, InfererSpec, SlidingWindowSpec};
 pub use input::{Condition, InputSpec, ViewPolicy};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, Thresholds};

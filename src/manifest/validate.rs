@@ -11,7 +11,7 @@ fn refuse(path: impl Into<String>, reason: impl Into<String>) -> Checked {
     Err(ManifestError::Value { path: path.into(), reason: reason.into() })
 }
 
-fn require(ok: bool, path: impl Into<String>, reason: impl FnOnce() -> String) -> Checked {
+pub(super) fn require(ok: bool, path: impl Into<String>, reason: impl FnOnce() -> String) -> Checked {
     if ok { Ok(()) } else { refuse(path, reason()) }
 }
 

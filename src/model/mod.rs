@@ -2,6 +2,8 @@
 //! behind [`Network`].
 
 pub mod device;
+pub mod importance;
+pub mod inferer;
 pub mod nets;
 pub mod network;
 pub mod registry;
@@ -9,6 +11,7 @@ pub mod train;
 pub mod weights;
 
 pub use device::Device;
+pub use inferer::{InferError, infer};
 pub use network::{Logits, Network};
 pub use registry::{LoadedModel, LoadedModels, ModelInfo, ModelRegistry, ModelState};
 pub use weights::WeightsError;
