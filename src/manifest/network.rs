@@ -47,6 +47,14 @@ impl NetworkSpec {
         }
     }
 
+    /// Every side of the input is a multiple of this.
+    pub fn size_divisor(&self) -> usize {
+        match self {
+            Self::SwinUNETR(_) => SwinUnetrSpec::SIZE_DIVISOR,
+            Self::ResNet50(_) | Self::UNet(_) | Self::TorchScript(_) => 1,
+        }
+    }
+
     /// 2 for images N × C × H × W, 3 for volumes N × C × D × H × W.
     pub fn spatial_dims(&self) -> usize {
         match self {
@@ -86,6 +94,11 @@ pub struct SwinUnetrSpec {
     /// Channels of the first level; a multiple of 12.
     pub feature_size: usize,
     pub patch_merging: PatchMerging,
+}
+
+impl SwinUnetrSpec {
+    /// Every side of the input is a multiple of this: it is halved five times.
+    pub const SIZE_DIVISOR: usize = 32;
 }
 
 /// Which neighbours a patch merging layer puts side by side. The checkpoint does not tell: take what it was trained with.

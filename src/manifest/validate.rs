@@ -209,6 +209,10 @@ fn inferer(m: &Manifest) -> Checked {
     require(s.roi_size.iter().all(|d| (1..=1024).contains(d)), path("roi_size"), || {
         format!("found {:?}, expected 1 to 1024 each", s.roi_size)
     })?;
+    let divisor = m.network.size_divisor();
+    require(s.roi_size.iter().all(|d| d % divisor == 0), path("roi_size"), || {
+        format!("found {:?}, expected multiples of {divisor}, as {} takes them", s.roi_size, m.network.name())
+    })?;
     require((0.0..1.0).contains(&s.overlap), path("overlap"), || {
         format!("found {}, expected 0 to below 1", s.overlap)
     })?;

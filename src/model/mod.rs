@@ -11,6 +11,7 @@ pub mod train;
 pub mod weights;
 
 pub use device::Device;
+pub use inferer::InferError;
 pub use network::{Logits, Network};
 pub use registry::{LoadedModel, LoadedModels, ModelInfo, ModelRegistry, ModelState};
 pub use weights::WeightsError;

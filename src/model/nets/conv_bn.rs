@@ -44,11 +44,12 @@ impl ConvBnSpec {
     }
 }
 
-/// What follows the pair: nothing, ReLU, or the residual connection and then ReLU. The residual is given away: its memory
-/// may be overwritten.
+/// What follows the pair: nothing, ReLU, the residual connection, or that and then ReLU. The residual is given away: its
+/// memory may be overwritten.
 pub enum Tail {
     Linear,
     Relu,
+    Add(Tensor),
     AddRelu(Tensor),
 }
 
@@ -59,6 +60,7 @@ impl Tail {
         match self {
             Self::Linear => Ok(x),
             Self::Relu => x.f_relu_(),
+            Self::Add(residual) => x.f_add_(&residual),
             Self::AddRelu(residual) => x.f_add_(&residual)?.f_relu_(),
         }
     }
@@ -171,7 +173,7 @@ impl FoldedConvBn {
     pub fn forward(&self, x: &Tensor, tail: Tail, one_dnn: Option<&OneDnn>) -> Result<Tensor, TchError> {
         let weight = self.weight_for(x, one_dnn.is_some())?;
         match one_dnn {
-            Some(one_dnn) => one_dnn.convolve(x, [&weight, &self.bias], self.stride, self.padding, tail),
+            Some(one_dnn) => one_dnn.convolve(x, &weight, Some(&self.bias), [self.stride, self.padding], tail),
             None => tail.apply(x.f_conv2d(&weight, Some(&self.bias), self.stride, self.padding, 1, 1)?),
         }
     }
@@ -188,7 +190,7 @@ impl FoldedConvBn {
                 None => weight.tensor.shallow_clone(),
             };
             weight.tensor = match size {
-                Some(_) => pack(&plain, self.stride, self.padding, &input)?,
+                Some(_) => pack(&plain, [self.stride, self.padding], &input)?,
                 None => channels_last(&plain)?,
             };
             weight.packed_for = size;

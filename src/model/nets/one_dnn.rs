@@ -1,7 +1,7 @@
 //! A convolution and what follows it as one oneDNN primitive.
 //!
 //! libtorch has such operators (`mkldnn::_convolution_pointwise`, which its own compiler uses), but tch wraps only the ones
-//! of the Python API. TorchScript reaches all of them: this module carries three functions in TorchScript, as text, and calls
+//! of the Python API. TorchScript reaches all of them: this module carries four functions in TorchScript, as text, and calls
 //! them. Without fusion the activations pass through memory once more for ReLU and twice for a residual connection;
 //! with plain weights oneDNN reorders them at every call.
 //!
@@ -16,22 +16,24 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::conv_bn::Tail;
 
-/// `conv_add_relu` overwrites `residual`: the sum needs no memory of its own.
+/// `conv_add` and `conv_add_relu` overwrite `residual`: the sum needs no memory of its own.
 const SOURCE: &str = r#"class OneDnn(Module):
   __parameters__ = []
   __buffers__ = []
-  def conv(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Tensor, stride: List[int], padding: List[int]) -> Tensor:
-    return ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, [1, 1], 1, "none", [], "")
-  def conv_relu(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Tensor, stride: List[int], padding: List[int]) -> Tensor:
-    return ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, [1, 1], 1, "relu", [], "")
-  def conv_add_relu(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Tensor, stride: List[int], padding: List[int], residual: Tensor) -> Tensor:
-    return ops.mkldnn._convolution_pointwise_(residual, x, weight, bias, padding, stride, [1, 1], 1, "add", 1.0, "relu", [], "")
+  def conv(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: List[int], dilation: List[int]) -> Tensor:
+    return ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, dilation, 1, "none", [], "")
+  def conv_relu(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: List[int], dilation: List[int]) -> Tensor:
+    return ops.mkldnn._convolution_pointwise(x, weight, bias, padding, stride, dilation, 1, "relu", [], "")
+  def conv_add(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: List[int], dilation: List[int], residual: Tensor) -> Tensor:
+    return ops.mkldnn._convolution_pointwise_(residual, x, weight, bias, padding, stride, dilation, 1, "add", 1.0, None, [], "")
+  def conv_add_relu(self: __torch__.OneDnn, x: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: List[int], dilation: List[int], residual: Tensor) -> Tensor:
+    return ops.mkldnn._convolution_pointwise_(residual, x, weight, bias, padding, stride, dilation, 1, "add", 1.0, "relu", [], "")
 "#;
 /// `__torch__.OneDnn()`, an object without attributes.
 const OBJECT: &[u8] = b"\x80\x02c__torch__\nOneDnn\n)\x81}b.";
 const EMPTY_TUPLE: &[u8] = b"\x80\x02).";
 
-/// The three functions, compiled.
+/// The four functions, compiled.
 pub struct OneDnn {
     module: CModule,
 }
@@ -52,21 +54,26 @@ impl OneDnn {
         }
     }
 
-    /// `x` in channels_last order, `weight` from [`pack`]; the result is in channels_last order.
+    /// `x` (2D or 3D) in channels_last order, `weight` from [`pack`]; the result is in channels_last order.
     pub fn convolve(
         &self,
         x: &Tensor,
-        [weight, bias]: [&Tensor; 2],
-        stride: i64,
-        padding: i64,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        [stride, padding]: [i64; 2],
         tail: Tail,
     ) -> Result<Tensor, TchError> {
         let tensor = |t: &Tensor| IValue::Tensor(t.shallow_clone());
-        let pair = |v| IValue::IntList(vec![v, v]);
-        let mut arguments = vec![tensor(x), tensor(weight), tensor(bias), pair(stride), pair(padding)];
+        let each = |v| IValue::IntList(vec![v; x.dim() - 2]);
+        let mut arguments = vec![tensor(x), tensor(weight), bias.map_or(IValue::None, tensor)];
+        arguments.extend([each(stride), each(padding), each(1)]);
         let function = match tail {
             Tail::Linear => "conv",
             Tail::Relu => "conv_relu",
+            Tail::Add(residual) => {
+                arguments.push(IValue::Tensor(residual));
+                "conv_add"
+            }
             Tail::AddRelu(residual) => {
                 arguments.push(IValue::Tensor(residual));
                 "conv_add_relu"
@@ -79,10 +86,13 @@ impl OneDnn {
     }
 }
 
-/// A plain weight in the order that oneDNN wants for an input of this shape (N × C × H × W).
-pub fn pack(weight: &Tensor, stride: i64, padding: i64, input: &[i64]) -> Result<Tensor, TchError> {
+/// A plain weight in the order that oneDNN wants for an input of this shape (N × C × H × W or N × C × D × H × W).
+pub fn pack(weight: &Tensor, [stride, padding]: [i64; 2], input: &[i64]) -> Result<Tensor, TchError> {
     let opaque = weight.f_contiguous()?.f_to_mkldnn(None::<tch::Kind>)?;
-    opaque.f_mkldnn_reorder_conv2d_weight([padding, padding], [stride, stride], [1, 1], 1, Some(input))
+    if input.len() == 5 {
+        return opaque.f_mkldnn_reorder_conv3d_weight([padding; 3], [stride; 3], [1; 3], 1, Some(input));
+    }
+    opaque.f_mkldnn_reorder_conv2d_weight([padding; 2], [stride; 2], [1; 2], 1, Some(input))
 }
 
 /// What `torch.jit.save` writes, version 3.

@@ -26,12 +26,19 @@ use self::conv::{ResBlock, UpBlock};
 use self::parameters::{Fill, Make};
 use self::transformer::SwinTransformer;
 use super::conv_bn::sub_path;
-use super::tensor::{array, input_tensor};
+use super::one_dnn::OneDnn;
+use super::tensor::{array, channels_last, input_tensor};
 use crate::manifest::network::SwinUnetrSpec;
 use crate::model::{Device, Logits, ModelError, Network, WeightsError, weights::StateDict};
 
-/// Sides of the input are multiples of this: five times halved.
-pub const DIVISOR: usize = 32;
+/// How the one description is carried out.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    /// Every step as an operator that autograd follows.
+    Trainable,
+    /// One volume at a time, on top of each other's memory, with oneDNN's fused operators where they are there.
+    Inference(Option<&'a OneDnn>),
+}
 
 /// The architecture, filled with tensors.
 struct Graph {
@@ -74,22 +81,27 @@ impl Graph {
     }
 
     /// N × C × D × H × W → N × out_channels × D × H × W. `tap` sees the activations under their modules' names.
-    fn forward(&self, x: &Tensor, tap: &mut dyn FnMut(&str, &Tensor)) -> Result<Tensor, TchError> {
-        let hidden = self.transformer.forward(x, tap)?;
-        // Skip connections from fine to coarse; decoder5 takes the transformer's state as it is.
-        let [encoder1, encoder2, encoder3, encoder4, encoder10] = &self.encoders[..] else { unreachable!() };
-        let skips = [
-            encoder1.forward(x, tap)?,
-            encoder2.forward(&hidden[0], tap)?,
-            encoder3.forward(&hidden[1], tap)?,
-            encoder4.forward(&hidden[2], tap)?,
-            hidden[3].shallow_clone(),
-        ];
-        let mut y = encoder10.forward(&hidden[4], tap)?;
-        for (decoder, skip) in self.decoders.iter().zip(skips.iter().rev()) {
-            y = decoder.forward(&y, skip, tap)?;
+    fn forward(&self, x: &Tensor, form: Form<'_>, tap: &mut dyn FnMut(&str, &Tensor)) -> Result<Tensor, TchError> {
+        let mut states = self.transformer.forward(x, form, tap)?;
+        // decoder5 takes the last state but one as it is, without an encoder.
+        let deepest = states.pop();
+        let direct = states.pop();
+        let inputs = [x.shallow_clone()].into_iter().chain(states).chain(deepest);
+        let mut skips = Vec::with_capacity(self.encoders.len() + 1);
+        for (encoder, input) in self.encoders.iter().zip(inputs) {
+            skips.push(encoder.forward(vec![input], form, tap)?);
         }
-        y.f_conv3d(&self.out_weight, Some(&self.out_bias), 1, 0, 1, 1)
+        let mut y = skips.pop();
+        skips.extend(direct);
+        for decoder in &self.decoders {
+            if let (Some(x), Some(skip)) = (y.take(), skips.pop()) {
+                y = Some(decoder.forward(&x, skip, form, tap)?);
+            }
+        }
+        let y = y.ok_or_else(|| TchError::Torch("a network without decoders".into()))?;
+        // A convolution of 1³ over channels that lie next to each other is a linear layer.
+        let weight = self.out_weight.f_flatten(1, -1)?;
+        y.f_permute([0, 2, 3, 4, 1])?.f_linear(&weight, Some(&self.out_bias))?.f_permute([0, 4, 1, 2, 3])
     }
 }
 
@@ -105,9 +117,38 @@ pub fn keys(spec: &SwinUnetrSpec) -> Vec<(String, Vec<i64>)> {
     keys
 }
 
+/// Multiply-adds of one volume of `size` voxels (slice, row, column): 84.5e9 at 96³ of the published network (feature_size 24).
+/// Convolutions, linear layers and attention, whose windows count whole where they overlap the volume's edge.
+pub fn multiply_adds(spec: &SwinUnetrSpec, size: [usize; 3]) -> usize {
+    let voxels = |level: usize| size.iter().map(|side| side >> level).product::<usize>();
+    let width = |level: usize| spec.feature_size << level;
+    let res_block = |inputs: usize, outputs: usize, level: usize| {
+        let shortcut = if inputs == outputs { 0 } else { inputs };
+        voxels(level) * outputs * (27 * (inputs + outputs) + shortcut)
+    };
+    let mut total = voxels(1) * 8 * spec.in_channels * width(0) + res_block(spec.in_channels, width(0), 0);
+    for stage in 0..4 {
+        let channels = width(stage);
+        let sides = size.map(|side| (side >> (stage + 1)) as i64);
+        let (tokens, padded, window) = windows::token_counts(sides);
+        // qkv over whole windows, proj and the two linear layers over the volume; q · k and their product with v.
+        let block = 3 * padded * channels.pow(2) + 9 * tokens * channels.pow(2) + 2 * padded * window * channels;
+        total += 2 * block + tokens / 8 * 16 * channels.pow(2);
+    }
+    for (width_level, level) in [(0, 1), (1, 2), (2, 3), (4, 5)] {
+        total += res_block(width(width_level), width(width_level), level);
+    }
+    for (inputs, outputs, level) in [(4, 3, 4), (3, 2, 3), (2, 1, 2), (1, 0, 1), (0, 0, 0)] {
+        let outputs = width(outputs);
+        total += voxels(level) * width(inputs) * outputs + res_block(2 * outputs, outputs, level);
+    }
+    total + voxels(0) * width(0) * spec.out_channels
+}
+
 /// The inference form.
 pub struct SwinUnetr {
     graph: Graph,
+    one_dnn: Option<OneDnn>,
     in_channels: usize,
     device: Device,
 }
@@ -125,21 +166,30 @@ impl SwinUnetr {
         state_dict.discard(|key| key.ends_with(".relative_position_index"));
         state_dict.check(&keys(spec))?;
         let _no_grad = tch::no_grad_guard();
-        let mut take =
-            |key: &str, _: &[i64], _: Fill| Ok(state_dict.take(key)?.f_to_device(device.torch())?.f_contiguous()?);
+        let mut take = |key: &str, shape: &[i64], _: Fill| {
+            let tensor = state_dict.take(key)?.f_to_device(device.torch())?;
+            Ok(if shape.len() == 5 { channels_last(&tensor)? } else { tensor.f_contiguous()? })
+        };
         let graph = Graph::new(&mut take, spec)?;
-        Ok(Self { graph, in_channels: spec.in_channels, device })
+        Ok(Self { graph, one_dnn: OneDnn::new(device.torch()), in_channels: spec.in_channels, device })
     }
 
     fn run(&self, input: ArrayViewD<'_, f32>, tap: &mut dyn FnMut(&str, &Tensor)) -> Result<Tensor, ModelError> {
         let _no_grad = tch::no_grad_guard();
         let shape = input.shape().to_vec();
         let x = input_tensor(input, self.in_channels, 3, self.device)?;
-        if shape[2..].iter().any(|side| side % DIVISOR != 0) {
-            let expected = format!("sides divisible by {DIVISOR}");
+        if shape[2..].iter().any(|side| side % SwinUnetrSpec::SIZE_DIVISOR != 0) {
+            let expected = format!("sides divisible by {}", SwinUnetrSpec::SIZE_DIVISOR);
             return Err(ModelError::Input { found: shape, expected });
         }
-        Ok(self.graph.forward(&x, tap)?)
+        // A volume fills the processor; a second one beside it would only need memory.
+        let form = Form::Inference(self.one_dnn.as_ref());
+        let logits =
+            x.f_split(1, 0)?.iter().map(|x| self.graph.forward(x, form, tap)).collect::<Result<Vec<_>, _>>()?;
+        match &logits[..] {
+            [one] => Ok(one.shallow_clone()),
+            several => Ok(Tensor::f_cat(several, 0)?),
+        }
     }
 
     /// As [`Network::forward`], and `tap` is shown what the layers say on the way: MONAI's module name and the activation,
@@ -197,7 +247,7 @@ impl TrainableSwinUnetr {
     /// # Errors
     /// What libtorch refuses.
     pub fn forward_t(&self, xs: &Tensor) -> Result<Tensor, TchError> {
-        self.graph.forward(xs, &mut |_, _| {})
+        self.graph.forward(xs, Form::Trainable, &mut |_, _| {})
     }
 }
 

@@ -176,7 +176,7 @@ pub fn train(
         }
         Trainable::Segmenter(spec) => {
             use segmentation::{IMAGES, STAGES, fit};
-            let divides = |size: usize| size > 0 && size.is_multiple_of(super::nets::swin_unetr::DIVISOR);
+            let divides = |size: usize| size > 0 && size.is_multiple_of(SwinUnetrSpec::SIZE_DIVISOR);
             let fits = |s: &Stage| divides(s.slices) && divides(s.size);
             let schedule = Schedule::new(options, IMAGES, &STAGES, fits, "multiples of 32 voxels")?;
             let fitted = fit(&folder.manifest, spec, &schedule, progress)?;

@@ -12,8 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{AnalysedSlice, Clock, Monitor, Outcome, RunError};
 use crate::imaging::{self, SegObject, SliceSource, SourceFrame, Volume};
 use crate::manifest::{MismatchPolicy, SegmentationSpec, SelectSpec, TaskSpec, VolumesSpec};
-use crate::model::LoadedModel;
-use crate::model::inferer::{self, InferError};
+use crate::model::{InferError, LoadedModel, inferer};
 use crate::predict::{SegmentMask, Segmentation, activate, measure};
 use crate::result::{
     self, ResultContext, ResultKind, ResultUids, Results, SegmentationContext, SrSopClass, distinct_instances,

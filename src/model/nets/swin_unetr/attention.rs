@@ -2,6 +2,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
+use super::Form;
 use super::parameters::{Fill, Linear, Make};
 use super::windows::{WINDOW, Windows, relative_position_index};
 use crate::model::WeightsError;
@@ -26,31 +27,46 @@ impl WindowAttention {
         })
     }
 
-    /// N × volume × C → the same.
-    pub fn forward(&self, x: &Tensor, windows: &Windows) -> Result<Tensor, TchError> {
-        let qkv = self.qkv.forward(&windows.partition(x)?)?;
-        let (n, channels) = (qkv.size()[0], qkv.size()[2] / 3);
-        let head = channels / self.heads;
-        // 3 × N × windows × heads × tokens × channels of a head
-        let qkv = qkv.f_view([n, windows.count, windows.tokens, 3, self.heads, head])?.f_permute([3, 0, 1, 4, 2, 5])?;
-        let (q, k, v) = (qkv.f_select(0, 0)?, qkv.f_select(0, 1)?, qkv.f_select(0, 2)?);
-        let scale = (head as f64).powf(-0.5);
-        let scores = q.f_mul_scalar(scale)?.f_matmul(&k.f_transpose(-2, -1)?)?.f_add(&self.bias(windows.tokens)?)?;
-        let mut first = 0;
-        for (count, mask) in &windows.groups {
-            if let Some(mask) = mask {
-                let _ = scores.f_narrow(1, first, *count)?.f_add_(mask)?;
-            }
-            first += count;
-        }
-        let y = scores.f_softmax(-1, None::<Kind>)?.f_matmul(&v)?;
-        let y = y.f_transpose(2, 3)?.f_reshape([n, windows.count * windows.tokens, channels])?;
-        self.proj.forward(&windows.merge(&y)?)
+    /// What is added to the attention, by the windows' kind: position bias and shift mask, 1 × heads × tokens × tokens.
+    pub fn masks(&self, windows: &Windows) -> Result<Vec<Tensor>, TchError> {
+        let tokens = windows.tokens;
+        let index = Tensor::f_from_slice(&relative_position_index(tokens))?.f_to_device(self.table.device())?;
+        let bias = self.table.f_index_select(0, &index)?.f_view([1, tokens, tokens, self.heads])?;
+        let bias = bias.f_permute([0, 3, 1, 2])?.f_contiguous()?;
+        let kind = |mask: &Option<Tensor>| match mask {
+            Some(mask) => bias.f_add(mask),
+            None => Ok(bias.shallow_clone()),
+        };
+        windows.masks.iter().map(kind).collect()
     }
 
-    /// heads × tokens × tokens
-    fn bias(&self, tokens: i64) -> Result<Tensor, TchError> {
-        let index = Tensor::f_from_slice(&relative_position_index(tokens))?.f_to_device(self.table.device())?;
-        self.table.f_index_select(0, &index)?.f_view([tokens, tokens, self.heads])?.f_permute([2, 0, 1])
+    /// N × volume × C → the same. `masks` are those of these windows.
+    pub fn forward(&self, x: &Tensor, windows: &Windows, masks: &[Tensor], form: Form<'_>) -> Result<Tensor, TchError> {
+        let (n, channels) = (x.size()[0], x.size()[2]);
+        let rows: Vec<i64> = windows.groups.iter().map(|(count, _)| count * windows.tokens).collect();
+        let tokens = windows.partition(x)?.f_split_with_sizes(rows, 1)?;
+        let mut attended = Vec::with_capacity(tokens.len());
+        for (tokens, (count, kind)) in tokens.iter().zip(&windows.groups) {
+            let shape = [n * count, windows.tokens, 3, self.heads, channels / self.heads];
+            // 3 × windows × heads × tokens × channels of a head
+            let qkv = self.qkv.forward(tokens)?.f_view(shape)?.f_permute([2, 0, 3, 1, 4])?;
+            let y = attend(&qkv, &masks[*kind], form)?;
+            attended.push(y.f_transpose(1, 2)?.f_reshape([n, count * windows.tokens, channels])?);
+        }
+        self.proj.forward(&windows.merge(&Tensor::f_cat(&attended, 1)?)?)
+    }
+}
+
+/// softmax(q · kᵀ / √channels + mask) · v
+fn attend(qkv: &Tensor, mask: &Tensor, form: Form<'_>) -> Result<Tensor, TchError> {
+    let (q, k, v) = (qkv.f_select(0, 0)?, qkv.f_select(0, 1)?, qkv.f_select(0, 2)?);
+    match form {
+        // The fused operator never writes the tokens × tokens products to memory, but gives the mask no gradient.
+        Form::Inference(_) => Tensor::f_scaled_dot_product_attention(&q, &k, &v, Some(mask), 0.0, false, None, false),
+        Form::Trainable => {
+            let head = q.size()[3] as f64;
+            let mut scores = q.f_mul_scalar(head.powf(-0.5))?.f_matmul(&k.f_transpose(-2, -1)?)?;
+            scores.f_add_(mask)?.f_softmax(-1, None::<Kind>)?.f_matmul(&v)
+        }
     }
 }

@@ -38,26 +38,46 @@ fn volume(shape: [usize; 5]) -> ArrayD<f32> {
     })
 }
 
+/// The inference form and the trainable one, the two against the trainable one in double precision.
 #[test]
 fn inference_form_says_what_the_trainable_form_says() {
+    let values = |y: Tensor| -> ArrayD<f32> { array(&y).unwrap() };
     for patch_merging in [PatchMerging::Current, PatchMerging::Legacy] {
         let spec = SwinUnetrSpec { patch_merging, ..SPEC };
-        let (vs, plain) = trainable(&spec);
+        let (mut vs, plain) = trainable(&spec);
         let (_folder, state_dict) = saved(&vs);
         let mut network = SwinUnetr::from_state_dict(&spec, state_dict, Device::cpu()).unwrap();
-        // Two volumes; a size again after another one: what is kept for one size must not be used for the other.
-        for shape in [[1, 2, 64, 32, 96], [2, 2, 32, 64, 64], [1, 2, 64, 32, 96]] {
-            let input = volume(shape);
-            let x = input_tensor(input.view(), 2, 3, Device::cpu()).unwrap();
-            let expected: ArrayD<f32> = array(&tch::no_grad(|| plain.forward_t(&x)).unwrap()).unwrap();
-            let logits = network.forward(input.view()).unwrap().dense().unwrap();
-            assert_eq!(logits.shape(), [shape[0], 3, shape[2], shape[3], shape[4]]);
-            let scale = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
-            let worst = logits.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-            assert!(scale > 0.1 && worst <= 1e-4 * scale, "off by {worst} of {scale}");
-            assert_eq!(network.forward(input.view()).unwrap(), Logits::Dense(logits), "the same again, bit for bit");
-        }
+        assert!(network.one_dnn.is_some(), "the libtorch we build against has the fused operators");
+        let mut infer = |input: &ArrayD<f32>| network.forward(input.view()).unwrap().dense().unwrap();
+        let train = |x: &Tensor| values(tch::no_grad(|| plain.forward_t(x)).unwrap());
+
+        let input = volume([1, 2, 32, 32, 96]);
+        let x = input_tensor(input.view(), 2, 3, Device::cpu()).unwrap();
+        vs.double();
+        let expected = train(&x.to_kind(Kind::Double));
+        vs.float();
+        let logits = infer(&input);
+        compare(&logits, &expected);
+        compare(&train(&x), &expected);
+        // Two volumes, of another size; then the first again: what is kept for one size is not used for the other.
+        let two = volume([2, 2, 64, 32, 32]);
+        compare(&infer(&two), &train(&input_tensor(two.view(), 2, 3, Device::cpu()).unwrap()));
+        assert_eq!(infer(&input), logits, "the same again, bit for bit");
+        // Where oneDNN is not there.
+        network.one_dnn = None;
+        compare(&network.forward(input.view()).unwrap().dense().unwrap(), &expected);
     }
+}
+
+#[track_caller]
+fn compare(logits: &ArrayD<f32>, expected: &ArrayD<f32>) {
+    assert_eq!(logits.shape(), expected.shape());
+    let scale = (expected.mapv(|v| v * v).mean().unwrap()).sqrt();
+    let off = (logits - expected).mapv(f32::abs);
+    let (worst, mean) = (off.fold(0f32, |m, d| m.max(*d)), off.mean().unwrap());
+    eprintln!("within {:.1e}, {:.1e} in the mean, of {scale}", worst / scale, mean / scale);
+    // The deepest norms are over six voxels and may divide by little.
+    assert!(scale > 0.1 && worst <= 1e-3 * scale && mean <= 2e-5 * scale, "off by {worst}, {mean}, of {scale}");
 }
 
 #[test]
@@ -72,14 +92,16 @@ fn keys_are_those_of_the_variables() {
     let published = SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, ..SPEC };
     let parameters: i64 = keys(&published).iter().map(|(_, shape)| shape.iter().product::<i64>()).sum();
     assert_eq!(parameters, 15_705_571);
+    let multiply_adds = multiply_adds(&published, [96; 3]) as f64;
+    assert!((multiply_adds / 84.5e9 - 1.0).abs() < 0.01, "{multiply_adds}");
 }
 
 /// Every parameter has a gradient, and stepping along it lowers the loss.
 #[test]
 fn the_trainable_form_learns() {
     let (vs, network) = trainable(&SPEC);
-    let x = input_tensor(volume([2, 2, 64, 64, 64]).view(), 2, 3, Device::cpu()).unwrap();
-    let target = x.narrow(1, 0, 1).gt(0.0).to_kind(Kind::Float).expand([2, 3, 64, 64, 64], false);
+    let x = input_tensor(volume([2, 2, 64, 32, 64]).view(), 2, 3, Device::cpu()).unwrap();
+    let target = x.narrow(1, 0, 1).gt(0.0).to_kind(Kind::Float).expand([2, 3, 64, 32, 64], false);
     let loss = || {
         let logits = network.forward_t(&x).unwrap();
         logits.binary_cross_entropy_with_logits::<Tensor>(&target, None, None, Reduction::Mean)

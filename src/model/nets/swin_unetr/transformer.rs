@@ -4,9 +4,10 @@ use std::cell::RefCell;
 
 use tch::{TchError, Tensor};
 
+use super::Form;
 use super::attention::WindowAttention;
 use super::parameters::{Fill, LayerNorm, Linear, Make, normalize};
-use super::windows::Windows;
+use super::windows::{WINDOW, Windows};
 use crate::manifest::network::{PatchMerging, SwinUnetrSpec};
 use crate::model::WeightsError;
 
@@ -16,6 +17,9 @@ const HEADS: [i64; 4] = [3, 6, 12, 24];
 const DEPTH: usize = 2;
 /// The hidden layer of a block is so many times wider.
 const MLP_RATIO: i64 = 4;
+
+/// Numbers in an intermediate result that stays in the processor's cache: 2 MiB.
+const CACHE: i64 = 1 << 19;
 
 /// (slice, row, column) of the eight neighbours that are merged into one token, in the order of their channels.
 const LEGACY: [[i64; 3]; 8] = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 0], [0, 0, 1], [1, 1, 1]];
@@ -43,8 +47,15 @@ struct Block {
     norm2: LayerNorm,
     linear1: Linear,
     linear2: Linear,
-    /// For the feature size of the last call: a model's windows all have one size.
-    windows: RefCell<Option<([i64; 3], Windows)>>,
+    geometry: RefCell<Option<Geometry>>,
+}
+
+/// What follows from the feature size, kept for that of the last call: a model's windows all have one size.
+struct Geometry {
+    size: [i64; 3],
+    windows: Windows,
+    /// Inference alone: training changes the position bias.
+    masks: Vec<Tensor>,
 }
 
 impl SwinTransformer {
@@ -74,7 +85,12 @@ impl SwinTransformer {
     }
 
     /// N × C × D × H × W → the five hidden states, normalised, from half the size to a 32th of it.
-    pub fn forward(&self, x: &Tensor, tap: &mut dyn FnMut(&str, &Tensor)) -> Result<Vec<Tensor>, TchError> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        form: Form<'_>,
+        tap: &mut dyn FnMut(&str, &Tensor),
+    ) -> Result<Vec<Tensor>, TchError> {
         let x = x.f_conv3d(&self.embed_weight, Some(&self.embed_bias), 2, 0, 1, 1)?;
         tap("patch_embed", &x);
         let mut x = x.f_permute([0, 2, 3, 4, 1])?.f_contiguous()?;
@@ -82,7 +98,7 @@ impl SwinTransformer {
         tap("swinViT.0", &hidden[0]);
         for (i, stage) in self.stages.iter().enumerate() {
             for block in &stage.blocks {
-                x = block.forward(x)?;
+                x = block.forward(x, form)?;
                 tap(&block.name, &x);
             }
             x = stage.merge(&x)?;
@@ -121,21 +137,61 @@ impl Block {
             norm2: LayerNorm::new(make, &format!("{name}.norm2"), channels)?,
             linear1: Linear::new(make, &format!("{name}.mlp.linear1"), channels, MLP_RATIO * channels, true)?,
             linear2: Linear::new(make, &format!("{name}.mlp.linear2"), MLP_RATIO * channels, channels, true)?,
-            windows: RefCell::new(None),
+            geometry: RefCell::new(None),
         })
     }
 
-    fn forward(&self, x: Tensor) -> Result<Tensor, TchError> {
+    fn forward(&self, x: Tensor, form: Form<'_>) -> Result<Tensor, TchError> {
         let shape = x.size();
         let size = [shape[1], shape[2], shape[3]];
-        let mut windows = self.windows.borrow_mut();
-        let windows = match &mut *windows {
-            Some((of, windows)) if *of == size => windows,
-            other => &mut other.insert((size, Windows::new(size, self.shifted, x.device())?)).1,
+        let mut kept = self.geometry.borrow_mut();
+        let geometry = match kept.take().filter(|geometry| geometry.size == size) {
+            Some(geometry) => geometry,
+            None => self.geometry(size, shape[4], form, x.device())?,
+        };
+        let geometry = kept.insert(geometry);
+        let training;
+        let masks = match form {
+            Form::Inference(_) => &geometry.masks,
+            Form::Trainable => {
+                training = self.attention.masks(&geometry.windows)?;
+                &training
+            }
         };
         let x = x.f_view([shape[0], -1, shape[4]])?;
-        let x = self.attention.forward(&self.norm1.forward(&x)?, windows)?.f_add_(&x)?;
-        let y = self.linear1.forward(&self.norm2.forward(&x)?)?.f_gelu("none")?;
-        self.linear2.forward(&y)?.f_add_(&x)?.f_view(shape.as_slice())
+        let x = self.attention.forward(&self.norm1.forward(&x)?, &geometry.windows, masks, form)?.f_add_(&x)?;
+        match form {
+            Form::Trainable => self.mlp(&x)?.f_add_(&x)?,
+            // In pieces whose hidden layer stays in the processor's cache, and on top of the input.
+            Form::Inference(_) => {
+                let rows = x.f_view([-1, shape[4]])?;
+                for mut piece in rows.f_split((CACHE / (MLP_RATIO * shape[4])).max(1), 0)? {
+                    let _ = piece.f_add_(&self.mlp(&piece)?)?;
+                }
+                x
+            }
+        }
+        .f_view(shape.as_slice())
+    }
+
+    fn mlp(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let hidden = self.linear1.forward(&self.norm2.forward(x)?)?;
+        self.linear2.forward(&hidden.f_gelu("none")?)
+    }
+
+    fn geometry(
+        &self,
+        size: [i64; 3],
+        channels: i64,
+        form: Form<'_>,
+        device: tch::Device,
+    ) -> Result<Geometry, TchError> {
+        let window = WINDOW.pow(3) * 3 * channels;
+        let windows = Windows::new(size, self.shifted, (CACHE / window).max(1) as usize, device)?;
+        let masks = match form {
+            Form::Inference(_) => self.attention.masks(&windows)?,
+            Form::Trainable => Vec::new(),
+        };
+        Ok(Geometry { size, windows, masks })
     }
 }

@@ -15,11 +15,13 @@ const APART: f32 = -100.0;
 
 /// The windows of one feature size.
 pub struct Windows {
-    pub count: i64,
     /// Tokens in one window: 343, fewer where the volume is smaller than 7 along an axis.
     pub tokens: i64,
-    /// Runs of windows with one mask: how many, and tokens × tokens, to be added to the attention. None: no mask.
-    pub groups: Vec<(i64, Option<Tensor>)>,
+    /// By kind: tokens × tokens, to be added to the attention. None: no mask.
+    pub masks: Vec<Option<Tensor>>,
+    /// Windows that stand next to each other and have one mask: how many, and their kind's place in `masks`. They are few enough
+    /// that what is computed of them stays in the processor's cache.
+    pub groups: Vec<(i64, usize)>,
     /// For each token of each window the token of the volume that it is.
     gather: Tensor,
     /// Those of them that lie beyond the volume.
@@ -60,8 +62,8 @@ impl Axis {
 }
 
 impl Windows {
-    /// For a volume of `size` tokens (slice, row, column).
-    pub fn new(size: [i64; 3], shifted: bool, device: tch::Device) -> Result<Self, TchError> {
+    /// For a volume of `size` tokens (slice, row, column); at most `group` windows in a group.
+    pub fn new(size: [i64; 3], shifted: bool, group: usize, device: tch::Device) -> Result<Self, TchError> {
         let axes = size.map(|size| Axis::new(size, shifted));
         let [d, h, w] = &axes;
         let inside = box_of([d.window, h.window, w.window]);
@@ -87,14 +89,15 @@ impl Windows {
                 }
             }
         }
-        let mut groups = Vec::new();
+        let (mut masks, mut groups) = (Vec::new(), Vec::new());
         for run in kinds.chunk_by(|a, b| a.0 == b.0) {
-            groups.push((run.len() as i64, mask(&axes, &inside, run[0].1, device)?));
+            groups.extend(run.chunks(group).map(|windows| (windows.len() as i64, masks.len())));
+            masks.push(mask(&axes, &inside, run[0].1, device)?);
         }
         let index = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         Ok(Self {
-            count: kinds.len() as i64,
             tokens: inside.len() as i64,
+            masks,
             groups,
             gather: index(&gather)?,
             beyond: if beyond.is_empty() { None } else { Some(index(&beyond)?) },
@@ -137,6 +140,13 @@ fn mask(
     Ok(Some(Tensor::f_from_slice(&values)?.f_view([n, n])?.f_to_device(device)?))
 }
 
+/// Tokens of a volume, of its windows with what lies beyond the volume, and of one window.
+pub fn token_counts(size: [i64; 3]) -> (usize, usize, usize) {
+    let axes = size.map(|size| Axis::new(size, false));
+    let count = |of: fn(&Axis) -> i64| axes.iter().map(of).product::<i64>() as usize;
+    (count(|a| a.size), count(|a| a.count * a.window), count(|a| a.window))
+}
+
 /// For each pair of `tokens` of a window the row of the relative position table. Tokens are numbered as in a window of
 /// 7 × 7 × 7 even where the window is smaller: the published network does so, and was trained so.
 pub fn relative_position_index(tokens: i64) -> Vec<i64> {
@@ -171,9 +181,10 @@ mod tests {
             ([2, 8, 22], false, 8, 98),
             ([1, 1, 1], true, 1, 1),
         ] {
-            let windows = Windows::new(size, shifted, tch::Device::Cpu).unwrap();
-            assert_eq!((windows.count, windows.tokens), (count, tokens), "{size:?}");
-            assert_eq!(windows.groups.iter().map(|g| g.0).sum::<i64>(), count);
+            let windows = Windows::new(size, shifted, 3, tch::Device::Cpu).unwrap();
+            let windows_in_groups = windows.groups.iter().map(|g| g.0).sum::<i64>();
+            assert_eq!((windows_in_groups, windows.tokens), (count, tokens), "{size:?}");
+            assert!(windows.groups.iter().all(|g| g.0 <= 3));
             let x = numbered(size);
             let parts = windows.partition(&x).unwrap();
             assert_eq!(parts.size(), [1, count * tokens, 1]);
@@ -187,7 +198,7 @@ mod tests {
     #[test]
     fn masked_pairs_are_no_neighbours() {
         let size = [8, 14, 20];
-        let windows = Windows::new(size, true, tch::Device::Cpu).unwrap();
+        let windows = Windows::new(size, true, 100, tch::Device::Cpu).unwrap();
         assert_eq!(windows.groups.len(), 8);
         let axes = size.map(|s| Axis::new(s, true));
         let at = |row: i64, axis: usize| {
@@ -197,7 +208,7 @@ mod tests {
             axes[axis].position(window / window_first[axis] % axes[axis].count, token / inside_first[axis] % 7)
         };
         // One window a group, by hand: its first, in the order of box_of.
-        for (seams, (_, mask)) in windows.groups.iter().enumerate() {
+        for (seams, mask) in windows.masks.iter().enumerate() {
             let window = box_of([axes[0].count, axes[1].count, axes[2].count])
                 .iter()
                 .position(|w| (0..3).fold(0, |k, a| 2 * k + usize::from(axes[a].is_seam(w[a]))) == seams)
