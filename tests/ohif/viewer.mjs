@@ -27,7 +27,7 @@ export async function openViewer(base) {
 
 /** Opens a study and waits until OHIF knows all of its `count` series and has drawn one. */
 export async function openStudy(page, base, studyUid, count) {
-  await page.goto(`${base}/viewer?StudyInstanceUIDs=${studyUid}`);
+  await page.goto(`${base}/viewer?StudyInstanceUIDs=${studyUid}`, { waitUntil: "commit" });
   await page.waitForFunction((wanted) => window.services?.displaySetService?.getActiveDisplaySets().length >= wanted, count);
   await drawn(page, studyUid);
 }
@@ -50,7 +50,7 @@ export async function showSlice(page, sopInstanceUid) {
     await page.evaluate(async (uid) => {
       const { viewportGridService, cornerstoneViewportService } = window.services;
       const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportGridService.getActiveViewportId());
-      await viewport.setImageIdIndex(viewport.getImageIds().findIndex((id) => id.includes(uid)));
+      await viewport.setImageIdIndex(viewport.getImageIds().findIndex((id) => id.includes(`/${uid}/`)));
     }, sopInstanceUid);
     await settled(page);
     if (await shows(page, sopInstanceUid)) return;
@@ -63,7 +63,7 @@ const shows = (page, uid, what = "getCurrentImageId") => page.evaluate(([wanted,
   const { viewportGridService, cornerstoneViewportService } = window.services;
   const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportGridService.getActiveViewportId());
   const image = viewport?.getCornerstoneImage?.();
-  return Boolean(image) && image.imageId === viewport.getCurrentImageId() && [viewport[getter]()].flat().some((id) => id.includes(wanted));
+  return Boolean(image) && image.imageId === viewport.getCurrentImageId() && [viewport[getter]()].flat().some((id) => id.includes(`/${wanted}/`));
 }, [uid, what]);
 
 /** Waits until the active viewport shows this UID, as `shows` tells, and has come to rest. */
@@ -71,7 +71,14 @@ async function drawn(page, uid, what) {
   const deadline = Date.now() + PATIENCE_MS;
   do {
     while (!await shows(page, uid, what)) {
-      if (Date.now() > deadline) throw new Error("OHIF does not show what it was asked for");
+      if (Date.now() > deadline) {
+        const state = await page.evaluate(() => {
+          const { viewportGridService, cornerstoneViewportService } = window.services;
+          const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportGridService.getActiveViewportId());
+          return { type: viewport?.type, current: viewport?.getCurrentImageId?.(), drawn: viewport?.getCornerstoneImage?.()?.imageId, images: viewport?.getImageIds?.().length };
+        });
+        throw new Error(`OHIF does not show ${uid}: ${JSON.stringify(state)}`);
+      }
       await page.waitForTimeout(250);
     }
     await settled(page);
@@ -118,8 +125,8 @@ export const colorsAt = (page, plane) => page.evaluate(({ position, orientation,
   });
 }, plane);
 
-/** Opens a result (SEG, SR) as a reader does: a double click on its entry in the study browser. */
-export const openResult = (page, description) => page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: description }).first().dblclick();
+/** Opens the study's SEG or SR as a reader does: by a double click on its entry in the study browser. */
+export const openResult = (page, modality) => page.locator('[data-cy="study-browser-thumbnail-no-image"]').filter({ hasText: new RegExp(`^\\s*${modality}`) }).first().dblclick();
 
 /** Saves a picture of the page under SHOTS, where that is set. */
 export async function shot(page, name) {

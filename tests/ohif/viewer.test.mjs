@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { serveViewer } from "./serve.mjs";
 import { colorsAt, openResult, openStudy, openViewer, settled, shot, showSeries, showSlice } from "./viewer.mjs";
@@ -105,6 +105,9 @@ describe(`results in OHIF, Orthanc ${ORTHANC_VERSION}`, () => {
     viewer = await openViewer(server.base);
     page = viewer.page;
   });
+  afterEach(async () => {
+    await shot(page, `ohif-last-${ORTHANC_VERSION}`); // what a test that failed was looking at
+  });
   after(async () => {
     await viewer?.stop();
     server?.stop();
@@ -139,7 +142,7 @@ describe(`results in OHIF, Orthanc ${ORTHANC_VERSION}`, () => {
   });
 
   test("the SEG loads with its segments, and its overlay covers the mask's pixels and no others", async () => {
-    await openResult(page, results.SEG.description);
+    await openResult(page, "SEG");
     await page.waitForFunction(() => window.services.segmentationService.getSegmentations().length > 0);
     const labels = await page.evaluate(() => window.services.segmentationService.getSegmentations().flatMap(({ segments }) => Object.values(segments).map(({ label }) => label)));
     assert.deepEqual(labels, results.SEG.segments.map(({ label }) => label));
@@ -166,17 +169,24 @@ describe(`results in OHIF, Orthanc ${ORTHANC_VERSION}`, () => {
   });
 
   test("the SR loads: its outline lies on the mask, its measurements can be read", async () => {
-    await openResult(page, results.SR.description);
+    await openResult(page, "SR");
     await page.waitForFunction(() => window.cornerstoneTools?.annotation.state.getAllAnnotations().some(({ metadata }) => metadata.toolName === "DICOMSRDisplay"));
     await settled(page);
     await shot(page, `ohif-sr-${ORTHANC_VERSION}`);
+    const annotations = await page.evaluate(() => window.cornerstoneTools.annotation.state.getAllAnnotations().filter(({ metadata }) => metadata.toolName === "DICOMSRDisplay")
+      .map(({ metadata, data }) => ({ image: metadata.referencedImageId, labels: data.labels.map(({ value }) => value), outlines: data.renderableData.POLYLINE ?? [] })));
+    const read = annotations.flatMap(({ labels }) => labels);
     const shown = (await page.locator("svg.svg-layer text").allTextContents()).join("\n");
-    for (const { name, value, unit } of results.SR.numbers) assert.ok(shown.includes(`${value.toFixed(2)} ${unit}`), `${name} ${value} ${unit} is not among the viewport's texts:\n${shown}`);
-    const outlines = await page.evaluate(() => window.cornerstoneTools.annotation.state.getAllAnnotations().filter(({ metadata }) => metadata.toolName === "DICOMSRDisplay")
-      .flatMap(({ metadata, data }) => (data.renderableData.POLYLINE ?? []).map((points) => ({ image: metadata.referencedImageId, points }))));
+    for (const { name, value, unit } of results.SR.numbers) {
+      const text = `${value.toFixed(2)} ${unit}`;
+      assert.ok(read.includes(text), `${name}: ${text} is not among what OHIF has read: ${read.join(", ")}`);
+      // OHIF writes five lines at most beside an outline: what a reader looks for must be among them.
+      if (["Volume", "Long axis"].includes(name)) assert.ok(shown.includes(text), `${name}: ${text} is not among what OHIF writes beside the outlines:\n${shown}`);
+    }
+    const outlines = annotations.flatMap(({ image, outlines: lines }) => lines.map((points) => ({ image, points })));
     assert.ok(outlines.length > 0, "no outline is drawn");
     for (const { image, points } of outlines) {
-      const frames = results.SEG.frames.filter(({ source }) => image.includes(source));
+      const frames = results.SEG.frames.filter(({ source }) => image.includes(`/${source}/`));
       assert.ok(frames.length > 0, "the outline lies on a slice without mask");
       const [{ position, orientation, spacing }] = frames;
       const mask = boxOf(frames.flatMap(({ inside }) => inside), results.SEG.columns);
