@@ -17,6 +17,10 @@ fn folder(model: &str) -> PathBuf {
 fn the_manifests_pin_the_weights() {
     for model in [MAMMOGRAPHY, BREAST_MRI] {
         let folder = folder(model);
+        if !folder.join("weights.safetensors").exists() {
+            eprintln!("SKIPPED: {model} has no weights yet: build/orthanc-ai train makes them");
+            continue;
+        }
         let manifest = Manifest::from_json(&std::fs::read_to_string(folder.join("manifest.json")).unwrap()).unwrap();
         assert!(manifest.demo);
         assert_eq!(manifest.weights.sha256.unwrap(), sha256(&folder.join(manifest.weights.file)).unwrap(), "{model}");
@@ -33,14 +37,29 @@ fn right_on_at_least_95_percent_of_unseen_mammograms() {
         panic!("expected a classification")
     };
     assert_eq!(evaluation.images(), 40);
-    assert!(evaluation.accuracy() >= 0.95, "{evaluation}");
+    assert!(evaluation.accuracy() >= 0.975, "{evaluation}");
     // Probabilities that mean something: sure, but not beyond doubt.
     assert!((0.7..0.995).contains(&evaluation.mean_confidence), "{evaluation}");
+}
+
+/// A dozen at the detector's own size, where the network was once weaker.
+#[test]
+fn right_on_full_size_mammograms() {
+    let detector = Detector { spacing_mm: 0.07, size: (3328, 2840) };
+    let options = EvaluateOptions { seed: 21, images: Some(12), detector: Some(detector), threads: 2 };
+    let Evaluation::Classification(evaluation) = evaluate(&folder(MAMMOGRAPHY), &options).unwrap() else {
+        panic!("expected a classification")
+    };
+    assert!(evaluation.accuracy() >= 0.9, "{evaluation}");
 }
 
 /// Five of the phantoms that `orthanc-ai evaluate` draws by the dozen, one of them without a tumour.
 #[test]
 fn finds_the_tumours_of_unseen_breast_mri() {
+    if !folder(BREAST_MRI).join("weights.safetensors").exists() {
+        eprintln!("SKIPPED: {BREAST_MRI} has no weights yet: build/orthanc-ai train makes them");
+        return;
+    }
     let options = EvaluateOptions { seed: 7, images: Some(5), detector: None, threads: 2 };
     let Evaluation::Segmentation(evaluation) = evaluate(&folder(BREAST_MRI), &options).unwrap() else {
         panic!("expected a segmentation")
