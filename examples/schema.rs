@@ -1,3 +1,0 @@
-fn main() {
-    println!("{}", serde_json::to_string_pretty(&orthanc_ai::manifest::Manifest::json_schema()).unwrap());
-}
