@@ -3,6 +3,11 @@
 //! efficiency = 2 × multiply-adds / (seconds × rate of a 2048³ f32 matrix product). The two are measured in turn, so that
 //! a slow moment of a shared machine hits both; the median of the rounds' ratios is printed. With THREADS=1 the clock is the thread's
 //! CPU time, which other processes hardly change; with more, it is the wall's.
+//!
+//! Where the time goes (4 × 96³, one thread, AVX2): the blocks at full size, encoder1 and decoder1, 48 %; the transformer 42 %, of which
+//! two thirds are stage 1's two blocks; the other blocks 10 %. The convolutions themselves run at the matrix product's rate.
+//! What costs beside them is attention's exponentials and new memory: a fresh tensor of a full-size activation (85 MB) takes ten times as long
+//! as LeakyReLU in place on it, so that norms, sums and shortcuts reuse what is there.
 
 #[path = "ratio/mod.rs"]
 mod ratio;
