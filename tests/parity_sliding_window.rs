@@ -31,7 +31,7 @@ fn importance_maps() {
     let Some(golden) = Golden::open() else { return };
     let fixture = golden.fixture("sliding");
     for roi in golden.cases("/swinunetr/importance_maps") {
-        let spec = spec(&roi, BlendMode::Gaussian, 1);
+        let spec = spec(roi, BlendMode::Gaussian, 1);
         let [slices, rows, columns] = spec.roi_size;
         let map = importance_map(&spec);
         let key = format!("importance.{slices}x{rows}x{columns}");
@@ -49,7 +49,7 @@ fn blended_logits() {
     let fixture = golden.fixture("sliding");
     let embed = shape(&contract, "swinViT.patch_embed.proj.weight");
     for case in golden.cases("/swinunetr/sliding") {
-        let (id, volume) = input(&golden, &fixture, "swinunetr", "sliding", &case);
+        let (id, volume) = input(&golden, &fixture, "swinunetr", "sliding", case);
         let batch = case["sw_batch"].as_u64().expect("sw_batch") as usize;
         for run in case["runs"].as_array().expect("runs") {
             let (variant, blend) = (run[0].as_str().expect("variant"), run[1].as_str().expect("mode"));
@@ -59,7 +59,7 @@ fn blended_logits() {
             let out_channels = shape(&contract, "out.conv.conv.bias")[0];
             let network = SwinUnetrSpec { in_channels: embed[1], out_channels, feature_size: embed[0], patch_merging };
             let mut network = SwinUnetr::from_state_dict(&network, weights(&contract), Device::cpu()).unwrap();
-            check_case(&golden, &mut network, &id, &format!("{id}.{variant}.{blend}"), &volume, &case, spec);
+            check_case(&golden, &mut network, &id, &format!("{id}.{variant}.{blend}"), &volume, case, spec);
         }
     }
 }
