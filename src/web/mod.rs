@@ -121,7 +121,11 @@ mod tests {
             seen += 1;
         }
         let modules = ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")).count();
-        assert_eq!(seen, 2 + modules, "icon, stylesheet and every module: one that is not named loads late, after those that import it");
+        assert_eq!(
+            seen,
+            2 + modules,
+            "icon, stylesheet and every module: one that is not named loads late, after those that import it"
+        );
         for (file, ..) in ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")) {
             for specifier in quoted_after(&text(file), " from \"") {
                 let name = specifier.strip_prefix("./").unwrap_or_else(|| panic!("{file} imports {specifier}"));
