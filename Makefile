@@ -44,10 +44,11 @@ setup-build setup-demo setup-test: setup-%:
 ## Testing it
 
 .PHONY: test lint fault-plugin test-live test-browser test-ohif parity bench deny
-test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser
+test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser, OHIF
 	@$(CHECK_GOLDEN)
 	@$(ENV) cargo test --release --locked --no-fail-fast
 	@scripts/test_browser.sh
+	@scripts/test_ohif.sh
 
 lint: setup-build ## format and clippy, warnings are errors
 	@$(ENV) cargo fmt --check

@@ -25,6 +25,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/(studies|series|instances)/([^/]+)/ai", handler: analyse::resource },
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
+    Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },

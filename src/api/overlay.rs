@@ -1,13 +1,18 @@
-//! GET `/instances/{id}/ai/overlay.png`: a frame of a segmentation over its source, or alone, as a picture.
+//! GET `/instances/{id}/ai/overlay.png`: a frame of a segmentation over its source, or alone, as a picture; and
+//! GET `/instances/{id}/ai/frames`: the mask on the n-th analysed slice, for front ends of the original system S1.
 
 use std::io::Cursor;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use image::{ImageEncoder, Rgba, RgbaImage};
+use serde_json::json;
 
-use super::{allow, orthanc_id};
+use super::{allow, orthanc_id, service};
 use crate::imaging::{self, FrameDecoder, SegObject};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::RunFilter;
 use crate::source::orthanc::{OrthancSource, instance_with_uid};
 use crate::source::{InstanceId, InstanceSource};
 use crate::transform::displayed;
@@ -26,22 +31,55 @@ struct Options {
 
 pub fn png(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
-    let id = InstanceId(orthanc_id(request.groups.first().copied().unwrap_or_default())?.to_string());
     let options = options(request)?;
-    let bytes = OrthancSource.fetch(&id).map_err(|_| RestError::not_found("unknown resource"))?;
-    let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
-    let picture = picture(&seg, options)?;
+    let picture = picture(&segmentation(request)?.1, options)?;
     // A SOP instance never changes: the same address gives the same picture.
     Ok(Response::ok("image/png", picture)
         .with_header("Cache-Control", "private, max-age=3600")
         .with_header("X-Content-Type-Options", "nosniff"))
 }
 
+/// `{"success", "frame_data": base64 PNG, "frame_index"}`: `frame_index` counts the analysed slices from 0, along the normal, those
+/// without a voxel included. Of the mask alone, on a transparent ground.
+pub fn frame(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get])?;
+    let mut index = 0usize;
+    for (key, value) in &request.query {
+        match key.as_ref() {
+            "frame_index" => index = value.parse().map_err(|_| invalid(key, value, "a slice's number from 0"))?,
+            other => return Err(invalid("query", other, "frame_index")),
+        }
+    }
+    let (id, seg) = segmentation(request)?;
+    let runs = service()?.store.list(&RunFilter::default());
+    let run = runs.iter().find(|run| run.stored.iter().any(|s| s.id == id.0));
+    let run = run.ok_or_else(|| RestError::not_found("no run is known that stored this segmentation"))?;
+    let mut analysed = run.slices.iter().filter(|s| s.analysed);
+    let slice = analysed.nth(index).ok_or_else(|| {
+        let count = run.slices.iter().filter(|s| s.analysed).count();
+        RestError::not_found(format!("frame_index: found {index}, expected 0 to {}", count.saturating_sub(1)))
+    })?;
+    let mut image = RgbaImage::new(seg.columns as u32, seg.rows as u32);
+    for &frame in &slice.mask_frames {
+        draw_mask(&seg, Options { frame, opacity: 1.0, source: false }, &mut image)?;
+    }
+    Response::json(&json!({"success": true, "frame_data": STANDARD.encode(png_of(&image)?), "frame_index": index}))
+}
+
+/// The segmentation that the request's path names.
+fn segmentation(request: &Request<'_>) -> Result<(InstanceId, SegObject), RestError> {
+    let id = InstanceId(orthanc_id(request.groups.first().copied().unwrap_or_default())?.to_string());
+    let bytes = OrthancSource.fetch(&id).map_err(|_| RestError::not_found("unknown resource"))?;
+    let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
+    Ok((id, seg))
+}
+
+fn invalid(key: &str, found: &str, expected: &str) -> RestError {
+    let found: String = found.chars().take(32).collect();
+    RestError::bad_request(format!("{key}: found \"{found}\", expected {expected}"))
+}
+
 fn options(request: &Request<'_>) -> Result<Options, RestError> {
-    let invalid = |key: &str, found: &str, expected: &str| {
-        let found: String = found.chars().take(32).collect();
-        RestError::bad_request(format!("{key}: found \"{found}\", expected {expected}"))
-    };
     let mut options = Options { frame: 0, opacity: 0.5, source: true };
     for (key, value) in &request.query {
         match key.as_ref() {
@@ -58,14 +96,19 @@ fn options(request: &Request<'_>) -> Result<Options, RestError> {
 }
 
 fn picture(seg: &SegObject, options: Options) -> Result<Vec<u8>, RestError> {
-    let mask = seg.mask(options.frame).ok_or_else(|| {
-        let count = seg.frames.len();
-        RestError::not_found(format!("frame: found {}, expected 0 to {}", options.frame, count - 1))
-    })?;
     let mut image = RgbaImage::new(seg.columns as u32, seg.rows as u32);
-    if options.source {
+    if options.source && options.frame < seg.frames.len() {
         draw_source(seg, options.frame, &mut image)?;
     }
+    draw_mask(seg, options, &mut image)?;
+    png_of(&image)
+}
+
+fn draw_mask(seg: &SegObject, options: Options, image: &mut RgbaImage) -> Result<(), RestError> {
+    let mask = seg.mask(options.frame).ok_or_else(|| {
+        let count = seg.frames.len();
+        RestError::not_found(format!("frame: found {}, expected 0 to {}", options.frame, count.saturating_sub(1)))
+    })?;
     for ((row, column), number) in mask.indexed_iter().filter(|(_, n)| **n != 0) {
         let color = color_of(seg, u16::from(*number));
         let pixel = image.get_pixel_mut(column as u32, row as u32);
@@ -77,6 +120,10 @@ fn picture(seg: &SegObject, options: Options) -> Result<Vec<u8>, RestError> {
             *pixel = Rgba([color[0], color[1], color[2], (options.opacity * 255.0) as u8]);
         }
     }
+    Ok(())
+}
+
+fn png_of(image: &RgbaImage) -> Result<Vec<u8>, RestError> {
     let mut png = Vec::new();
     image::codecs::png::PngEncoder::new(Cursor::new(&mut png))
         .write_image(image.as_raw(), image.width(), image.height(), image::ExtendedColorType::Rgba8)

@@ -14,7 +14,7 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
-use crate::manifest::{InfererSpec, Manifest, SelectSpec, TaskSpec, TransformSpec};
+use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -281,15 +281,23 @@ fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(S
 /// The shape of one input: [1, channels, spatial…], the window's size or else what the preprocessing chain gives; a network
 /// that takes volumes whole is tried with a small one.
 fn input_shape(manifest: &Manifest) -> Vec<usize> {
-    if let InfererSpec::SlidingWindowInferer(spec) = &manifest.inferer {
-        return [&[1, manifest.network.in_channels()], &spec.roi_size[..]].concat();
-    }
-    let size = manifest.preprocessing.iter().rev().find_map(|step| match step {
-        TransformSpec::Resize(resize) => Some(resize.spatial_size.clone()),
-        _ => None,
-    });
+    let resized = || {
+        manifest.preprocessing.iter().rev().find_map(|step| match step {
+            TransformSpec::Resize(resize) => Some(resize.spatial_size.clone()),
+            _ => None,
+        })
+    };
+    let size = match &manifest.inferer {
+        InfererSpec::SlidingWindowInferer(spec) => Some(spec.roi_size.to_vec()),
+        InfererSpec::SimpleInferer(_) => resized(),
+    };
     let dims = manifest.network.spatial_dims();
-    let spatial = size.filter(|size| size.len() == dims).unwrap_or(vec![64; dims]);
+    let mut spatial = size.filter(|size| size.len() == dims).unwrap_or(vec![64; dims]);
+    // A whole volume takes seconds, at each start of the server. The networks of our own take a part of it as well; a TorchScript
+    // may know one size only.
+    if dims == 3 && !matches!(manifest.network, NetworkSpec::TorchScript(_)) {
+        spatial.iter_mut().for_each(|size| *size = (*size).min(64));
+    }
     [vec![1, manifest.network.in_channels()], spatial].concat()
 }
 

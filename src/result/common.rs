@@ -116,8 +116,10 @@ pub fn put_series(
     vr::put(object, tags::MODALITY, modality)?;
     vr::put(object, tags::SERIES_INSTANCE_UID, series_uid)?;
     vr::put(object, tags::SERIES_NUMBER, &series_number.to_string())?;
-    let description = shortened(&demo_marked(ctx.manifest, &report.series_description), 64);
-    vr::put(object, tags::SERIES_DESCRIPTION, &description)
+    // A run's SEG and SR are two series: a list of series must tell them apart.
+    let room = 64 - 1 - modality.len();
+    let description = shortened(&demo_marked(ctx.manifest, &report.series_description), room);
+    vr::put(object, tags::SERIES_DESCRIPTION, &format!("{description} {modality}"))
 }
 
 /// Enhanced General Equipment (PS3.3 C.7.5.2): this plugin with these weights.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine;
 use ndarray::Array3;
 use orthanc_ai::imaging::{SegObject, read_series};
 use orthanc_ai::phantom::{Orientation, SeriesLayout};
@@ -172,6 +173,19 @@ fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
         assert_eq!((picture.status, &picture.body[1..4]), (200, &b"PNG"[..]), "{query}");
     }
     server.get(&format!("{seg}/ai/overlay.png?frame=9999")).error(404);
+    // As the original's front end asks: by the number of the analysed slice.
+    let first_masked = slices.iter().filter(|s| s["Analysed"] == true).position(|s| !s["MaskFrames"][0].is_null());
+    for (index, empty) in [(0, first_masked != Some(0)), (first_masked.unwrap(), false)] {
+        let frame = server.get(&format!("{seg}/ai/frames/?frame_index={index}")).ok();
+        assert_eq!((&frame["success"], &frame["frame_index"]), (&json!(true), &json!(index)), "{frame:#}");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(frame["frame_data"].as_str().unwrap()).unwrap();
+        let picture = image::load_from_memory(&bytes).unwrap().into_rgba8();
+        assert_eq!(picture.dimensions(), (256, 256));
+        assert_eq!(picture.pixels().all(|p| p.0[3] == 0), empty, "frame_index {index}");
+    }
+    let last = server.get(&format!("{seg}/ai/frames?frame_index=95")).ok();
+    assert_eq!(last["success"], true);
+    assert!(server.get(&format!("{seg}/ai/frames?frame_index=96")).error(404).contains("expected 0 to 95"));
     server.get(&format!("{seg}/ai/overlay.png?frame=x")).error(400);
     let sr = stored_path(&run, "SR");
     assert!(server.get(&format!("{sr}/ai/overlay.png")).error(422).contains("a segmentation"));

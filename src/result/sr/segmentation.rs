@@ -1,9 +1,9 @@
 //! Measurement report of a segmentation (PS3.16 TID 1500, 1411, 1410, 1419, 4019).
 //!
-//! One volumetric group (TID 1411) a segment that has voxels, with what was measured on them and a reference to the
-//! segment in the Segmentation instance; and, under the same Tracking Unique Identifier, one planar group (TID 1410) with
-//! the outline on the slice where it is largest: OHIF 3.13 loads no group that has nothing to draw. What was not found is
-//! stated outside the groups, as a qualitative evaluation "Absent".
+//! A segment that has voxels has two groups under one Tracking Unique Identifier: a planar one (TID 1410) with the outline on
+//! the slice where it is largest, since OHIF 3.13 loads no group that has nothing to draw, and a volumetric one (TID 1411) with
+//! what was measured on the voxels and a reference to the segment in the Segmentation instance. What was not found is stated
+//! outside the groups, as a qualitative evaluation "Absent".
 
 use super::super::charset::ascii_line;
 use super::super::codes::{self, Concept};
@@ -59,8 +59,9 @@ fn tree(segmented: &Segmented, masks: Option<InstanceReference>) -> Result<Item<
         if outlined.iter().all(|i| i.sop_instance_uid != slice.instance.sop_instance_uid) {
             outlined.push(&slice.instance);
         }
-        groups.push(volume_group(segmented, &algorithm, segment, found, masks)?);
+        // The outline first: OHIF shows the numbers of the first group that it finds under a tracking UID.
         groups.push(outline_group(segmented, &algorithm, segment, found, slice)?);
+        groups.push(volume_group(segmented, &algorithm, segment, found, masks)?);
     }
     let mut root = root(segmented.ctx, &algorithm)?;
     // A library lists what the tree refers to: the hundreds of slices are in the evidence. Readers stumble over containers
