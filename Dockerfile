@@ -9,7 +9,19 @@ RUN scripts/setup.sh build
 COPY . .
 RUN make build
 
-FROM debian:12-slim
+# The viewer, from the package that the tests use, behind nginx.
+FROM node:22-bookworm-slim AS viewer
+ENV ORTHANC_AI_CACHE=/opt/orthanc-ai
+WORKDIR /src
+COPY scripts scripts
+RUN scripts/fetch_ohif.sh
+
+FROM nginx:1.28 AS ohif
+COPY --from=viewer /opt/orthanc-ai/ohif-3.13.2/dist /usr/share/nginx/html
+COPY docker/ohif/app-config.js /usr/share/nginx/html/app-config.js
+COPY docker/ohif/nginx.conf /etc/nginx/conf.d/default.conf
+
+FROM debian:12-slim AS orthanc
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends orthanc orthanc-dicomweb curl \
     && rm -rf /var/lib/apt/lists/*

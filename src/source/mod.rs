@@ -10,6 +10,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 pub use header::InstanceHeader;
 
@@ -128,6 +129,63 @@ pub struct StoredInstance {
     pub study_id: String,
     pub sop_instance_uid: String,
     pub status: StoreStatus,
+}
+
+/// What a source knows of its resources besides their instances' files: its own log of changes, who sent what.
+pub trait Catalogue: Send + Sync {
+    /// At most `limit` changes after number `since`, oldest first.
+    ///
+    /// # Errors
+    /// [`SourceError`], as for all of these.
+    fn changes(&self, since: i64, limit: usize) -> Result<Vec<Change>, SourceError>;
+
+    /// The number of the newest change; 0 before the first.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn last_change(&self) -> Result<i64, SourceError>;
+
+    /// The series of an instance, the study of a series; None where the resource is gone.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn parent(&self, resource: &Resource) -> Result<Option<Resource>, SourceError>;
+
+    /// When an instance last came into a study or series; None where it is gone.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn last_update(&self, resource: &Resource) -> Result<Option<OffsetDateTime>, SourceError>;
+
+    /// The AE title that sent the resource, of a study or series its first instance; None where it did not come by DICOM.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn remote_aet(&self, resource: &Resource) -> Result<Option<String>, SourceError>;
+
+    /// The modalities of the resource's series, without a look at its instances; those of an instance are not known so.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn modalities(&self, resource: &Resource) -> Result<Option<Vec<String>>, SourceError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Rises by time.
+    pub seq: i64,
+    pub kind: ChangeKind,
+    /// The source's id of the resource.
+    pub id: String,
+    pub date: OffsetDateTime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    NewInstance,
+    StableSeries,
+    StableStudy,
+    Other,
 }
 
 /// Where a run's results go.

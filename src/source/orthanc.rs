@@ -6,10 +6,11 @@ use dicom_core::Tag;
 use ndarray::Array2;
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::{
-    InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
-    StoredInstance,
+    Change, ChangeKind, Catalogue, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore,
+    SourceError, StoreStatus, StoredInstance,
 };
 use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
 use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
@@ -64,11 +65,6 @@ pub fn study_of(resource: &Resource) -> Result<String, SourceError> {
 /// # Errors
 /// [`SourceError::UnknownResource`]
 pub fn series_uid(id: &str) -> Result<String, SourceError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Series {
-        main_dicom_tags: BTreeMap<String, String>,
-    }
     let resource = Resource::new(Level::Series, id);
     let series: Series = get_json(&resource, &resource.to_string())?;
     Ok(series.main_dicom_tags.get("SeriesInstanceUID").cloned().unwrap_or_default())
@@ -146,6 +142,128 @@ fn header(id: InstanceId) -> InstanceHeader {
         }
         Err(e) => InstanceHeader::unreadable(id, e.to_string()),
     }
+}
+
+impl Catalogue for OrthancSource {
+    fn changes(&self, since: i64, limit: usize) -> Result<Vec<Change>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Page {
+            changes: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Entry {
+            seq: i64,
+            change_type: String,
+            #[serde(rename = "ID", default)]
+            id: String,
+            date: String,
+        }
+        let page: Page = host_json(&format!("/changes?since={since}&limit={limit}"))?;
+        let change = |entry: Entry| {
+            let kind = match entry.change_type.as_str() {
+                "NewInstance" => ChangeKind::NewInstance,
+                "StableSeries" => ChangeKind::StableSeries,
+                "StableStudy" => ChangeKind::StableStudy,
+                _ => ChangeKind::Other,
+            };
+            Ok(Change { seq: entry.seq, kind, id: entry.id, date: iso_date(&entry.date)? })
+        };
+        page.changes.into_iter().map(change).collect()
+    }
+
+    fn last_change(&self) -> Result<i64, SourceError> {
+        #[derive(Deserialize)]
+        struct Page {
+            #[serde(rename = "Last")]
+            last: i64,
+        }
+        host_json::<Page>("/changes?last").map(|page| page.last)
+    }
+
+    fn parent(&self, resource: &Resource) -> Result<Option<Resource>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Child {
+            #[serde(alias = "ParentSeries", alias = "ParentStudy")]
+            parent: String,
+        }
+        let level = match resource.level {
+            Level::Instance => Level::Series,
+            Level::Series => Level::Study,
+            Level::Study => return Ok(None),
+        };
+        let child = unless_gone(get_json::<Child>(resource, &resource.to_string()))?;
+        Ok(child.map(|child| Resource::new(level, child.parent)))
+    }
+
+    fn last_update(&self, resource: &Resource) -> Result<Option<OffsetDateTime>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Updated {
+            last_update: String,
+        }
+        let updated = unless_gone(get_json::<Updated>(resource, &resource.to_string()))?;
+        updated.map(|u| iso_date(&u.last_update)).transpose()
+    }
+
+    fn modalities(&self, resource: &Resource) -> Result<Option<Vec<String>>, SourceError> {
+        let series: Vec<Series> = match resource.level {
+            Level::Study => get_json(resource, &format!("{resource}/series"))?,
+            Level::Series => vec![get_json(resource, &resource.to_string())?],
+            Level::Instance => return Ok(None),
+        };
+        let modality = |s: Series| s.main_dicom_tags.get("Modality").cloned().unwrap_or_default();
+        Ok(Some(series.into_iter().map(modality).collect()))
+    }
+
+    fn remote_aet(&self, resource: &Resource) -> Result<Option<String>, SourceError> {
+        #[derive(Deserialize)]
+        struct Children {
+            #[serde(alias = "Series", alias = "Instances")]
+            children: Vec<String>,
+        }
+        let mut at = resource.clone();
+        while at.level != Level::Instance {
+            let level = if at.level == Level::Study { Level::Series } else { Level::Instance };
+            let children = unless_gone(get_json::<Children>(&at, &at.to_string()))?;
+            let Some(first) = children.and_then(|c| c.children.into_iter().next()) else { return Ok(None) };
+            at = Resource::new(level, first);
+        }
+        match client()?.get(&format!("{at}/metadata/RemoteAET")) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|aet| !aet.is_empty())),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(SourceError::Host(e.to_string())),
+        }
+    }
+}
+
+/// The part of a series' description that we read.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Series {
+    main_dicom_tags: BTreeMap<String, String>,
+}
+
+fn host_json<T: for<'de> Deserialize<'de>>(path: &str) -> Result<T, SourceError> {
+    client()?.get_json(path).map_err(|e| SourceError::Host(e.to_string()))
+}
+
+fn unless_gone<T>(answer: Result<T, SourceError>) -> Result<Option<T>, SourceError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(SourceError::UnknownResource(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// "20261121T175236", UTC, as Orthanc writes the time of a change and of an update.
+fn iso_date(text: &str) -> Result<OffsetDateTime, SourceError> {
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]");
+    let date = time::PrimitiveDateTime::parse(text.get(..15).unwrap_or(text), format);
+    date.map(time::PrimitiveDateTime::assume_utc)
+        .map_err(|_| SourceError::Host(format!("Orthanc's date \"{text}\" is not YYYYMMDDThhmmss")))
 }
 
 /// Orthanc's own decoder (DCMTK, or the GDCM plugin), for what our codecs cannot.

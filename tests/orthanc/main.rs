@@ -1,5 +1,6 @@
 //! Live tests: the plugin in a real Orthanc, oldest and newest supported (`make test-live`).
 
+mod automatic;
 mod bad_input;
 mod bad_volumes;
 mod breast_mri;
@@ -10,4 +11,5 @@ mod real_data;
 mod runs;
 mod segmentation;
 mod server;
+mod soak;
 mod torch_script;

@@ -42,6 +42,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 
 pub struct Orthanc {
     pub http: u16,
+    pub dicom: u16,
+    version: Version,
     child: Child,
     folder: tempfile::TempDir,
     log: PathBuf,
@@ -127,7 +129,7 @@ impl Orthanc {
 
     fn spawn(version: Version, options: &Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let http = free_port();
+        let (http, dicom) = (free_port(), free_port());
         let name = if options.fault { "build/fault-injection/libOrthancAi.so" } else { "build/libOrthancAi.so" };
         let plugin = root().join(name);
         assert!(plugin.exists(), "{name} is not built: run `make build` (or `make test`, which does)");
@@ -138,7 +140,7 @@ impl Orthanc {
             "StorageDirectory": folder.path().join("storage"),
             "IndexDirectory": folder.path().join("storage"),
             "HttpPort": http,
-            "DicomPort": free_port(),
+            "DicomPort": dicom,
             "RemoteAccessAllowed": false,
             "AuthenticationEnabled": false,
             "HttpCompressionEnabled": false,
@@ -150,16 +152,57 @@ impl Orthanc {
         let file = folder.path().join("orthanc.json");
         fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
         let log = folder.path().join("orthanc.log");
-        let out = fs::File::create(&log).unwrap();
-        let child = Command::new(root().join("scripts/orthanc.sh"))
+        let child = Self::launch(version, folder.path());
+        Self { http, dicom, version, child, folder, log }
+    }
+
+    /// Starts the server of a folder; its log goes on where an earlier one ended.
+    fn launch(version: Version, folder: &Path) -> Child {
+        let out = fs::File::options().create(true).append(true).open(folder.join("orthanc.log")).unwrap();
+        Command::new(root().join("scripts/orthanc.sh"))
             .arg(version.name())
-            .arg(&file)
+            .arg(folder.join("orthanc.json"))
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()
-            .unwrap();
-        Self { http, child, folder, log }
+            .unwrap()
+    }
+
+    /// SIGKILL: nothing is finished, nothing is said.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The killed or ended server once more, with its storage and its configuration.
+    pub fn start_again(&mut self) {
+        self.child = Self::launch(self.version, self.folder.path());
+        self.wait_ready();
+    }
+
+    /// Changes the configuration that the next start reads.
+    pub fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.folder.path().join("orthanc.json");
+        let mut config = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(&mut config);
+        fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
+    }
+
+    /// Sends files by C-STORE, as a modality with the AE title does.
+    #[track_caller]
+    pub fn store_scu(&self, aet: &str, files: &[Vec<u8>]) {
+        let folder = tempfile::tempdir().unwrap();
+        for (i, file) in files.iter().enumerate() {
+            fs::write(folder.path().join(format!("{i:05}.dcm")), file).unwrap();
+        }
+        let port = self.dicom.to_string();
+        let out = Command::new("storescu")
+            .args(["-aet", aet, "-aec", "ORTHANC", "+sd", "127.0.0.1", &port])
+            .arg(folder.path())
+            .output()
+            .expect("storescu (package dcmtk)");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
 
     /// Until the models are loaded.

@@ -1,0 +1,369 @@
+//! Automatic analysis: what arrives is looked at by the configuration's rules, and what a rule and its model take becomes a run.
+//!
+//! Two ways lead here. The source's events come at once, and may be lost; the [`replay`] of its log of changes comes `lag` later and is
+//! not. Both end in [`Watcher::evaluate`], and a run's key keeps them from making two runs of one input.
+
+pub mod replay;
+pub mod rule;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
+
+use super::service::{RunService, SubmitError};
+use super::{Origin, RunRequest};
+use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
+use replay::{Later, Replay};
+pub use rule::{QuietHours, Rule, Trigger};
+
+/// The position in the log of changes, in the store of runs.
+const CURSOR: &str = "changes";
+/// An instance that is stored again and again (a sender that repeats) is looked at once.
+const DEBOUNCE: Duration = Duration::from_secs(2);
+/// How often the log of changes is read on.
+const TICK: Duration = Duration::from_secs(5);
+/// Events that wait for their evaluation; what is beyond, the replay finds.
+const MAX_WAITING: usize = 10_000;
+
+/// What the watcher works with.
+pub struct Ports {
+    pub source: Arc<dyn InstanceSource + Send>,
+    pub catalogue: Arc<dyn Catalogue>,
+}
+
+/// The configuration of automatic analysis.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub rules: Vec<Rule>,
+    /// Every model that is ready and no demo, on stable studies.
+    pub automatic: bool,
+    /// Seconds without a new instance after which Orthanc calls a resource stable.
+    pub stable_age: Duration,
+}
+
+impl Settings {
+    /// False: nothing is analysed by itself, and there is nothing to watch.
+    pub fn watches(&self) -> bool {
+        self.automatic || self.rules.iter().any(|r| r.enable)
+    }
+
+    /// The rules as written, and those that `Ai.Automatic` stands for.
+    pub fn rules(&self, service: &RunService) -> Vec<Rule> {
+        let models = service.models.list();
+        let of_model = |name: String| Rule {
+            name: format!("Automatic: {name}"),
+            model: name,
+            trigger: Trigger::StableStudy,
+            conditions: Vec::new(),
+            remote_aet: Vec::new(),
+            min_instances: 0,
+            priority: 0,
+            quiet_hours: None,
+            enable: true,
+        };
+        let automatic = models.into_iter().filter(|m| self.automatic && m.can_run() && !m.demo).map(|m| of_model(m.name));
+        self.rules.iter().cloned().chain(automatic).collect()
+    }
+
+    fn triggers(&self) -> Vec<Trigger> {
+        let enabled = self.rules.iter().filter(|r| r.enable).map(|r| r.trigger);
+        let mut triggers: Vec<Trigger> = enabled.chain(self.automatic.then_some(Trigger::StableStudy)).collect();
+        triggers.dedup();
+        triggers
+    }
+}
+
+/// What a rule says of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub rule: String,
+    pub model: String,
+    pub trigger: Trigger,
+    /// How many instances one run would take, or why there is none.
+    pub outcome: Result<usize, String>,
+}
+
+/// What each rule would do with a resource, in words: for the administrator who wonders.
+pub fn explain(
+    service: &RunService,
+    settings: &Settings,
+    headers: &[InstanceHeader],
+    remote_aet: Option<&str>,
+) -> Vec<Verdict> {
+    let verdict = |rule: Rule| {
+        let outcome = rule.candidates(headers, remote_aet).and_then(|candidates| {
+            let selection = service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string())?;
+            Ok(selection.inputs.len())
+        });
+        Verdict { rule: rule.name, model: rule.model, trigger: rule.trigger, outcome }
+    };
+    settings.rules(service).into_iter().map(verdict).collect()
+}
+
+/// The watcher's thread, and the events' way to it.
+pub struct Automatic {
+    pub settings: Settings,
+    events: Mutex<Option<Sender<(Resource, Trigger)>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Automatic {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, events: Mutex::default(), thread: Mutex::default(), stopping: Arc::default() }
+    }
+
+    /// Starts to watch, where there is a rule.
+    ///
+    /// # Errors
+    /// The thread cannot start.
+    pub fn begin(&self, service: Arc<RunService>, ports: Ports) -> std::io::Result<()> {
+        if !self.settings.watches() {
+            return Ok(());
+        }
+        let (sender, events) = channel();
+        let watcher = Watcher {
+            service,
+            ports,
+            settings: self.settings.clone(),
+            triggers: self.settings.triggers(),
+            waiting: VecDeque::new(),
+            recent: HashMap::new(),
+            stopping: self.stopping.clone(),
+        };
+        let thread = std::thread::Builder::new().name("orthanc-ai-watch".into()).spawn(move || watcher.watch(&events))?;
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Tells the watcher of an event. Returns at once: this is called by a thread that all plugins share.
+    pub fn event(&self, resource: Resource, trigger: Trigger) {
+        if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
+            // The watcher has ended: the replay of the next life finds what this event was for.
+            let _ended = events.send((resource, trigger));
+        }
+    }
+
+    /// Ends the watcher between two evaluations and waits for it.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|t| t.join().is_err()) {
+            log::error!("the watcher ended in a panic");
+        }
+    }
+}
+
+struct Watcher {
+    service: Arc<RunService>,
+    ports: Ports,
+    settings: Settings,
+    triggers: Vec<Trigger>,
+    /// In the order of their events.
+    waiting: VecDeque<(Resource, Trigger)>,
+    /// Instances that were looked at, and when.
+    recent: HashMap<Resource, Instant>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Watcher {
+    fn stops(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    fn watch(mut self, events: &Receiver<(Resource, Trigger)>) {
+        while !self.service.models_are_loaded() {
+            if self.stops() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let mut replay = None;
+        let mut next_tick = Instant::now();
+        // A trouble is told once, not at each turn.
+        let mut trouble: Option<String> = None;
+        loop {
+            match events.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(event) => self.take(event, events),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let mut outcome = self.evaluate_waiting(&mut replay);
+            if Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK.min(self.lag());
+                outcome = outcome.and(self.replay(&mut replay));
+                self.recent.retain(|_, at| at.elapsed() < DEBOUNCE);
+            }
+            let now = outcome.err().map(|Later(reason)| reason);
+            if let Some(reason) = now.as_ref().filter(|reason| Some(*reason) != trouble.as_ref()) {
+                log::warn!("automatic analysis waits: {reason}");
+            }
+            trouble = now;
+            if self.stops() {
+                return;
+            }
+        }
+    }
+
+    /// An event and all that came with it.
+    fn take(&mut self, first: (Resource, Trigger), events: &Receiver<(Resource, Trigger)>) {
+        for event in std::iter::once(first).chain(events.try_iter()) {
+            if self.triggers.contains(&event.1) && self.waiting.len() < MAX_WAITING && !self.waiting.contains(&event) {
+                self.waiting.push_back(event);
+            }
+        }
+    }
+
+    /// What is read of the log of changes is old enough that its resources could have become stable.
+    fn lag(&self) -> Duration {
+        self.settings.stable_age * 2 + Duration::from_secs(1)
+    }
+
+    fn evaluate_waiting(&mut self, replay: &mut Option<Replay>) -> Result<(), Later> {
+        while let Some((resource, trigger)) = self.waiting.front().cloned() {
+            if self.stops() {
+                return Ok(());
+            }
+            let debounced = trigger == Trigger::NewInstance
+                && self.recent.insert(resource.clone(), Instant::now()).is_some_and(|at| at.elapsed() < DEBOUNCE);
+            if !debounced {
+                let at = OffsetDateTime::now_utc();
+                self.evaluate(&resource, trigger).inspect_err(|_| {
+                    self.recent.remove(&resource);
+                })?;
+                if let Some(replay) = replay {
+                    replay.evaluated(resource, at);
+                }
+            }
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Reads the log of changes on. The first time ever it begins at its end: an archive of years is not analysed because a plugin was
+    /// installed.
+    fn replay(&mut self, replay: &mut Option<Replay>) -> Result<(), Later> {
+        let store = self.service.store.clone();
+        let later = |e: &dyn std::fmt::Display| Later(e.to_string());
+        if replay.is_none() {
+            let cursor = match store.cursor(CURSOR).map_err(|e| later(&e))? {
+                Some(cursor) => cursor,
+                None => {
+                    let end = self.ports.catalogue.last_change().map_err(|e| later(&e))?;
+                    store.set_cursor(CURSOR, end).map_err(|e| later(&e))?;
+                    end
+                }
+            };
+            *replay = Some(Replay::new(cursor, self.lag()));
+        }
+        let Some(position) = replay.as_mut() else { return Ok(()) };
+        loop {
+            let before = position.cursor();
+            let mut look = |resource: &Resource, trigger: Trigger| self.evaluate(resource, trigger);
+            let more = position.step(&*self.ports.catalogue, OffsetDateTime::now_utc(), &self.triggers, &mut look);
+            if position.cursor() != before {
+                store.set_cursor(CURSOR, position.cursor()).map_err(|e| later(&e))?;
+            }
+            if !more? || self.stops() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks at a resource by every rule with the trigger; what a rule and its model take is submitted.
+    fn evaluate(&self, resource: &Resource, trigger: Trigger) -> Result<(), Later> {
+        let rules: Vec<Rule> = self.settings.rules(&self.service);
+        let rules: Vec<Rule> = rules.into_iter().filter(|r| r.enable && r.trigger == trigger).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        match self.submit_all(resource, &rules) {
+            // Deleted meanwhile.
+            Err(Failure::Gone) | Ok(()) => Ok(()),
+            Err(Failure::Later(reason)) => Err(Later(reason)),
+        }
+    }
+
+    fn submit_all(&self, resource: &Resource, rules: &[Rule]) -> Result<(), Failure> {
+        let modalities = self.ports.catalogue.modalities(resource)?;
+        let rules: Vec<&Rule> = rules.iter().filter(|r| self.may_apply(r, modalities.as_deref())).collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let headers = self.ports.source.headers(resource)?;
+        let remote_aet = match rules.iter().any(|r| !r.remote_aet.is_empty()) {
+            true => self.ports.catalogue.remote_aet(resource)?,
+            false => None,
+        };
+        let study = self.study_of(resource)?;
+        for rule in &rules {
+            let selection = match rule.candidates(&headers, remote_aet.as_deref()) {
+                Ok(candidates) => self.service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string()),
+                Err(reason) => Err(reason),
+            };
+            let selection = match selection {
+                Ok(selection) => selection,
+                Err(reason) => {
+                    log::debug!("rule {}: not {resource}: {reason}", rule.name);
+                    continue;
+                }
+            };
+            let request = RunRequest {
+                model: rule.model.clone(),
+                resource: resource.clone(),
+                study: study.clone(),
+                inputs: selection.inputs,
+                warnings: selection.warnings,
+                origin: Origin::Rule(rule.name.clone()),
+                priority: rule.priority,
+                force: false,
+            };
+            let not_before = rule.quiet_hours.and_then(|q| q.until(chrono::Utc::now()));
+            match self.service.submit_automatic(request, not_before) {
+                Ok(Some(run)) => log::info!("run {}: rule {} has {} look at {resource}", run.id, rule.name, rule.model),
+                Ok(None) => {}
+                Err(e @ (SubmitError::QueueFull(_) | SubmitError::Store(_))) => return Err(Failure::Later(e.to_string())),
+                Err(e) => log::warn!("rule {}: {resource}: {e}", rule.name),
+            }
+        }
+        Ok(())
+    }
+
+    /// False where no series has a modality that rule and model want: most studies need no look at their hundreds of instances.
+    fn may_apply(&self, rule: &Rule, modalities: Option<&[String]>) -> bool {
+        let Some(modalities) = modalities else { return true };
+        let manifest = self.service.models.manifest(&rule.model);
+        let of_model = manifest.iter().flat_map(|m| &m.input.conditions);
+        let mut on_modality = rule.conditions.iter().chain(of_model).filter(|c| c.keyword == "Modality");
+        on_modality.all(|c| modalities.iter().any(|m| c.holds(&|_| Some(m.as_str()))))
+    }
+
+    fn study_of(&self, resource: &Resource) -> Result<String, Failure> {
+        let mut at = resource.clone();
+        while at.level != Level::Study {
+            at = self.ports.catalogue.parent(&at)?.ok_or(Failure::Gone)?;
+        }
+        Ok(at.id)
+    }
+}
+
+enum Failure {
+    Gone,
+    Later(String),
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::UnknownResource(_) => Self::Gone,
+            e => Self::Later(e.to_string()),
+        }
+    }
+}
