@@ -1,13 +1,18 @@
 //! The plugin's life: [`initialize`] is its table of contents.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::config::{Config, ConfigError};
 use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind};
 use crate::orthanc::{Host, HostError, explorer, rest_server};
-use crate::run::service::Ports;
-use crate::run::{RunService, host_job};
+use crate::run::service::{Ports, ServiceSettings};
+use crate::run::worker::WorkerSettings;
+use crate::run::{RunService, RunStore, host_job, store};
 use crate::source::orthanc::OrthancSource;
 use crate::{api, web};
 
@@ -49,7 +54,8 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
 /// Reads the configuration and the manifests, makes the service (its worker begins when the server has started), registers routes, events and
 /// buttons. No database and no REST yet.
 fn start(host: &Host) -> Result<(), PluginError> {
-    let config = Config::from_orthanc(&host.configuration()?)?;
+    let orthanc = host.configuration()?;
+    let config = Config::from_orthanc(&orthanc)?;
     explorer::set_description(
         host,
         "Runs AI models inside Orthanc and stores the results as DICOM (research use only)",
@@ -62,7 +68,8 @@ fn start(host: &Host) -> Result<(), PluginError> {
     let ports =
         Ports { source: Arc::new(OrthancSource), results: Arc::new(OrthancSource), announce: host_job::announce };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
-    let service = RunService::new(&config.runs, models, device, ports);
+    let store = run_store(host, &config, &orthanc);
+    let service = RunService::new(settings(&config, &orthanc), models, device, store, ports);
     *SERVICE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(service));
 
     #[cfg(feature = "fault-injection")]
@@ -73,6 +80,33 @@ fn start(host: &Host) -> Result<(), PluginError> {
     explorer::set_root_uri(host, "../ai/app/index.html")?;
     log::info!("orthanc-ai {} on {}", env!("CARGO_PKG_VERSION"), device.describe());
     Ok(())
+}
+
+/// Where the runs are kept. Nothing is opened yet: Orthanc has not made its folders.
+fn run_store(host: &Host, config: &Config, orthanc: &Value) -> Arc<dyn RunStore> {
+    if let Some(postgres) = config.runs.postgres() {
+        return store::postgres::open(postgres);
+    }
+    let from = host.configuration_path().unwrap_or_default();
+    let folder = if from.is_dir() { Some(from.as_path()) } else { from.parent() };
+    store::sqlite::open(config.runs.database_path(orthanc, folder.unwrap_or(Path::new(""))))
+}
+
+fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    ServiceSettings {
+        queue_limit: config.runs.queue_limit,
+        synchronous_timeout: Duration::from_secs(config.runs.synchronous_timeout),
+        works: config.worker,
+        worker: WorkerSettings {
+            node: config.runs.node_name(orthanc, host_name.trim()),
+            lease: config.runs.lease(),
+            attempts: config.runs.attempts,
+            backoff: config.runs.backoff(),
+            history: config.runs.history,
+            history_days: config.runs.history_days,
+        },
+    }
 }
 
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.

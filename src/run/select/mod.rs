@@ -6,6 +6,7 @@ mod volumes;
 use std::collections::BTreeMap;
 
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::{InputSpec, SelectSpec};
 use crate::result::is_own_result;
@@ -19,7 +20,7 @@ pub struct Selection {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     pub id: InstanceId,
     pub sop_instance_uid: String,
