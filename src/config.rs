@@ -1,11 +1,16 @@
 //! The "Ai" section of Orthanc's configuration.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::run::automatic::Rule;
 
 /// Keys as an administrator writes them; `ORTHANC__AI__MODELS_DIRECTORY` in the Docker image maps to `Ai.ModelsDirectory`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Config {
     /// The plugin does nothing unless this is true.
@@ -16,6 +21,12 @@ pub struct Config {
     pub device: String,
     /// CPU threads of the networks; absent: one a core.
     pub threads: Option<usize>,
+    /// False: this server takes requests, others that share its store of runs carry them out.
+    pub worker: bool,
+    /// Every ready model that is no demo, on each stable study that its selection rule takes.
+    pub automatic: bool,
+    /// Which arrivals are analysed by themselves.
+    pub rules: Vec<Rule>,
     pub runs: RunsConfig,
 }
 
@@ -26,8 +37,33 @@ pub struct RunsConfig {
     pub queue_limit: usize,
     /// Finished runs that are remembered.
     pub history: usize,
+    /// Days that a finished run is remembered; absent: until there are too many.
+    pub history_days: Option<u32>,
     /// Seconds that a synchronous POST waits before it answers 504; the run goes on.
     pub synchronous_timeout: u64,
+    /// The SQLite file that keeps the runs; absent: in the folder of Orthanc's index.
+    pub database: Option<PathBuf>,
+    /// Where several servers share the runs: "host=… user=… password=… dbname=…" or postgresql://…
+    pub postgre_sql: Option<Secret>,
+    /// This server's name among those that share the runs, the same at each start; absent: host name and HTTP port.
+    pub node: Option<String>,
+    /// Seconds of silence after which another server takes over a run.
+    pub lease_seconds: u64,
+    /// How often a run is tried that fails for a reason that may pass.
+    pub attempts: u32,
+    /// Seconds before the second attempt; doubled for each further one.
+    pub backoff_seconds: u64,
+}
+
+/// Never printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 impl Default for Config {
@@ -37,6 +73,9 @@ impl Default for Config {
             models_directory: "/usr/share/orthanc-ai/models".into(),
             device: "auto".into(),
             threads: None,
+            worker: true,
+            automatic: false,
+            rules: Vec::new(),
             runs: RunsConfig::default(),
         }
     }
@@ -44,7 +83,18 @@ impl Default for Config {
 
 impl Default for RunsConfig {
     fn default() -> Self {
-        Self { queue_limit: 100, history: 1000, synchronous_timeout: 3600 }
+        Self {
+            queue_limit: 100,
+            history: 1000,
+            history_days: None,
+            synchronous_timeout: 3600,
+            database: None,
+            postgre_sql: None,
+            node: None,
+            lease_seconds: 60,
+            attempts: 3,
+            backoff_seconds: 10,
+        }
     }
 }
 
@@ -69,22 +119,92 @@ impl Config {
         if config.runs.queue_limit == 0 {
             return refuse("Runs.QueueLimit", "found 0, expected at least 1");
         }
+        for (i, rule) in config.rules.iter().enumerate() {
+            rule.validate().or_else(|(path, reason)| refuse(&format!("Rules[{i}]{path}"), &reason))?;
+            if config.rules[..i].iter().any(|other| other.name == rule.name) {
+                return refuse(&format!("Rules[{i}].Name"), "found the name of an earlier rule, expected another");
+            }
+        }
         if config.threads == Some(0) {
             return refuse("Threads", "found 0, expected at least 1");
+        }
+        if config.runs.lease_seconds < MIN_LEASE_S {
+            let reason = format!("found {}, expected at least {MIN_LEASE_S}", config.runs.lease_seconds);
+            return refuse("Runs.LeaseSeconds", &reason);
+        }
+        if config.runs.attempts == 0 {
+            return refuse("Runs.Attempts", "found 0, expected at least 1");
+        }
+        if config.runs.node.as_ref().is_some_and(String::is_empty) {
+            return refuse("Runs.Node", "found an empty name");
+        }
+        if config.runs.postgre_sql.is_some() && config.runs.database.is_some() {
+            return refuse("Runs.Database", "found together with PostgreSql, expected one of the two");
+        }
+        if config.runs.postgre_sql.is_some() && config.runs.postgres().is_none() {
+            // The parser's own words could quote the password.
+            let expected = "expected \"host=… user=… password=… dbname=…\" or postgresql://user@host/dbname";
+            return refuse("Runs.PostgreSql", &format!("found an invalid connection string, {expected}"));
+        }
+        if !config.worker && config.runs.postgre_sql.is_none() && config.runs.database.is_none() {
+            let reason = "found false without Runs.PostgreSql or Runs.Database: nobody else would see the runs";
+            return refuse("Worker", reason);
         }
         Ok(config)
     }
 }
 
+/// After how many seconds without a new instance Orthanc calls a resource stable.
+pub fn stable_age(orthanc: &Value) -> Duration {
+    Duration::from_secs(orthanc.get("StableAge").and_then(Value::as_u64).unwrap_or(60))
+}
+
+/// Heartbeats come twice a second; a shorter lease would be lost to a slow disk.
+const MIN_LEASE_S: u64 = 5;
+
+impl RunsConfig {
+    /// The PostgreSQL database of the runs, if that is where they are.
+    pub fn postgres(&self) -> Option<postgres::Config> {
+        self.postgre_sql.as_ref()?.0.parse().ok()
+    }
+
+    /// The SQLite file of the runs. As Orthanc reads its own paths, a relative one starts at `folder`, where its configuration is.
+    pub fn database_path(&self, orthanc: &Value, folder: &Path) -> PathBuf {
+        if let Some(path) = &self.database {
+            return folder.join(path);
+        }
+        let named = |key: &str| orthanc.get(key).and_then(Value::as_str).filter(|path| !path.is_empty());
+        // "OrthancStorage" is Orthanc's own default.
+        let index = named("IndexDirectory").or_else(|| named("StorageDirectory")).unwrap_or("OrthancStorage");
+        folder.join(index).join("orthanc-ai.sqlite")
+    }
+
+    /// This server's name among those that share the runs.
+    pub fn node_name(&self, orthanc: &Value, host_name: &str) -> String {
+        let port = || orthanc.get("HttpPort").and_then(Value::as_u64).unwrap_or(8042);
+        self.node.clone().unwrap_or_else(|| format!("{host_name}:{}", port()))
+    }
+
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    pub fn backoff(&self) -> Duration {
+        Duration::from_secs(self.backoff_seconds)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::path::Path;
 
-    use super::Config;
+    use serde_json::{Value, json};
+
+    use super::{Config, RunsConfig};
 
     #[test]
     fn off_by_default_and_by_absence() {
-        assert_eq!(Config::from_orthanc(&json!({"Name": "x"})).unwrap(), Config::default());
+        assert!(!Config::from_orthanc(&json!({"Name": "x"})).unwrap().enable);
         assert!(!Config::from_orthanc(&json!({"Ai": {}})).unwrap().enable);
     }
 
@@ -100,9 +220,48 @@ mod tests {
             (json!({"Runs": {"QueueLimit": 0}}), "Ai.Runs.QueueLimit: found 0"),
             (json!({"Runs": {"QueueLimit": -1}}), "Ai.Runs.QueueLimit: invalid value"),
             (json!({"Threads": 0}), "Ai.Threads: found 0"),
+            (json!({"Runs": {"LeaseSeconds": 1}}), "Ai.Runs.LeaseSeconds: found 1, expected at least 5"),
+            (json!({"Runs": {"Attempts": 0}}), "Ai.Runs.Attempts: found 0"),
+            (json!({"Runs": {"Node": ""}}), "Ai.Runs.Node: found an empty name"),
+            (json!({"Runs": {"PostgreSql": "secret=1"}}), "Ai.Runs.PostgreSql: found an invalid connection string"),
+            (json!({"Runs": {"PostgreSql": "host=h", "Database": "d"}}), "Ai.Runs.Database: found together"),
+            (json!({"Rules": [{"Name": "a"}]}), "Ai.Rules[0]: missing field `Model`"),
+            (json!({"Rules": [{"Name": "a", "Model": "m", "Where": [{"keyword": "X", "exists": true}]}]}), "Ai.Rules[0].Where[0].keyword"),
+            (json!({"Rules": [{"Name": "a", "Model": "m"}, {"Name": "a", "Model": "n"}]}), "Ai.Rules[1].Name: found the name"),
+            (json!({"Worker": false}), "Ai.Worker: found false without Runs.PostgreSql or"),
         ] {
             let error = Config::from_orthanc(&json!({"Ai": section})).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_database_lies_beside_the_index() {
+        let folder = Path::new("/etc/orthanc");
+        let path = |orthanc: Value, database: Option<&str>| {
+            let runs = RunsConfig { database: database.map(Into::into), ..RunsConfig::default() };
+            runs.database_path(&orthanc, folder).display().to_string()
+        };
+        let both = json!({"IndexDirectory": "/db", "StorageDirectory": "/files"});
+        assert_eq!(path(both.clone(), None), "/db/orthanc-ai.sqlite");
+        assert_eq!(path(both, Some("/runs.db")), "/runs.db");
+        assert_eq!(path(json!({"StorageDirectory": "files"}), None), "/etc/orthanc/files/orthanc-ai.sqlite");
+        assert_eq!(path(json!({}), None), "/etc/orthanc/OrthancStorage/orthanc-ai.sqlite");
+    }
+
+    #[test]
+    fn a_node_is_named_by_host_and_port() {
+        let name = |runs: RunsConfig, orthanc: Value| runs.node_name(&orthanc, "pacs");
+        assert_eq!(name(RunsConfig::default(), json!({})), "pacs:8042");
+        assert_eq!(name(RunsConfig::default(), json!({"HttpPort": 80})), "pacs:80");
+        assert_eq!(name(RunsConfig { node: Some("a".into()), ..RunsConfig::default() }, json!({})), "a");
+    }
+
+    #[test]
+    fn a_connection_string_is_not_printed() {
+        let config = Config::from_orthanc(&json!({"Ai": {"Runs": {"PostgreSql": "host=h password=secret"}}})).unwrap();
+        assert!(config.runs.postgres().is_some());
+        assert!(!format!("{config:?}").contains("secret"));
     }
 }

@@ -1,14 +1,21 @@
 //! The plugin's life: [`initialize`] is its table of contents.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use crate::config::{Config, ConfigError};
+use serde_json::Value;
+
+use crate::config::{Config, ConfigError, stable_age};
 use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind};
-use crate::orthanc::{Host, HostError, explorer, rest_server};
-use crate::run::service::Ports;
-use crate::run::{RunService, host_job};
+use crate::orthanc::{Host, HostError, explorer, metrics, rest_server};
+use crate::run::automatic::{self, Automatic, Trigger};
+use crate::run::service::{Ports, ServiceSettings};
+use crate::run::worker::WorkerSettings;
+use crate::run::{RunService, RunStore, host_job, store};
 use crate::source::orthanc::OrthancSource;
+use crate::source::{Level, Resource};
 use crate::{api, web};
 
 /// Why the plugin is off. The server goes on without it.
@@ -20,16 +27,29 @@ pub enum PluginError {
     Host(#[from] HostError),
     #[error("configuration, Ai.Device: {0}")]
     Device(#[from] ModelError),
+    #[error("configuration, Ai.Rules[{rule}].Model: found \"{found}\", known models: {known}")]
+    RuleModel { rule: usize, found: String, known: String },
     #[error("configuration, Ai.ModelsDirectory: the folder cannot be listed: {0}")]
     ModelsDirectory(std::io::Error),
 }
 
-/// The service of this life: `/tools/reset` ends one and begins the next in the same process.
-static SERVICE: RwLock<Option<Arc<RunService>>> = RwLock::new(None);
+/// What lives from start to stop.
+pub struct Life {
+    pub service: Arc<RunService>,
+    pub automatic: Automatic,
+}
 
-/// The running service; None before start, after stop, and where the plugin is off.
+/// `/tools/reset` ends one life and begins the next in the same process.
+static LIFE: RwLock<Option<Arc<Life>>> = RwLock::new(None);
+
+/// None before start, after stop, and where the plugin is off.
+pub fn life() -> Option<Arc<Life>> {
+    LIFE.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The running service; None as [`life`].
 pub fn service() -> Option<Arc<RunService>> {
-    SERVICE.read().unwrap_or_else(PoisonError::into_inner).clone()
+    life().map(|life| life.service.clone())
 }
 
 /// Called while the server starts. Whatever is wrong leaves the plugin off and says so: a mistake in its configuration must
@@ -49,7 +69,8 @@ pub fn initialize(host: &Host) -> Result<(), PluginError> {
 /// Reads the configuration and the manifests, makes the service (its worker begins when the server has started), registers routes, events and
 /// buttons. No database and no REST yet.
 fn start(host: &Host) -> Result<(), PluginError> {
-    let config = Config::from_orthanc(&host.configuration()?)?;
+    let orthanc = host.configuration()?;
+    let config = Config::from_orthanc(&orthanc)?;
     explorer::set_description(
         host,
         "Runs AI models inside Orthanc and stores the results as DICOM (research use only)",
@@ -62,26 +83,88 @@ fn start(host: &Host) -> Result<(), PluginError> {
     let ports =
         Ports { source: Arc::new(OrthancSource), results: Arc::new(OrthancSource), announce: host_job::announce };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
-    let service = RunService::new(&config.runs, models, device, ports);
-    *SERVICE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(service));
+    let store = run_store(host, &config, &orthanc);
+    let service = RunService::new(settings(&config, &orthanc), models, device, store, ports);
+    let automatic = automatic(&config, &orthanc, &service)?;
+    let life = Life { service: Arc::new(service), automatic };
+    *LIFE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(life));
 
     #[cfg(feature = "fault-injection")]
     crate::orthanc::fault::register(host)?;
     rest_server::register(host, api::ROUTES)?;
     events::subscribe(host, on_event)?;
+    metrics::on_refresh(host, show_metrics)?;
     explorer::extend_orthanc_explorer(host, web::EXPLORER_JS)?;
     explorer::set_root_uri(host, "../ai/app/index.html")?;
     log::info!("orthanc-ai {} on {}", env!("CARGO_PKG_VERSION"), device.describe());
     Ok(())
 }
 
+/// Where the runs are kept. Nothing is opened yet: Orthanc has not made its folders.
+fn run_store(host: &Host, config: &Config, orthanc: &Value) -> Arc<dyn RunStore> {
+    if let Some(postgres) = config.runs.postgres() {
+        return store::postgres::open(postgres);
+    }
+    let from = host.configuration_path().unwrap_or_default();
+    let folder = if from.is_dir() { Some(from.as_path()) } else { from.parent() };
+    store::sqlite::open(config.runs.database_path(orthanc, folder.unwrap_or(Path::new(""))))
+}
+
+fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
+    let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    ServiceSettings {
+        queue_limit: config.runs.queue_limit,
+        synchronous_timeout: Duration::from_secs(config.runs.synchronous_timeout),
+        works: config.worker,
+        worker: WorkerSettings {
+            node: config.runs.node_name(orthanc, host_name.trim()),
+            lease: config.runs.lease(),
+            attempts: config.runs.attempts,
+            backoff: config.runs.backoff(),
+            history: config.runs.history,
+            history_days: config.runs.history_days,
+        },
+    }
+}
+
+/// # Errors
+/// A rule names a model that is not there.
+fn automatic(config: &Config, orthanc: &Value, service: &RunService) -> Result<Automatic, PluginError> {
+    for (i, rule) in config.rules.iter().enumerate() {
+        if service.models.get(&rule.model).is_none() {
+            let known: Vec<String> = service.models.list().into_iter().map(|m| m.name).collect();
+            return Err(PluginError::RuleModel { rule: i, found: rule.model.clone(), known: known.join(", ") });
+        }
+    }
+    Ok(Automatic::new(automatic::Settings {
+        rules: config.rules.clone(),
+        automatic: config.automatic,
+        stable_age: stable_age(orthanc),
+    }))
+}
+
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.
 fn on_event(event: Event) {
-    match event.kind {
-        EventKind::OrthancStarted => begin(),
+    let trigger = match event.kind {
+        EventKind::OrthancStarted => return begin(),
         // The last moment at which REST still works.
-        EventKind::OrthancStopped => stop(),
-        _ => {}
+        EventKind::OrthancStopped => return stop(),
+        EventKind::StableStudy => (Level::Study, Trigger::StableStudy),
+        EventKind::StableSeries => (Level::Series, Trigger::StableSeries),
+        EventKind::NewInstance => (Level::Instance, Trigger::NewInstance),
+        _ => return,
+    };
+    if let (Some(life), Some(id)) = (life(), event.resource_id) {
+        life.automatic.event(Resource::new(trigger.0, id), trigger.1);
+    }
+}
+
+/// Runs inside the scrape.
+fn show_metrics(host: &Host) {
+    let Some(service) = service() else { return };
+    for (name, value) in service.metrics.values() {
+        // The next scrape tries again.
+        let _refused = metrics::set(host, &name, value);
     }
 }
 
@@ -91,14 +174,20 @@ pub fn finalize() {
 }
 
 fn begin() {
-    if let Some(Err(error)) = service().map(|service| service.begin()) {
+    let Some(life) = life() else { return };
+    if let Err(error) = life.service.begin() {
         log::error!("the worker's thread cannot start, nothing will be analysed: {error}");
+    }
+    let ports = automatic::Ports { source: Arc::new(OrthancSource), catalogue: Arc::new(OrthancSource) };
+    if let Err(error) = life.automatic.begin(life.service.clone(), ports) {
+        log::error!("the watcher's thread cannot start, nothing will be analysed by itself: {error}");
     }
 }
 
 fn stop() {
-    let service = SERVICE.write().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(service) = service {
-        service.stop();
+    let life = LIFE.write().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(life) = life {
+        life.automatic.stop();
+        life.service.stop();
     }
 }

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::body::{self, RunBody};
-use super::{allow, orthanc_id, service};
+use super::{allow, orthanc_id, service, store_error};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::automatic;
 use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
 use crate::source::orthanc::{OrthancSource, series_uid, study_of};
-use crate::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
+use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
 
 pub fn resource(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get, Method::Post])?;
@@ -45,14 +46,35 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
             })
         })
         .collect();
-    let runs = service.store.list(&RunFilter { study: Some(study.clone()), ..RunFilter::default() });
+    let filter = RunFilter { study: Some(study.clone()), ..RunFilter::default() };
+    let runs = service.store.list(&filter).map_err(store_error)?;
     let parent = (resource.level != Level::Study).then(|| format!("/studies/{study}"));
     Response::json(&json!({
         "Resource": resource.to_string(),
         "Parent": parent,
         "Models": models,
-        "Runs": runs,
+        "Automatic": automatic(resource, &headers)?,
+        "Runs": runs.iter().map(Run::view).collect::<Vec<_>>(),
     }))
+}
+
+/// What the configuration's rules make of it.
+fn automatic(resource: &Resource, headers: &[InstanceHeader]) -> Result<Vec<Value>, RestError> {
+    let Some(life) = crate::plugin::life() else { return Ok(Vec::new()) };
+    let settings = &life.automatic.settings;
+    let by_sender = settings.rules.iter().any(|r| !r.remote_aet.is_empty());
+    let remote_aet = if by_sender { OrthancSource.remote_aet(resource).map_err(source_error)? } else { None };
+    let verdicts = automatic::explain(&life.service, settings, headers, remote_aet.as_deref());
+    let verdict = |verdict: automatic::Verdict| {
+        json!({
+            "Rule": verdict.rule,
+            "Model": verdict.model,
+            "Trigger": verdict.trigger,
+            "Applies": verdict.outcome.is_ok(),
+            "Reason": verdict.outcome.map_or_else(|reason| reason, |images| format!("{images} images fit")),
+        })
+    };
+    Ok(verdicts.into_iter().map(verdict).collect())
 }
 
 fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestError> {
@@ -70,7 +92,7 @@ fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestE
     let requests = run_requests(&service, resource, &headers, &body)?;
     let mut runs = Vec::with_capacity(requests.len());
     for request in requests {
-        runs.push(service.submit(request).map_err(|e| submit_error(&e))?);
+        runs.push(service.submit(request).map_err(submit_error)?.run);
     }
     if !synchronous {
         let references: Vec<Value> = runs.iter().map(reference).collect();
@@ -104,6 +126,7 @@ fn run_requests(
             origin: Origin::Rest,
             priority: body.priority,
             force: body.force,
+            not_before: None,
         })
     };
     let hint = |text: String| match resource.level {
@@ -113,7 +136,7 @@ fn run_requests(
     if let Some(model) = &body.model {
         return request(model).map(|r| vec![r]).map_err(|e| match e {
             SubmitError::NotApplicable { .. } => RestError::unprocessable(hint(e.to_string())),
-            e => submit_error(&e),
+            e => submit_error(e),
         });
     }
     let models = service.models.list();
@@ -144,15 +167,16 @@ fn channel(id: &str) -> Result<String, RestError> {
 
 /// `{"ID", "Path"}`, as Orthanc answers for what runs on its own.
 pub(super) fn reference(run: &Run) -> Value {
-    json!({"ID": run.id, "Path": format!("/ai/runs/{}", run.id), "Model": run.model})
+    json!({"ID": run.id, "Path": format!("/ai/runs/{}", run.id), "Model": run.request.model})
 }
 
 /// Waits for a run and gives it; a failed run is an error of this request.
 fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
-    let finished = service.store.wait_finished(&run.id, service.synchronous_timeout);
-    let run = finished.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;
+    let finished = service.store.wait_finished(&run.id, service.settings.synchronous_timeout);
+    let run =
+        finished.map_err(store_error)?.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;
     match run.state {
-        RunState::Succeeded => serde_json::to_value(&run).map_err(|e| RestError::new(500, e.to_string())),
+        RunState::Succeeded => serde_json::to_value(run.view()).map_err(|e| RestError::new(500, e.to_string())),
         RunState::Failed => {
             Err(RestError::unprocessable(format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
         }
@@ -171,7 +195,8 @@ pub fn report(request: &Request<'_>) -> Result<Response, RestError> {
     study_of(&resource).map_err(source_error)?;
     let filter = RunFilter { study: Some(study.to_string()), state: Some(RunState::Succeeded), ..RunFilter::default() };
     let mut reports: Vec<crate::result::Report> = Vec::new();
-    for report in service()?.store.list(&filter).into_iter().filter_map(|run| run.report) {
+    let runs = service()?.store.list(&filter).map_err(store_error)?;
+    for report in runs.into_iter().filter_map(|run| run.report) {
         if reports.iter().all(|r| r.model != report.model) {
             reports.push(report);
         }
@@ -182,12 +207,13 @@ pub fn report(request: &Request<'_>) -> Result<Response, RestError> {
     Response::json(&reports)
 }
 
-pub(super) fn submit_error(error: &SubmitError) -> RestError {
+pub(super) fn submit_error(error: SubmitError) -> RestError {
     let status = match error {
+        SubmitError::Store(error) => return store_error(error),
         SubmitError::UnknownModel { .. } => 400,
         SubmitError::NotApplicable { .. } => 422,
         SubmitError::NotReady { .. } => 503,
-        SubmitError::QueueFull(_) => return RestError::unavailable(error.to_string(), 10),
+        SubmitError::QueueFull { .. } => return RestError::unavailable(error.to_string(), 10),
     };
     RestError::new(status, error.to_string())
 }

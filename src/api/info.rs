@@ -1,29 +1,52 @@
 //! GET /ai, /ai/health, /ai/models: what runs here and in what state.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{allow, service};
 use crate::model::ModelState;
 use crate::orthanc::RestError;
 use crate::orthanc::host;
 use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::{RunService, StoreError};
 
 pub fn overview(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
     let service = service()?;
+    let queue = Queue::of(&service);
     Response::json(&json!({
         "Version": env!("CARGO_PKG_VERSION"),
         "ApiVersion": 1,
         "OrthancVersion": host::current().map(|h| h.version().to_string()),
         "Device": service.device.describe(),
         "Threads": service.device.threads(),
-        "QueueLength": service.queue.len(),
-        "QueueLimit": service.queue.limit(),
+        "Node": service.settings.worker.node,
+        "Worker": service.settings.works,
+        "QueueLength": queue.as_ref().ok().map(|q| q.length),
+        "QueueLimit": service.settings.queue_limit,
+        "Suspended": queue.as_ref().ok().map(|q| q.suspended),
+        "Store": store(&service, queue.as_ref().err()),
         "Models": service.models.list(),
     }))
 }
 
-/// One entry a check; 503 unless all hold. Models without weights are no fault: the administrator may not want them.
+/// What the store says of the queue.
+struct Queue {
+    length: usize,
+    suspended: bool,
+}
+
+impl Queue {
+    fn of(service: &RunService) -> Result<Self, StoreError> {
+        Ok(Self { length: service.store.queue_length()?, suspended: service.store.is_suspended()? })
+    }
+}
+
+fn store(service: &RunService, error: Option<&StoreError>) -> Value {
+    json!({"Ok": error.is_none(), "Kind": service.store.kind(), "Error": error.map(ToString::to_string)})
+}
+
+/// One entry a check; 503 unless all hold. Models without weights are no fault: the administrator may not want them. Nor is
+/// a queue that somebody has suspended.
 pub fn health(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
     let service = service()?;
@@ -31,14 +54,23 @@ pub fn health(request: &Request<'_>) -> Result<Response, RestError> {
     let failed: Vec<&str> = models.iter().filter(|m| m.state == ModelState::Failed).map(|m| m.name.as_str()).collect();
     let loading = models.iter().any(|m| m.state == ModelState::Loading);
     let ready = models.iter().any(|m| m.state == ModelState::Ready);
+    let models = ready && failed.is_empty() && !loading;
     let worker = service.worker_is_alive();
-    let queue = service.queue.len() < service.queue.limit();
+    let limit = service.settings.queue_limit;
+    let queue = Queue::of(&service);
+    let room = queue.as_ref().is_ok_and(|q| q.length < limit);
     let checks = json!({
-        "Models": {"Ok": ready && failed.is_empty() && !loading, "Failed": failed, "Loading": loading},
-        "Worker": {"Ok": worker},
-        "Queue": {"Ok": queue, "Length": service.queue.len(), "Limit": service.queue.limit()},
+        "Models": {"Ok": models, "Failed": failed, "Loading": loading},
+        "Worker": {"Ok": worker, "Enabled": service.settings.works, "Node": service.settings.worker.node},
+        "Store": store(&service, queue.as_ref().err()),
+        "Queue": {
+            "Ok": room,
+            "Length": queue.as_ref().ok().map(|q| q.length),
+            "Limit": limit,
+            "Suspended": queue.as_ref().ok().map(|q| q.suspended),
+        },
     });
-    let healthy = ready && failed.is_empty() && !loading && worker && queue;
+    let healthy = models && worker && room;
     let body = json!({"Status": if healthy { "Healthy" } else { "Unhealthy" }, "Checks": checks});
     Ok(Response::json(&body)?.with_status(if healthy { 200 } else { 503 }))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Route};
-use crate::run::RunService;
+use crate::run::{RunService, StoreError};
 
 /// Every route of the plugin. A pattern must match the whole path.
 pub static ROUTES: &[Route] = &[
@@ -29,6 +29,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
+    Route { pattern: "/ai/queue/(suspend|resume)", handler: runs::queue },
     Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];
@@ -36,6 +37,14 @@ pub static ROUTES: &[Route] = &[
 /// The running service; 503 while the server starts or stops.
 fn service() -> Result<Arc<RunService>, RestError> {
     crate::plugin::service().ok_or_else(|| RestError::unavailable("the AI plugin is starting or stopping", 2))
+}
+
+/// 503 while the store of runs is away.
+fn store_error(error: StoreError) -> RestError {
+    match error {
+        StoreError::Unavailable { .. } => RestError::unavailable(error.to_string(), 5),
+        StoreError::Unreadable { .. } => RestError::internal(error.to_string()),
+    }
 }
 
 /// 405 with the methods that the route has, for any other.

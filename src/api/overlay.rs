@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::{ImageEncoder, Rgba, RgbaImage};
 use serde_json::json;
 
-use super::{allow, orthanc_id, service};
+use super::{allow, orthanc_id, service, store_error};
 use crate::imaging::{self, FrameDecoder, SegObject};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
@@ -51,9 +51,9 @@ pub fn frame(request: &Request<'_>) -> Result<Response, RestError> {
         }
     }
     let (id, seg) = segmentation(request)?;
-    let runs = service()?.store.list(&RunFilter::default());
-    let run = runs.iter().find(|run| run.stored.iter().any(|s| s.id == id.0));
-    let run = run.ok_or_else(|| RestError::not_found("no run is known that stored this segmentation"))?;
+    let filter = RunFilter { stored: Some(id.0), limit: Some(1), ..RunFilter::default() };
+    let runs = service()?.store.list(&filter).map_err(store_error)?;
+    let run = runs.first().ok_or_else(|| RestError::not_found("no run is known that stored this segmentation"))?;
     let mut analysed = run.slices.iter().filter(|s| s.analysed);
     let slice = analysed.nth(index).ok_or_else(|| {
         let count = run.slices.iter().filter(|s| s.analysed).count();

@@ -1,23 +1,24 @@
-//! /ai/runs: list, one, cancel, retry, delete.
+//! /ai/runs: list, one, cancel, retry, delete; /ai/queue: suspend, resume.
 
 use serde_json::json;
 
 use super::body::{self, EmptyBody};
-use super::{allow, service};
+use super::{allow, service, store_error};
 use crate::orthanc::RestError;
 use crate::orthanc::host;
 use crate::orthanc::rest_client::RestClient;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::service::ChangeError;
-use crate::run::{RunFilter, RunId, RunState};
-use crate::source::{Level, Resource};
+use crate::run::{Run, RunFilter, RunId, RunState};
+use crate::source::{Level, Resource, StoreStatus};
 
 /// Runs shown where `limit` is not given.
 const DEFAULT_LIMIT: usize = 100;
 
 pub fn list(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
-    Response::json(&service()?.store.list(&filter(request)?))
+    let runs = service()?.store.list(&filter(request)?).map_err(store_error)?;
+    Response::json(&runs.iter().map(Run::view).collect::<Vec<_>>())
 }
 
 fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
@@ -26,17 +27,18 @@ fn filter(request: &Request<'_>) -> Result<RunFilter, RestError> {
         let refuse = |expected: &str| RestError::bad_request(format!("{key}: found \"{value}\", expected {expected}"));
         match key.as_ref() {
             "state" => {
-                let state = serde_json::from_value::<RunState>(json!(value));
-                filter.state = Some(state.map_err(|_| refuse("Queued, Running, Succeeded, Failed or Cancelled"))?);
+                let state = RunState::from_name(value);
+                filter.state = Some(state.ok_or_else(|| refuse("Queued, Running, Succeeded, Failed or Cancelled"))?);
             }
             "model" => filter.model = Some(value.to_string()),
             "resource" => filter.resource = Some(resource(value).ok_or_else(|| refuse("/studies/{id} or the like"))?),
+            "since" => filter.since = Some(value.parse().map_err(|_| refuse("a time such as 2026-01-02T03:04:05Z"))?),
             "limit" => filter.limit = Some(value.parse().map_err(|_| refuse("a number"))?),
             // jQuery's cache buster.
             "_" => {}
             _ => {
                 return Err(RestError::bad_request(format!(
-                    "unknown parameter \"{key}\", known: state, model, resource, limit"
+                    "unknown parameter \"{key}\", known: state, model, resource, since, limit"
                 )));
             }
         }
@@ -55,30 +57,24 @@ pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
     if request.method == Method::Delete {
         return delete(&id);
     }
-    let run = service()?.store.get(&id).ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
-    let mut json = serde_json::to_value(&run).map_err(|e| RestError::internal(e.to_string()))?;
-    if run.segmentation.is_some() {
-        json["Slices"] = json!(run.slices);
-    }
-    Response::json(&json)
+    let run = service()?.store.get(&id).map_err(store_error)?;
+    let run = run.ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
+    Response::json(&run.view_in_full())
 }
 
 /// Deletes what the run stored, then forgets the run. An object that another run stored first stays with that run.
 fn delete(id: &RunId) -> Result<Response, RestError> {
     let service = service()?;
-    let run = service.store.get(id).ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
-    if !run.state.is_final() {
-        return Err(RestError::new(409, "the run is not finished: cancel it first"));
-    }
+    let run = service.finished(id, "a finished run: cancel it first").map_err(change_error)?;
     let client = RestClient::new(host::current().ok_or_else(|| RestError::unavailable("the server is stopping", 2))?);
-    for stored in &run.stored {
+    for stored in run.stored.iter().filter(|s| s.status == StoreStatus::Stored) {
         match client.delete(&stored.path) {
             Ok(()) => {}
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(RestError::new(500, format!("{} was not deleted: {e}", stored.path))),
         }
     }
-    service.forget(id).map_err(change_error)?;
+    service.store.remove(id).map_err(store_error)?;
     Response::json(&json!({}))
 }
 
@@ -88,10 +84,20 @@ pub fn action(request: &Request<'_>) -> Result<Response, RestError> {
     let id = run_id(request);
     let service = service()?;
     if request.groups.get(1) == Some(&"cancel") {
-        return Response::json(&service.cancel(&id).map_err(change_error)?);
+        return Response::json(&service.cancel(&id).map_err(change_error)?.view());
     }
     let run = service.retry(&id).map_err(change_error)?;
     Response::json(&super::analyse::reference(&run))
+}
+
+/// Suspend: what runs goes on, what waits stays, on every node that shares the store, until it is resumed; also over a restart.
+pub fn queue(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Post])?;
+    body::read::<EmptyBody>(request)?;
+    let suspended = request.groups.first() == Some(&"suspend");
+    service()?.store.set_suspended(suspended).map_err(store_error)?;
+    log::warn!("the queue is {}", if suspended { "suspended" } else { "resumed" });
+    Response::json(&json!({"Suspended": suspended}))
 }
 
 fn run_id(request: &Request<'_>) -> RunId {
@@ -102,6 +108,7 @@ fn change_error(error: ChangeError) -> RestError {
     match error {
         ChangeError::UnknownRun(_) => RestError::not_found(error.to_string()),
         ChangeError::State { .. } => RestError::new(409, error.to_string()),
-        ChangeError::Submit(e) => super::analyse::submit_error(&e),
+        ChangeError::Submit(e) => super::analyse::submit_error(e),
+        ChangeError::Store(e) => store_error(e),
     }
 }

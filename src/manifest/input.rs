@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
+
 /// What the rule looks for under the resource (study, series or instance) that a run is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -107,47 +109,4 @@ pub enum ViewPolicy {
     Warn,
     /// Refuse.
     Require,
-}
-
-/// One condition on a DICOM attribute. Exactly one of `equals`, `in`, `lacks`, `exists` is given.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Condition {
-    /// DICOM keyword of the attribute at the data set's top level, e.g. "Modality".
-    pub keyword: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub equals: Option<String>,
-    #[serde(rename = "in", default, skip_serializing_if = "Option::is_none")]
-    pub one_of: Option<Vec<String>>,
-    /// None of the attribute's values is this one: `{"keyword": "ImageType", "lacks": "LOCALIZER"}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lacks: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exists: Option<bool>,
-}
-
-impl Condition {
-    /// Whether `value` (None: absent or empty) fulfils the condition. Surrounding blanks do not count (PS3.5 6.2).
-    pub fn holds(&self, value: Option<&str>) -> bool {
-        let value = value.map(str::trim).filter(|v| !v.is_empty());
-        self.equals.as_deref().is_none_or(|e| value == Some(e))
-            && self.one_of.as_ref().is_none_or(|list| value.is_some_and(|v| list.iter().any(|l| l == v)))
-            && self.lacks.as_deref().is_none_or(|l| !value.is_some_and(|v| v.split('\\').any(|part| part.trim() == l)))
-            && self.exists.is_none_or(|e| value.is_some() == e)
-    }
-
-    /// What the condition wants, in words: `Modality in [MG]`.
-    pub fn describe(&self) -> String {
-        if let Some(e) = &self.equals {
-            format!("{} = {e}", self.keyword)
-        } else if let Some(list) = &self.one_of {
-            format!("{} in [{}]", self.keyword, list.join(", "))
-        } else if let Some(term) = &self.lacks {
-            format!("{} without {term}", self.keyword)
-        } else if self.exists == Some(false) {
-            format!("no {}", self.keyword)
-        } else {
-            format!("{} present", self.keyword)
-        }
-    }
 }

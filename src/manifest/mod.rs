@@ -4,6 +4,7 @@
 //! then `validate` refuses values that cannot be. `models/schema.json` is generated from these types.
 
 pub mod code;
+pub mod condition;
 pub mod inferer;
 pub mod input;
 pub mod network;
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
 pub use inferer::InfererSpec;
-pub use input::{Condition, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
+pub use condition::{Condition, RangeSpec};
+pub use input::{ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
-pub use report::{ClassSpec, ReportSpec, Thresholds};
+pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
     Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
     SegmentationSpec, TaskSpec,

@@ -45,4 +45,17 @@ pub struct ReportSpec {
     pub procedure_reported: CodedConcept,
     /// (363698007, SCT, "Finding Site")
     pub finding_site: CodedConcept,
+    /// What becomes of the results of an automatic run when late instances have made its input more complete.
+    #[serde(default)]
+    pub supersede: SupersedePolicy,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupersedePolicy {
+    /// They are deleted as soon as the new ones are stored.
+    #[default]
+    Replace,
+    /// Both stay.
+    Keep,
 }

@@ -1,8 +1,5 @@
 //! Values that cannot be, refused with the JSON path.
 
-use dicom_core::dictionary::DataDictionary;
-use dicom_dictionary_std::StandardDataDictionary;
-
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
 use super::{
@@ -60,16 +57,8 @@ fn input(input: &InputSpec) -> Checked {
     require(!input.conditions.is_empty(), "input.where", || {
         "no condition: the model would take every image".to_string()
     })?;
-    for (i, c) in input.conditions.iter().enumerate() {
-        let path = format!("input.where[{i}]");
-        require(StandardDataDictionary.by_name(&c.keyword).is_some(), format!("{path}.keyword"), || {
-            format!("\"{}\" is not a DICOM keyword", c.keyword)
-        })?;
-        let given = [c.equals.is_some(), c.one_of.is_some(), c.lacks.is_some(), c.exists.is_some()];
-        let given = given.into_iter().filter(|g| *g).count();
-        require(given == 1, path, || {
-            format!("found {given} of \"equals\", \"in\", \"lacks\", \"exists\"; expected exactly one")
-        })?;
+    for (i, condition) in input.conditions.iter().enumerate() {
+        condition.validate().or_else(|(path, reason)| refuse(format!("input.where[{i}]{path}"), reason))?;
     }
     Ok(())
 }

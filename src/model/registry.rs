@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -147,15 +148,57 @@ impl ModelRegistry {
 
     /// Loads every model that is `Loading`, one after the other, each becoming Ready or Failed as it is done. Call it on
     /// the thread that will run the networks: it also sets that thread's thread count.
-    pub fn load(&self, device: Device) -> LoadedModels {
+    ///
+    /// Once `stop` is true no further model is begun: the server ends.
+    pub fn load(&self, device: Device, stop: &AtomicBool) -> LoadedModels {
         let names: Vec<String> = self.lock().keys().cloned().collect();
         let mut loaded = LoadedModels::default();
         for name in names {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
             if let Some(model) = self.load_model(&name, device) {
                 loaded.models.insert(name, model);
             }
         }
         loaded
+    }
+
+    /// On a node that runs no networks: every model that is `Loading` becomes Ready if its weights are those that the manifest
+    /// names, so that runs can be asked for here and carried out elsewhere.
+    pub fn identify(&self, stop: &AtomicBool) {
+        let loading = |info: &ModelInfo| info.state == ModelState::Loading;
+        for name in self.list().into_iter().filter(loading).map(|info| info.name) {
+            if stop.load(Ordering::SeqCst) {
+                break;
+            }
+            let found = self.weights_sha256(&name);
+            let mut entries = self.lock();
+            let Some(Entry { info, manifest: Some(manifest), .. }) = entries.get_mut(&name) else { continue };
+            let outcome = found.and_then(|found| match manifest.weights.sha256.clone() {
+                Some(expected) if expected != found => Err(WeightsError::Hash { found, expected }),
+                _ => Ok(()),
+            });
+            info.state = if outcome.is_ok() { ModelState::Ready } else { ModelState::Failed };
+            info.reason = outcome.err().map(|error| format!("{name}/{}: {error}", manifest.weights.file));
+        }
+    }
+
+    /// SHA-256 of the model's weights, also before they are loaded. Reads the file the first time.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is no such model.
+    pub fn weights_sha256(&self, name: &str) -> Result<String, WeightsError> {
+        let entry = self.lock().get(name).cloned();
+        let file = entry.as_ref().and_then(|e| Some(e.folder.join(&e.manifest.as_ref()?.weights.file)));
+        if let Some(known) = entry.and_then(|e| e.info.weights_sha256) {
+            return Ok(known);
+        }
+        let found = weights::sha256(&file.unwrap_or_default())?;
+        if let Some(entry) = self.lock().get_mut(name) {
+            entry.info.weights_sha256 = Some(found.clone());
+        }
+        Ok(found)
     }
 
     /// Loads one model; None where it is not there, without weights, or fails (then its entry says why).

@@ -424,7 +424,8 @@ unsafe extern "C" fn invoke_service(context: *mut sys::Context, service: Service
         };
     }
     match service {
-        Service::GetConfiguration => {
+        // The fake keeps one text for both.
+        Service::GetConfiguration | Service::GetConfigurationPath => {
             let text = state.configuration.as_ref().map(|text| CString::new(text.as_str()).unwrap());
             let result = text.map_or(ptr::null_mut(), |text| allocate(&core.live, text.as_bytes_with_nul()));
             unsafe { params!(_OrthancPluginRetrieveDynamicString).result.write(result.cast()) };

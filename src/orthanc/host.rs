@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -179,6 +180,21 @@ impl Host {
         })
     }
 
+    /// The file or the folder that the configuration was read from: relative paths in it start there. Empty where the server was
+    /// started without one.
+    ///
+    /// # Errors
+    /// The core refuses.
+    pub fn configuration_path(&self) -> Result<PathBuf, HostError> {
+        const CALL: &str = "GetConfigurationPath";
+        let mut result: *mut c_char = ptr::null_mut();
+        let params = sys::_OrthancPluginRetrieveDynamicString { result: &raw mut result, argument: ptr::null() };
+        // SAFETY: OrthancPluginGetConfigurationPath passes this structure, argument NULL; `result` outlives the call.
+        unsafe { self.invoke(CALL, Service::GetConfigurationPath, &raw const params) }?;
+        // SAFETY: "a newly allocated string … must be freed by OrthancPluginFreeString()".
+        unsafe { self.take_string(CALL, "the configuration's path", result) }.map(PathBuf::from)
+    }
+
     /// Copies a string that the core has allocated, and frees it.
     ///
     /// # Safety
@@ -284,6 +300,8 @@ mod tests {
         assert!(matches!(fake.host().configuration().unwrap_err(), HostError::Unexpected { .. }));
         fake.set_configuration(None);
         assert!(matches!(fake.host().configuration().unwrap_err(), HostError::NullPointer { .. }));
+        fake.set_configuration(Some("/etc/orthanc/orthanc.json"));
+        assert_eq!(fake.host().configuration_path().unwrap(), std::path::Path::new("/etc/orthanc/orthanc.json"));
         fake.fail(Service::GetConfiguration, sys::Code::InternalError);
         assert_eq!(fake.host().configuration().unwrap_err().code(), Some(ErrorCode::INTERNAL_ERROR));
         assert_eq!(fake.unfreed(), 0);

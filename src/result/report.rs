@@ -2,7 +2,7 @@
 
 mod segmentation;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::format_description::well_known::Rfc3339;
 
@@ -15,7 +15,7 @@ use crate::predict::{Finding, ImagePrediction, Prediction};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
 /// One run in words and numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
     pub model: String,
@@ -28,7 +28,7 @@ pub struct Report {
     /// RFC 3339.
     pub created: String,
     /// Of a classification; of a segmentation none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageReport>,
     /// Of a segmentation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageReport {
     pub view: String,
@@ -49,7 +49,7 @@ pub struct ImageReport {
     pub result: Option<Classification>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Classification {
     /// The winning class's name.

@@ -1,67 +1,74 @@
-//! The Orthanc job as a view of a run: live progress in `/jobs`, cancel from there. The run itself is the worker's.
+//! The Orthanc job as a view of one attempt at a run: live progress in `/jobs`, cancel from there. The run itself is the worker's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::record::{Run, RunId, RunState};
+use super::record::{Run, RunState};
 use super::service::RunService;
 use crate::orthanc::host;
 use crate::orthanc::jobs::{self, Job, JobStep, StopReason};
 
 const JOB_TYPE: &str = "AiAnalysis";
 /// Orthanc looks at progress and cancellation between steps only.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(150);
 
 struct HostJob {
     service: Arc<RunService>,
-    id: RunId,
+    /// As it was seen last: the core asks for progress and content after each step.
+    run: Run,
 }
 
 /// Shows a run that the worker takes up as a job; None (and a log line) where the host refuses: the run goes on without.
-pub fn announce(id: &RunId) -> Option<String> {
+pub fn announce(run: &Run) -> Option<String> {
     let (host, service) = (host::current()?, crate::plugin::service()?);
-    let priority = service.store.get(id)?.priority;
-    match jobs::submit(&host, JOB_TYPE, Box::new(HostJob { service, id: id.clone() }), priority) {
+    let job = HostJob { service, run: run.clone() };
+    match jobs::submit(&host, JOB_TYPE, Box::new(job), run.request.priority) {
         Ok(job) => Some(job),
         Err(e) => {
-            log::warn!("run {id} is not shown in /jobs: {e}");
+            log::warn!("run {} is not shown in /jobs: {e}", run.id);
             None
         }
     }
 }
 
-impl HostJob {
-    fn run(&self) -> Option<Run> {
-        self.service.store.get(&self.id)
-    }
-}
-
 impl Job for HostJob {
     fn step(&mut self) -> JobStep {
-        match self.service.store.wait_finished(&self.id, POLL).map(|run| run.state) {
-            Some(RunState::Succeeded) => JobStep::Success,
-            Some(RunState::Queued | RunState::Running) => JobStep::Continue,
-            Some(RunState::Failed | RunState::Cancelled) | None => JobStep::Failure,
+        match self.service.store.wait_finished(&self.run.id, POLL) {
+            Ok(Some(run)) => self.run = run,
+            Ok(None) => return JobStep::Failure,
+            // The run goes on while its record cannot be read.
+            Err(_) => {
+                std::thread::sleep(POLL);
+                return JobStep::Continue;
+            }
+        }
+        match self.run.state {
+            RunState::Succeeded => JobStep::Success,
+            RunState::Running => JobStep::Continue,
+            // A run that waits for its next attempt must not keep one of Orthanc's few places for jobs: that attempt has
+            // a job of its own.
+            RunState::Queued | RunState::Failed | RunState::Cancelled => JobStep::Failure,
         }
     }
 
     fn progress(&self) -> f32 {
-        self.run().map_or(1.0, |run| f32::from(run.progress) / 100.0)
+        f32::from(self.run.progress) / 100.0
     }
 
     /// A failed plugin job carries no message of its own, so the reason stands here.
     fn content(&self) -> Value {
-        let Some(run) = self.run() else { return json!({ "RunID": self.id.to_string() }) };
+        let run = &self.run;
         json!({
             "RunID": run.id.to_string(),
             "Path": format!("/ai/runs/{}", run.id),
-            "Model": run.model,
-            "Version": run.version,
-            "Resource": run.resource.to_string(),
+            "Model": run.request.model,
+            "Version": run.card.version,
+            "Resource": run.request.resource.to_string(),
             "State": run.state,
             "Stage": run.stage,
+            "Attempts": run.attempts,
             "Error": run.error,
             "Stored": run.stored,
         })
@@ -69,9 +76,9 @@ impl Job for HostJob {
 
     fn stop(&mut self, reason: StopReason) {
         if reason == StopReason::Canceled
-            && let Err(e) = self.service.cancel(&self.id)
+            && let Err(e) = self.service.cancel(&self.run.id)
         {
-            log::debug!("run {}: {e}", self.id);
+            log::debug!("run {}: {e}", self.run.id);
         }
     }
 

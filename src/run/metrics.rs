@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::record::{RunState, Stage};
+use super::store::{RunCount, RunStore};
 
 const STATES: [RunState; 3] = [RunState::Succeeded, RunState::Failed, RunState::Cancelled];
-const STAGES: [Stage; 7] =
-    [Stage::Fetch, Stage::Read, Stage::Prepare, Stage::Infer, Stage::Interpret, Stage::Encode, Stage::Store];
+const STAGES: [Stage; 7] = Stage::ALL;
 
 /// One model's.
 #[derive(Debug)]
@@ -78,8 +78,18 @@ impl Metrics {
         }
     }
 
+    /// Asks the store what waits and runs.
+    pub fn count(&self, store: &dyn RunStore) {
+        let of = |counts: &[RunCount], state| {
+            let runs: usize = counts.iter().filter(|c| c.state == state).map(|c| c.runs).sum();
+            i64::try_from(runs).unwrap_or(i64::MAX)
+        };
+        let counts = store.counts().ok();
+        self.queue(counts.map(|c| (of(&c, RunState::Queued), of(&c, RunState::Running))));
+    }
+
     /// What the store holds; None: it cannot be reached.
-    pub fn queue(&self, waiting_and_running: Option<(i64, i64)>) {
+    fn queue(&self, waiting_and_running: Option<(i64, i64)>) {
         self.store_reachable.store(i64::from(waiting_and_running.is_some()), Ordering::Relaxed);
         if let Some((queued, running)) = waiting_and_running {
             self.queued.store(queued, Ordering::Relaxed);

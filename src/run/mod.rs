@@ -1,18 +1,28 @@
 //! Runs: from "analyse this" to stored results.
 //!
-//! [`select`] decides what a model takes, [`pipeline`] carries one run out (one line a stage), [`store`] remembers runs,
-//! [`queue`] holds those that wait, [`worker`] owns the networks and the device, [`host_job`] shows a run in `/jobs`.
+//! [`select`] decides what a model takes, [`pipeline`] carries one run out (one line a stage), [`store`] keeps runs and the queue,
+//! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
+//! [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus. [`automatic`] asks for runs of what arrives, by rule.
 
+mod attempt;
+pub mod automatic;
 pub mod host_job;
+pub mod metrics;
 pub mod pipeline;
-pub mod queue;
 pub mod record;
 pub mod select;
 pub mod service;
+mod settle;
 pub mod store;
+pub mod timestamp;
+pub mod view;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use pipeline::{Monitor, RunError, RunOutcome};
 pub use record::{Origin, Run, RunId, RunRequest, RunState, Stage};
 pub use service::{RunService, SubmitError};
-pub use store::{MemoryRunStore, RunFilter, RunStore};
+pub use store::{RunFilter, RunStore, StoreError};
+pub use timestamp::Timestamp;

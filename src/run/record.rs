@@ -1,14 +1,15 @@
-//! A run as the store keeps it and REST shows it.
+//! A run as the store keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::select::Input;
+use super::timestamp::Timestamp;
 use crate::result::Report;
 use crate::result::report::SegmentationReport;
-use crate::run::select::Input;
-use crate::source::{Resource, StoredInstance};
+use crate::source::{Resource, StoreStatus, StoredInstance};
 
 /// A random UUID: says nothing about the patient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +37,22 @@ pub enum RunState {
 }
 
 impl RunState {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -55,6 +72,13 @@ pub enum Stage {
 }
 
 impl Stage {
+    pub const ALL: [Self; 7] =
+        [Self::Fetch, Self::Read, Self::Prepare, Self::Infer, Self::Interpret, Self::Encode, Self::Store];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Fetch => "fetch",
@@ -85,14 +109,36 @@ impl Stage {
 }
 
 /// Who asked for the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     Rest,
     Tool,
+    /// A rule of the configuration, by its name.
+    Rule(String),
+}
+
+impl Origin {
+    /// As REST shows it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rest => "Rest",
+            Self::Tool => "Tool",
+            Self::Rule(_) => "Rule",
+        }
+    }
+
+    /// The rule's name.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Rule(name) => Some(name),
+            Self::Rest | Self::Tool => None,
+        }
+    }
 }
 
 /// What is asked for: enough to carry the run out, and to do it again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct RunRequest {
     pub model: String,
     pub resource: Resource,
@@ -106,25 +152,41 @@ pub struct RunRequest {
     pub priority: i32,
     /// New result UIDs even where the same input was analysed before.
     pub force: bool,
+    /// Its first attempt is not taken up earlier.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
 }
 
-/// Everything known about one run. Serialises as REST shows it.
-#[derive(Debug, Clone, Serialize)]
+/// The model as it was when the run was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Run {
-    #[serde(rename = "ID")]
-    pub id: RunId,
-    pub model: String,
-    pub model_title: String,
+pub struct ModelCard {
+    pub title: String,
     pub version: String,
+    pub weights_sha256: String,
     pub demo: bool,
     pub disclaimer: String,
-    #[serde(serialize_with = "as_text")]
-    pub resource: Resource,
-    pub study: String,
-    pub origin: Origin,
-    pub priority: i32,
-    pub force: bool,
+}
+
+/// Which inputs a model analyses: two runs with the same key answer the same question, whoever asks. The order in which a
+/// source lists the instances does not matter, the group (series, channel) of each does.
+pub fn run_key(request: &RunRequest, card: &ModelCard) -> String {
+    let mut inputs: Vec<(usize, &str)> =
+        request.inputs.iter().map(|i| (i.group, i.sop_instance_uid.as_str())).collect();
+    inputs.sort_unstable();
+    let question = serde_json::json!([request.model, card.version, card.weights_sha256, inputs]);
+    crate::result::uid::fingerprint(question.to_string().as_bytes())
+}
+
+/// Everything known about one run: what the store keeps. REST shows its [`super::view::RunView`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Run {
+    pub id: RunId,
+    /// [`run_key`]
+    pub key: String,
+    pub request: RunRequest,
+    pub card: ModelCard,
     pub state: RunState,
     /// 0..=100
     pub progress: u8,
@@ -132,30 +194,97 @@ pub struct Run {
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
+    /// How often a worker has taken the run up.
+    pub attempts: u32,
+    /// A run that waits for its next attempt is not taken up earlier.
+    pub not_before: Option<Timestamp>,
+    /// The node that carries the run out, or did.
+    pub node: Option<String>,
+    /// A later run that analysed a more complete input.
+    pub superseded_by: Option<RunId>,
     /// Seconds of work by stage, summed over the images (two threads prepare at a time), and "total" by the clock.
     pub stage_seconds: BTreeMap<String, f64>,
     pub error: Option<String>,
     /// Whether the result objects are new or were there already.
-    pub status: Option<crate::source::StoreStatus>,
-    #[serde(rename = "JobID")]
+    pub status: Option<StoreStatus>,
+    /// The host's job that shows the latest attempt.
     pub job_id: Option<String>,
-    pub warnings: Vec<String>,
     pub results: Vec<ImageResult>,
     /// What a segmentation found; None for other tasks, and until the run has succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
-    /// The slices that a segmentation's masks lie on. Only where one run is asked for: there are hundreds.
-    #[serde(skip)]
+    /// The slices that a segmentation's masks lie on.
     pub slices: Vec<SliceResult>,
     pub stored: Vec<StoredInstance>,
-    #[serde(skip)]
-    pub request: RunRequest,
-    #[serde(skip)]
+    /// What the attempts so far were about to store.
+    pub intents: Vec<Intent>,
     pub report: Option<Report>,
 }
 
+impl Run {
+    /// A run that waits for its first attempt.
+    pub fn new(request: RunRequest, card: ModelCard) -> Self {
+        Self {
+            id: RunId::random(),
+            key: run_key(&request, &card),
+            card,
+            state: RunState::Queued,
+            progress: 0,
+            stage: None,
+            created: Timestamp::now(),
+            started: None,
+            finished: None,
+            attempts: 0,
+            not_before: request.not_before,
+            node: None,
+            superseded_by: None,
+            stage_seconds: BTreeMap::new(),
+            error: None,
+            status: None,
+            job_id: None,
+            results: Vec::new(),
+            segmentation: None,
+            slices: Vec::new(),
+            stored: Vec::new(),
+            intents: Vec::new(),
+            report: None,
+            request,
+        }
+    }
+
+    /// Whether both came by rule, and this run was asked for later and analyses another input that shares instances with the earlier
+    /// one's: late slices make an input more complete.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        let by_rule = |run: &Self| matches!(run.request.origin, Origin::Rule(_));
+        let uids: HashSet<&str> = earlier.request.inputs.iter().map(|i| i.sop_instance_uid.as_str()).collect();
+        by_rule(self)
+            && by_rule(earlier)
+            && earlier.superseded_by.is_none()
+            && self.request.model == earlier.request.model
+            && self.request.study == earlier.request.study
+            && self.key != earlier.key
+            && (self.created, &self.id) > (earlier.created, &earlier.id)
+            && self.request.inputs.iter().any(|i| uids.contains(i.sop_instance_uid.as_str()))
+    }
+
+    /// Whether an attempt of this run put the object into the archive; otherwise it was there before the run.
+    pub fn made(&self, sop_instance_uid: &str) -> bool {
+        self.intents.iter().find(|i| i.sop_instance_uid == sop_instance_uid).is_some_and(|i| !i.existed)
+    }
+}
+
+/// An object that an attempt was about to store. Recorded before, so that whatever a killed server leaves behind is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Intent {
+    pub attempt: u32,
+    #[serde(rename = "SOPInstanceUID")]
+    pub sop_instance_uid: String,
+    /// The archive held it when it was looked for.
+    pub existed: bool,
+}
+
 /// One card: an image of the report with the source's id of its instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageResult {
     #[serde(rename = "InstanceID")]
     pub instance_id: String,
@@ -164,7 +293,7 @@ pub struct ImageResult {
 }
 
 /// A slice of a segmented volume, in the source's terms.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SliceResult {
     /// The displayed channel's instance.
@@ -178,39 +307,57 @@ pub struct SliceResult {
     pub mask_frames: Vec<usize>,
 }
 
-fn as_text<S: serde::Serializer>(resource: &Resource, s: S) -> Result<S::Ok, S::Error> {
-    s.collect_str(resource)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{InstanceId, Level};
 
-/// UTC, to the millisecond, ISO 8601 on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timestamp(pub time::OffsetDateTime);
-
-impl Timestamp {
-    pub fn now() -> Self {
-        Self(time::OffsetDateTime::now_utc())
+    fn input(group: usize, uid: &str) -> Input {
+        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: "view".into(), group }
     }
-}
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let t = self.0;
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second(),
-            t.millisecond()
-        )
+    fn key(inputs: Vec<Input>, change: impl FnOnce(&mut RunRequest, &mut ModelCard)) -> String {
+        let mut request = RunRequest {
+            model: "m".into(),
+            resource: Resource::new(Level::Study, "s"),
+            study: "s".into(),
+            inputs,
+            warnings: Vec::new(),
+            origin: Origin::Rest,
+            priority: 0,
+            force: false,
+            not_before: None,
+        };
+        let mut card = ModelCard {
+            title: "M".into(),
+            version: "1".into(),
+            weights_sha256: "w".into(),
+            demo: false,
+            disclaimer: String::new(),
+        };
+        change(&mut request, &mut card);
+        Run::new(request, card).key
     }
-}
 
-impl Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+    #[test]
+    fn the_key_is_the_question_and_not_who_asks() {
+        let inputs = || vec![input(0, "1.2"), input(1, "1.3")];
+        let same = key(inputs(), |_, _| ());
+        let asked_otherwise = |request: &mut RunRequest, _: &mut ModelCard| {
+            request.origin = Origin::Rule("night".into());
+            request.resource = Resource::new(Level::Series, "x");
+            request.priority = 7;
+        };
+        assert_eq!(key(inputs(), asked_otherwise), same);
+        assert_eq!(key(vec![input(1, "1.3"), input(0, "1.2")], |_, _| ()), same);
+        for other in [
+            key(vec![input(0, "1.2"), input(0, "1.3")], |_, _| ()),
+            key(vec![input(0, "1.2")], |_, _| ()),
+            key(inputs(), |request, _| request.model = "n".into()),
+            key(inputs(), |_, card| card.version = "2".into()),
+            key(inputs(), |_, card| card.weights_sha256 = "v".into()),
+        ] {
+            assert_ne!(other, same);
+        }
     }
 }

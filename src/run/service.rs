@@ -1,15 +1,14 @@
-//! What REST and events ask of runs: submit, cancel, retry, delete. Owns the worker's thread.
+//! What REST and events ask of runs: submit, cancel, retry, forget, suspend. Owns the worker's thread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::queue::{QueueFull, RunQueue};
-use super::record::{Run, RunId, RunRequest, RunState, Timestamp};
+use super::metrics::Metrics;
+use super::record::{ModelCard, Origin, Run, RunId, RunRequest, RunState};
 use super::select::{self, NotApplicable, Selection};
-use super::store::{MemoryRunStore, RunStore};
-use super::worker::{Current, Worker};
-use crate::config::RunsConfig;
+use super::store::{Cancelled, InsertRule, Inserted, RunFilter, RunStore, StoreError};
+use super::worker::{Control, Worker, WorkerSettings};
 use crate::model::{Device, ModelInfo, ModelRegistry, ModelState};
 use crate::source::{InstanceHeader, InstanceSource, ResultStore};
 
@@ -22,11 +21,13 @@ pub enum SubmitError {
     NotReady { name: String, reason: String },
     #[error("{model}: {reason}")]
     NotApplicable { model: String, reason: NotApplicable },
+    #[error("the queue is full: {limit} runs are waiting")]
+    QueueFull { limit: usize },
     #[error(transparent)]
-    QueueFull(#[from] QueueFull),
+    Store(#[from] StoreError),
 }
 
-/// Why a run could not be cancelled or done again.
+/// Why a run could not be cancelled, done again or forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     #[error("unknown run {0}")]
@@ -35,52 +36,71 @@ pub enum ChangeError {
     State { found: RunState, expected: &'static str },
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-/// The models, the queue, the runs and the worker of one life of the plugin.
+/// A run that answers the request.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    pub run: Run,
+    /// False: it was there already.
+    pub is_new: bool,
+}
+
+/// The models, the runs and the worker of one life of the plugin.
 pub struct RunService {
     pub device: Device,
     pub models: ModelRegistry,
-    pub queue: Arc<RunQueue>,
     pub store: Arc<dyn RunStore>,
-    pub synchronous_timeout: Duration,
-    current: Arc<Current>,
+    pub settings: ServiceSettings,
+    pub metrics: Arc<Metrics>,
+    control: Arc<Control>,
     /// Until the server has started.
     idle: Mutex<Option<Worker>>,
     worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// Runs that may wait.
+    pub queue_limit: usize,
+    /// How long a synchronous request waits.
+    pub synchronous_timeout: Duration,
+    /// False: this node takes requests, other nodes carry them out.
+    pub works: bool,
+    pub worker: WorkerSettings,
 }
 
 /// The worker's two ports, and how it shows a run in the host.
 pub struct Ports {
     pub source: Arc<dyn InstanceSource + Send>,
     pub results: Arc<dyn ResultStore + Send>,
-    pub announce: fn(&RunId) -> Option<String>,
+    pub announce: fn(&Run) -> Option<String>,
 }
 
 impl RunService {
     /// Nothing runs before [`Self::begin`].
-    pub fn new(config: &RunsConfig, models: ModelRegistry, device: Device, ports: Ports) -> Self {
-        let queue = Arc::new(RunQueue::new(config.queue_limit));
-        let store: Arc<dyn RunStore> = Arc::new(MemoryRunStore::new(config.history));
-        let current = Arc::new(Current::default());
+    pub fn new(
+        settings: ServiceSettings,
+        models: ModelRegistry,
+        device: Device,
+        store: Arc<dyn RunStore>,
+        ports: Ports,
+    ) -> Self {
+        let control = Arc::new(Control::default());
+        let metrics = Arc::new(Metrics::new(models.list().into_iter().map(|m| m.name)));
         let worker = Worker {
-            queue: queue.clone(),
             store: store.clone(),
-            current: current.clone(),
+            models: models.clone(),
+            control: control.clone(),
             source: ports.source,
             results: ports.results,
             announce: ports.announce,
+            settings: settings.worker.clone(),
+            metrics: metrics.clone(),
         };
-        Self {
-            device,
-            models,
-            queue,
-            store,
-            synchronous_timeout: Duration::from_secs(config.synchronous_timeout),
-            current,
-            idle: Mutex::new(Some(worker)),
-            worker: Mutex::new(None),
-        }
+        Self { device, models, store, settings, metrics, control, idle: Mutex::new(Some(worker)), worker: Mutex::new(None) }
     }
 
     /// Starts the worker, which loads the weights ahead of the first run. Called when the server has started: libtorch's start-up beside
@@ -90,41 +110,49 @@ impl RunService {
     /// The thread cannot start.
     pub fn begin(&self) -> std::io::Result<()> {
         let Some(worker) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        let (registry, device) = (self.models.clone(), self.device);
+        let (registry, device, works) = (self.models.clone(), self.device, self.settings.works);
         let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
-            let mut loaded = registry.load(device);
-            log_models(&registry);
-            worker.work(&mut loaded);
+            let stop = worker.control.stopping();
+            if works {
+                let mut loaded = registry.load(device, stop);
+                log_models(&registry);
+                worker.work(&mut loaded);
+            } else {
+                registry.identify(stop);
+                log_models(&registry);
+                // It may have been a worker before.
+                worker.recover();
+            }
         })?;
         *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
 
-    /// Ends the run in flight between two stages and waits for the worker. Runs that wait are cancelled: until runs are
-    /// durable, nobody could take them up again.
+    /// Puts the run in flight back into the queue, between two stages, and waits for the worker. The next start goes on.
     pub fn stop(&self) {
-        self.current.stop();
-        self.queue.close();
+        self.control.stop();
+        self.store.signal().raise();
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if worker.is_some_and(|w| w.join().is_err()) {
             log::error!("the worker ended in a panic");
         }
-        let waiting = super::RunFilter { state: Some(RunState::Queued), ..Default::default() };
-        for run in self.store.list(&waiting) {
-            self.store.update(&run.id, &mut cancel_queued);
-        }
     }
 
-    /// False once the worker's thread has ended.
+    /// False once the worker's thread has ended; on a node that does not work there is none to end.
     pub fn worker_is_alive(&self) -> bool {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.as_ref().is_some_and(|thread| !thread.is_finished())
+        !self.settings.works || worker.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// False while weights are being read: then nobody can say yet what takes a study.
+    pub fn models_are_loaded(&self) -> bool {
+        self.models.list().iter().all(|m| m.state != ModelState::Loading)
     }
 
     /// Whether `model` takes these instances; `channels` as [`select::select`] takes them.
     ///
     /// # Errors
-    /// [`SubmitError`] but [`SubmitError::QueueFull`].
+    /// [`SubmitError::UnknownModel`], [`SubmitError::NotReady`], [`SubmitError::NotApplicable`]
     pub fn select(
         &self,
         model: &str,
@@ -144,98 +172,90 @@ impl RunService {
         })
     }
 
-    /// Puts a run into the queue.
+    /// Puts a run into the queue, unless one that answers the same question waits or runs already; what a rule asks for is not
+    /// asked a second time, whatever became of the first. Durable when it returns.
     ///
     /// # Errors
-    /// [`SubmitError`]; then there is no run.
-    pub fn submit(&self, request: RunRequest) -> Result<Run, SubmitError> {
+    /// [`SubmitError`]; then there is no new run.
+    pub fn submit(&self, request: RunRequest) -> Result<Submitted, SubmitError> {
+        let by_rule = matches!(request.origin, Origin::Rule(_));
+        let submitted = self.put(request, by_rule)?;
+        if by_rule && submitted.is_new {
+            self.withdraw_earlier(&submitted.run)?;
+        }
+        Ok(submitted)
+    }
+
+    /// A more complete input has come: what waits to analyse a part of it need not.
+    fn withdraw_earlier(&self, run: &Run) -> Result<(), StoreError> {
+        let waiting = RunFilter {
+            state: Some(RunState::Queued),
+            model: Some(run.request.model.clone()),
+            study: Some(run.request.study.clone()),
+            ..RunFilter::default()
+        };
+        for earlier in self.store.list(&waiting)?.iter().filter(|earlier| run.supersedes(earlier)) {
+            self.store.cancel(&earlier.id)?;
+            self.store.supersede(&earlier.id, &run.id)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, request: RunRequest, unless_known: bool) -> Result<Submitted, SubmitError> {
         let info = self.known(&request.model)?;
         let manifest = self.models.manifest(&request.model).filter(|_| info.can_run());
         let manifest = manifest.ok_or_else(|| not_ready(&info))?;
-        let run = Run {
-            id: RunId::random(),
-            model: manifest.name.clone(),
-            model_title: manifest.title.clone(),
+        let weights_sha256 = self.models.weights_sha256(&request.model).map_err(|error| SubmitError::NotReady {
+            name: request.model.clone(),
+            reason: format!("{}: {error}", info.weights_file),
+        })?;
+        let card = ModelCard {
+            title: manifest.title.clone(),
             version: manifest.version.clone(),
+            weights_sha256,
             demo: manifest.demo,
             disclaimer: manifest.report.disclaimer.clone(),
-            resource: request.resource.clone(),
-            study: request.study.clone(),
-            origin: request.origin,
-            priority: request.priority,
-            force: request.force,
-            state: RunState::Queued,
-            progress: 0,
-            stage: None,
-            created: Timestamp::now(),
-            started: None,
-            finished: None,
-            stage_seconds: Default::default(),
-            error: None,
-            status: None,
-            job_id: None,
-            warnings: request.warnings.clone(),
-            results: Vec::new(),
-            segmentation: None,
-            slices: Vec::new(),
-            stored: Vec::new(),
-            request,
-            report: None,
         };
-        // Into the store first: the worker may take the run up at once.
-        self.store.insert(run.clone());
-        if let Err(full) = self.queue.push(run.id.clone(), run.priority) {
-            self.store.remove(&run.id);
-            return Err(full.into());
+        let rule = InsertRule { limit: self.settings.queue_limit, unless_known };
+        match self.store.insert(&Run::new(request, card), rule)? {
+            Inserted::New(run) => Ok(Submitted { run, is_new: true }),
+            Inserted::Known(run) => Ok(Submitted { run, is_new: false }),
+            Inserted::Full { limit } => Err(SubmitError::QueueFull { limit }),
         }
-        Ok(run)
     }
 
-    /// Cancels a run that waits at once, one that runs between two stages.
+    /// Cancels a run that waits at once, one that runs (on any node) between two stages.
     ///
     /// # Errors
     /// [`ChangeError::UnknownRun`], [`ChangeError::State`] for a finished run.
     pub fn cancel(&self, id: &RunId) -> Result<Run, ChangeError> {
-        let mut before = RunState::Queued;
-        let run = self.store.update(id, &mut |run| {
-            before = run.state;
-            cancel_queued(run);
-        });
-        let run = run.ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
-        match before {
-            RunState::Queued => {
-                self.queue.remove(id);
+        match self.store.cancel(id)? {
+            Cancelled::Now(run) => Ok(run),
+            Cancelled::Asked(run) => {
+                self.control.cancel(id);
+                Ok(run)
             }
-            RunState::Running => {
-                self.current.cancel(id);
-            }
-            found => return Err(ChangeError::State { found, expected: "Queued or Running" }),
+            Cancelled::TooLate(run) => Err(ChangeError::State { found: run.state, expected: "Queued or Running" }),
+            Cancelled::Unknown => Err(ChangeError::UnknownRun(id.clone())),
         }
-        Ok(run)
     }
 
-    /// Asks for a finished run's work again, as a new run.
+    /// Asks for a finished run's work again, as a new run of the same origin and priority.
     ///
     /// # Errors
     /// [`ChangeError`]
     pub fn retry(&self, id: &RunId) -> Result<Run, ChangeError> {
-        let run = self.store.get(id).ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
-        if !run.state.is_final() {
-            return Err(ChangeError::State { found: run.state, expected: "Succeeded, Failed or Cancelled" });
-        }
-        Ok(self.submit(run.request)?)
+        let run = self.finished(id, "Succeeded, Failed or Cancelled")?;
+        Ok(self.put(run.request, false)?.run)
     }
 
-    /// Forgets a finished run and gives what it was, so that the caller can delete what it stored.
+    /// The run, if it is finished.
     ///
     /// # Errors
     /// [`ChangeError`]
-    pub fn forget(&self, id: &RunId) -> Result<Run, ChangeError> {
-        let run = self.store.get(id).ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
-        if !run.state.is_final() {
-            return Err(ChangeError::State { found: run.state, expected: "a finished run: cancel it first" });
-        }
-        self.store.remove(id).ok_or_else(|| ChangeError::UnknownRun(id.clone()))
+    pub fn finished(&self, id: &RunId, expected: &'static str) -> Result<Run, ChangeError> {
+        let run = self.store.get(id)?.ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
+        if run.state.is_final() { Ok(run) } else { Err(ChangeError::State { found: run.state, expected }) }
     }
 }
 
@@ -249,13 +269,6 @@ fn log_models(registry: &ModelRegistry) {
             ModelState::Failed => log::error!("model {name} failed: {reason}"),
             ModelState::NoWeights | ModelState::Loading => log::warn!("model {name}: {reason}"),
         }
-    }
-}
-
-fn cancel_queued(run: &mut Run) {
-    if run.state == RunState::Queued {
-        run.state = RunState::Cancelled;
-        run.finished = Some(Timestamp::now());
     }
 }
 

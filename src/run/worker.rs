@@ -1,44 +1,62 @@
-//! The one thread that owns the networks and the device: it takes runs from the queue and carries them out.
+//! The one thread that owns the networks and the device: it claims runs and carries them out.
+//!
+//! What an attempt leads to is settled in [`super::settle`]; how it keeps its lease is [`super::attempt`].
 
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::pipeline::{self, AnalysedSlice, Monitor, RunError, RunOutcome};
-use super::queue::RunQueue;
-use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage, Timestamp};
-use super::store::RunStore;
-use crate::model::{LoadedModel, LoadedModels};
-use crate::source::{InstanceId, InstanceSource, ResultStore, StoreStatus};
+use super::attempt::Attempt;
+use super::metrics::Metrics;
+use super::pipeline::{self, RunError, RunOutcome};
+use super::record::{Run, RunId};
+use super::store::{Claim, Lease, RunStore, StoreError, TakeBack};
+use crate::model::{LoadedModels, ModelRegistry};
+use crate::source::{InstanceSource, ResultStore};
 
-/// The run the worker is at, and whether it is still wanted.
+/// How often the store is asked for runs of other nodes and for those whose time has come.
+const POLL: Duration = Duration::from_secs(1);
+/// How often other nodes' leases are looked at.
+const EXPIRY: Duration = Duration::from_secs(5);
+/// Between attempts to reach a store that is away.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How others reach the worker: the run that it is at, and the end of the server.
 #[derive(Default)]
-pub struct Current {
+pub struct Control {
     run: Mutex<Option<RunId>>,
     cancelled: AtomicBool,
-    /// The server stops: set once, for every run to come too.
+    /// Set once, for every run to come too.
     stopping: AtomicBool,
 }
 
-impl Current {
-    /// Asks the run to end between stages; false where it is not the current one.
-    pub fn cancel(&self, id: &RunId) -> bool {
+impl Control {
+    /// Asks the run to end between stages, without waiting for the next heartbeat; nothing where it is not the current one.
+    pub fn cancel(&self, id: &RunId) {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = run.as_ref() == Some(id);
-        if is_current {
+        if run.as_ref() == Some(id) {
             self.cancelled.store(true, Ordering::SeqCst);
         }
-        is_current
     }
 
-    /// Ends whatever runs: the server stops.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst) || self.stopping.load(Ordering::SeqCst)
+    /// True once the server stops.
+    pub fn stopping(&self) -> &AtomicBool {
+        &self.stopping
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::SeqCst)
     }
 
     fn begin(&self, id: &RunId) {
@@ -51,137 +69,128 @@ impl Current {
     }
 }
 
+/// What a run may cost, and how long it is remembered.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// This node's name: the same after a restart, another than every other node's.
+    pub node: String,
+    /// Other nodes take over the runs of a node that has been silent for so long.
+    pub lease: Duration,
+    /// After so many a run that fails for a reason that may pass has failed for good.
+    pub attempts: u32,
+    /// Before the second attempt; doubled for each further one.
+    pub backoff: Duration,
+    pub history: usize,
+    pub history_days: Option<u32>,
+}
+
 /// What the worker works with.
 pub struct Worker {
-    pub queue: Arc<RunQueue>,
     pub store: Arc<dyn RunStore>,
-    pub current: Arc<Current>,
+    pub models: ModelRegistry,
+    pub control: Arc<Control>,
     pub source: Arc<dyn InstanceSource + Send>,
     pub results: Arc<dyn ResultStore + Send>,
     /// Called when a run is taken up: shows it as a job of the host, and gives the job's id.
-    pub announce: fn(&RunId) -> Option<String>,
+    pub announce: fn(&Run) -> Option<String>,
+    pub settings: WorkerSettings,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Worker {
-    /// Works until the queue is closed.
+    /// Works until the server stops.
     pub fn work(&self, models: &mut LoadedModels) {
-        while let Some(id) = self.queue.pop() {
-            self.current.begin(&id);
-            self.carry_out(&id, models);
-            self.current.end();
-        }
-    }
-
-    fn carry_out(&self, id: &RunId, models: &mut LoadedModels) {
-        let job_id = (self.announce)(id);
-        let taken_up = self.store.update(id, &mut |run| {
-            if run.state == RunState::Queued {
-                run.state = RunState::Running;
-                run.started = Some(Timestamp::now());
-                run.job_id.clone_from(&job_id);
-            }
-        });
-        let Some(run) = taken_up.filter(|run| run.state == RunState::Running) else { return };
-        let outcome = match models.get_mut(&run.model) {
-            None => Err(format!("the model {} is not loaded", run.model)),
-            // A panic in a third-party codec or in libtorch costs this run, not the worker.
-            Some(model) => catch_unwind(AssertUnwindSafe(|| self.run(&run, model)))
-                .unwrap_or_else(|_| Err("internal error (a panic; see the log for its place)".to_string())),
-        };
-        self.finish(id, outcome);
-    }
-
-    fn run(&self, run: &Run, model: &mut LoadedModel) -> Result<Option<RunOutcome>, String> {
-        let monitor = RunMonitor { id: &run.id, store: &*self.store, current: &self.current };
-        match pipeline::run(&*self.source, &*self.results, model, &run.request, &monitor) {
-            Ok(outcome) => Ok(Some(outcome)),
-            Err(RunError::Cancelled) => Ok(None),
-            Err(e) => Err(e.to_string()),
-        }
-    }
-
-    fn finish(&self, id: &RunId, outcome: Result<Option<RunOutcome>, String>) {
-        let finished = self.store.update(id, &mut |run| {
-            run.finished = Some(Timestamp::now());
-            run.stage = None;
-            match &outcome {
-                Ok(Some(outcome)) => succeed(run, outcome),
-                Ok(None) => run.state = RunState::Cancelled,
-                Err(reason) => {
-                    run.state = RunState::Failed;
-                    run.error = Some(reason.clone());
+        self.recover();
+        let expiry = Cell::new(None::<Instant>);
+        while !self.control.is_stopping() {
+            let seen = self.store.signal().seen();
+            match self.next(models, &expiry) {
+                Ok(Some(run)) => {
+                    let id = run.id.clone();
+                    self.control.begin(&id);
+                    // Its lease runs out, and another attempt begins.
+                    if catch_unwind(AssertUnwindSafe(|| self.carry_out(run, models))).is_err() {
+                        log::error!("run {id}: internal error (a panic; see above for its place)");
+                    }
+                    self.control.end();
+                    // What is too much stays until the next time where the store is away.
+                    let _ = self.store.forget_old(self.settings.history, self.settings.history_days);
                 }
+                Ok(None) => self.store.signal().wait(seen, POLL),
+                Err(_) => self.pause(),
             }
-        });
-        if let Some(run) = finished {
-            log_finished(&run);
         }
     }
-}
 
-fn succeed(run: &mut Run, outcome: &RunOutcome) {
-    run.state = RunState::Succeeded;
-    run.progress = 100;
-    run.stage_seconds.clone_from(&outcome.stage_seconds);
-    run.stored.clone_from(&outcome.stored);
-    let all_old = outcome.stored.iter().all(|s| s.status == StoreStatus::AlreadyStored);
-    run.status = Some(if all_old { StoreStatus::AlreadyStored } else { StoreStatus::Stored });
-    let ids = run.request.inputs.iter().map(|i| i.id.to_string());
-    run.results = ids
-        .zip(&outcome.report.images)
-        .map(|(instance_id, image)| ImageResult { instance_id, image: image.clone() })
-        .collect();
-    run.segmentation.clone_from(&outcome.report.segmentation);
-    let id_of: HashMap<&str, &InstanceId> =
-        run.request.inputs.iter().map(|i| (i.sop_instance_uid.as_str(), &i.id)).collect();
-    let slice = |s: &AnalysedSlice| {
-        Some(SliceResult {
-            instance_id: id_of.get(s.sop_instance_uid.as_str())?.to_string(),
-            frame: s.frame.map(|n| n.saturating_sub(1)),
-            analysed: s.analysed,
-            mask_frames: s.mask_frames.clone(),
-        })
-    };
-    run.slices = outcome.slices.iter().filter_map(slice).collect();
-    run.report = Some(outcome.report.clone());
-}
-
-/// One line a run, ids only.
-fn log_finished(run: &Run) {
-    let (id, model, resource) = (&run.id, &run.model, &run.resource);
-    let seconds = run.stage_seconds.get("total").copied().unwrap_or_default();
-    let demo = if run.demo { " [DEMO weights]" } else { "" };
-    match run.state {
-        RunState::Failed => {
-            log::error!("run {id}: {model}{demo} on {resource} failed: {}", run.error.as_deref().unwrap_or_default());
-        }
-        RunState::Cancelled => log::info!("run {id}: {model}{demo} on {resource} was cancelled"),
-        _ => {
-            let failed = run.results.iter().filter(|r| !r.image.success).count();
-            let (images, stored) = (run.request.inputs.len(), run.stored.len());
-            log::info!(
-                "run {id}: {model}{demo} on {resource}: {images} images ({failed} failed), {stored} stored in {seconds:.2} s"
-            );
-        }
+    /// Takes back what this node was at when it ended without a word.
+    pub fn recover(&self) {
+        let ended = self.insist(|| self.store.take_back(TakeBack::Node(&self.settings.node), self.settings.attempts));
+        self.give_up(ended.unwrap_or_default());
     }
-}
 
-struct RunMonitor<'a> {
-    id: &'a RunId,
-    store: &'a dyn RunStore,
-    current: &'a Current,
-}
+    fn next(&self, models: &LoadedModels, expiry: &Cell<Option<Instant>>) -> Result<Option<Run>, StoreError> {
+        let now = Instant::now();
+        if expiry.get().is_none_or(|last| now - last >= EXPIRY.min(self.settings.lease)) {
+            self.metrics.count(&*self.store);
+            self.give_up(self.store.take_back(TakeBack::Expired, self.settings.attempts)?);
+            expiry.set(Some(now));
+        }
+        let names: Vec<&str> = models.names().collect();
+        // Where nobody else works, a run whose model is not loaded shall not wait for ever: it is claimed, and fails in words.
+        let names = self.store.is_shared().then_some(&names[..]);
+        self.store.claim(&Claim { node: &self.settings.node, models: names, lease: self.settings.lease })
+    }
 
-impl Monitor for RunMonitor<'_> {
-    fn progress(&self, stage: Stage, done: usize, total: usize) {
-        let percent = stage.percent(done, total);
-        self.store.update(self.id, &mut |run| {
-            run.stage = Some(stage);
-            run.progress = run.progress.max(percent);
+    fn carry_out(&self, run: Run, models: &mut LoadedModels) {
+        let lease = Lease::of(&run);
+        if let Some(job_id) = (self.announce)(&run) {
+            // The job is a view: a run without its number is as good.
+            let _ = self.store.update(&lease, &mut |run| run.job_id = Some(job_id.clone()));
+        }
+        let attempt = Attempt::new(self, lease, &run);
+        std::thread::scope(|scope| {
+            let _end = attempt.end_on_drop();
+            let heart = std::thread::Builder::new().name("orthanc-ai-beat".into());
+            let beats = heart.spawn_scoped(scope, || attempt.beat());
+            let outcome = match beats {
+                Ok(_) => self.run(&run, models, &attempt),
+                Err(e) => Err(RunError::Source(crate::source::SourceError::Host(format!("no thread: {e}")))),
+            };
+            self.settle(run, &attempt, outcome);
         });
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.current.is_cancelled()
+    fn run(&self, run: &Run, models: &mut LoadedModels, attempt: &Attempt) -> Result<RunOutcome, RunError> {
+        let name = &run.request.model;
+        let Some(model) = models.get_mut(name) else {
+            let reason = self.models.get(name).map_or_else(|| "unknown model".into(), |m| m.reason.unwrap_or_default());
+            return Err(RunError::NotLoaded { model: name.clone(), reason });
+        };
+        // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
+        let work = || pipeline::run(&*self.source, &*self.results, model, &run.request, attempt);
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
+    }
+
+    /// Asks the store until it answers; None where the server stops first, or the record is unreadable.
+    pub(super) fn insist<T>(&self, mut ask: impl FnMut() -> Result<T, StoreError>) -> Option<T> {
+        loop {
+            match ask() {
+                Ok(answer) => return Some(answer),
+                Err(error @ StoreError::Unreadable { .. }) => {
+                    log::error!("{error}");
+                    return None;
+                }
+                Err(StoreError::Unavailable { .. }) if self.control.is_stopping() => return None,
+                Err(StoreError::Unavailable { .. }) => self.pause(),
+            }
+        }
+    }
+
+    /// Woken by the end of the server.
+    fn pause(&self) {
+        let seen = self.store.signal().seen();
+        if !self.control.is_stopping() {
+            self.store.signal().wait(seen, PATIENCE);
+        }
     }
 }

@@ -115,7 +115,12 @@ impl ResultStore for DirectoryStore {
         })
     }
 
-    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError> {
-        fs::remove_file(self.folder.join(&stored.path)).map_err(|e| SourceError::Host(e.to_string()))
+    fn find(&self, sop_instance_uid: &str) -> Result<Option<String>, SourceError> {
+        let name = format!("{sop_instance_uid}.dcm");
+        Ok(self.folder.join(&name).exists().then_some(name))
+    }
+
+    fn discard(&self, path: &str) -> Result<(), SourceError> {
+        fs::remove_file(self.folder.join(path)).map_err(|e| SourceError::Host(e.to_string()))
     }
 }

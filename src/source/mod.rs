@@ -40,7 +40,7 @@ impl Level {
 }
 
 /// A resource by the source's own identifier: Orthanc's hash, not a DICOM UID.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resource {
     pub level: Level,
     pub id: String,
@@ -60,7 +60,7 @@ impl fmt::Display for Resource {
 }
 
 /// The source's own identifier of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct InstanceId(pub String);
 
 impl fmt::Display for InstanceId {
@@ -80,6 +80,13 @@ pub enum SourceError {
     Store { sop_instance_uid: String, reason: String },
     #[error("{0}")]
     Host(String),
+}
+
+impl SourceError {
+    /// Whether the same may succeed another time: a server that is busy or stops, a disk that is full. What is not there is not.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::UnknownResource(_))
+    }
 }
 
 /// A DICOM file's bytes in whatever memory the source holds them: nothing is copied to hand 19 MB on.
@@ -194,9 +201,15 @@ pub trait ResultStore: Sync {
     /// [`SourceError::Store`]; then nothing of the object is kept.
     fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError>;
 
-    /// Takes back what [`Self::store`] has just stored, because the rest of its run's results could not be.
+    /// The path of the instance with this SOPInstanceUID, as in [`StoredInstance::path`]; None where the store has none.
+    ///
+    /// # Errors
+    /// [`SourceError::Host`]
+    fn find(&self, sop_instance_uid: &str) -> Result<Option<String>, SourceError>;
+
+    /// Takes back what a run has stored, because the rest of its results could not be.
     ///
     /// # Errors
     /// [`SourceError`]; then the object is still there.
-    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError>;
+    fn discard(&self, path: &str) -> Result<(), SourceError>;
 }

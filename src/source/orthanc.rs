@@ -103,7 +103,10 @@ impl InstanceSource for OrthancSource {
 
     fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
         let path = format!("/instances/{id}/file");
-        let bytes = client()?.get(&path).map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
+        let bytes = client()?.get(&path).map_err(|e| match e.is_not_found() {
+            true => SourceError::UnknownResource(format!("/instances/{id}")),
+            false => SourceError::Fetch { id: id.clone(), reason: e.to_string() },
+        })?;
         Ok(Box::new(bytes))
     }
 
@@ -293,8 +296,15 @@ fn decoded_frame(image: DecodedImage) -> Result<Pixels, String> {
 }
 
 impl ResultStore for OrthancSource {
-    fn discard(&self, stored: &StoredInstance) -> Result<(), SourceError> {
-        client()?.delete(&stored.path).map_err(|e| SourceError::Host(e.to_string()))
+    fn find(&self, sop_instance_uid: &str) -> Result<Option<String>, SourceError> {
+        Ok(instance_with_uid(sop_instance_uid)?.map(|id| Resource::new(Level::Instance, id.0).to_string()))
+    }
+
+    fn discard(&self, path: &str) -> Result<(), SourceError> {
+        match client()?.delete(path) {
+            Err(e) if !e.is_not_found() => Err(SourceError::Host(e.to_string())),
+            _ => Ok(()),
+        }
     }
 
     fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError> {

@@ -51,6 +51,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
             origin: Origin::Tool,
             priority: 0,
             force: args.force,
+            not_before: None,
         };
         let outcome =
             pipeline::run(&source, &store, &mut model, &request, &Quiet).map_err(|e| format!("study {number}: {e}"))?;

@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicBool;
+
 use serde_json::{Value, json};
 use tch::nn::VarStore;
 
@@ -77,7 +79,7 @@ fn every_model_has_its_own_fate() {
     assert_eq!(state("weightless"), ModelState::NoWeights);
     assert_eq!(registry.list().len(), 8);
 
-    let mut loaded = registry.load(Device::cpu());
+    let mut loaded = registry.load(Device::cpu(), &AtomicBool::new(false));
     assert_eq!(loaded.names().collect::<Vec<_>>(), ["good"]);
     for (name, expected_state, expected) in [
         ("weightless", ModelState::NoWeights, "put the file weightless/weights.safetensors into the models folder"),
@@ -117,7 +119,7 @@ fn networks_move_to_the_thread_that_runs_them() {
     let registry = models.scan();
     let loaded = {
         let registry = registry.clone();
-        std::thread::spawn(move || registry.load(Device::cpu())).join().unwrap()
+        std::thread::spawn(move || registry.load(Device::cpu(), &AtomicBool::new(false))).join().unwrap()
     };
     let names = std::thread::spawn(move || loaded.names().map(str::to_owned).collect::<Vec<_>>()).join().unwrap();
     assert_eq!(names, ["good"]);

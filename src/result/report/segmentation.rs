@@ -1,12 +1,12 @@
 //! A segmentation in words and numbers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::ResultObject;
 use super::super::segmented::{Found, Segment, Segmented};
 use super::super::{ResultError, charset::fold_typography};
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SegmentationReport {
     /// Slices of the volume; all numbers of slices below count from 0, in ascending position along the normal.
@@ -24,7 +24,7 @@ pub struct SegmentationReport {
 }
 
 /// One segment of the model: either found (all numbers) or not (none).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SegmentReport {
     pub name: String,
@@ -37,7 +37,7 @@ pub struct SegmentReport {
     pub measurements: Option<Measurements>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Measurements {
     /// SegmentNumber in the object with the masks.
@@ -59,7 +59,7 @@ pub struct Measurements {
     pub outline_frame: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ChannelReport {
     pub name: String,

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::service::{RunService, SubmitError};
-use super::{Origin, RunRequest};
+use super::service::{RunService, SubmitError, Submitted};
+use super::{Origin, RunRequest, Timestamp};
 use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
 use replay::{Later, Replay};
 pub use rule::{QuietHours, Rule, Trigger};
@@ -144,6 +144,9 @@ impl Automatic {
 
     /// Tells the watcher of an event. Returns at once: this is called by a thread that all plugins share.
     pub fn event(&self, resource: Resource, trigger: Trigger) {
+        if !self.settings.triggers().contains(&trigger) {
+            return;
+        }
         if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
             // The watcher has ended: the replay of the next life finds what this event was for.
             let _ended = events.send((resource, trigger));
@@ -324,12 +327,16 @@ impl Watcher {
                 origin: Origin::Rule(rule.name.clone()),
                 priority: rule.priority,
                 force: false,
+                not_before: rule.quiet_hours.and_then(|hours| hours.until(Timestamp::now())),
             };
-            let not_before = rule.quiet_hours.and_then(|q| q.until(chrono::Utc::now()));
-            match self.service.submit_automatic(request, not_before) {
-                Ok(Some(run)) => log::info!("run {}: rule {} has {} look at {resource}", run.id, rule.name, rule.model),
-                Ok(None) => {}
-                Err(e @ (SubmitError::QueueFull(_) | SubmitError::Store(_))) => return Err(Failure::Later(e.to_string())),
+            match self.service.submit(request) {
+                Ok(Submitted { run, is_new: true }) => {
+                    log::info!("run {}: rule {} has {} look at {resource}", run.id, rule.name, rule.model);
+                }
+                Ok(_) => {}
+                Err(e @ (SubmitError::QueueFull { .. } | SubmitError::Store(_))) => {
+                    return Err(Failure::Later(e.to_string()));
+                }
                 Err(e) => log::warn!("rule {}: {resource}: {e}", rule.name),
             }
         }

@@ -1,9 +1,10 @@
 //! One entry of `Ai.Rules`: which arrivals are analysed by themselves, by which model, and when.
 
-use chrono::{DateTime, Local, NaiveDateTime, NaiveTime, TimeZone, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, Local, NaiveDateTime, NaiveTime, TimeZone};
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::Condition;
+use crate::run::Timestamp;
 use crate::source::InstanceHeader;
 
 /// Keys as an administrator writes them. What a rule lets through, the model's own selection rule judges as ever.
@@ -38,7 +39,7 @@ fn yes() -> bool {
 }
 
 /// What makes a rule look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Trigger {
     /// A study into which nothing has come for `StableAge` seconds.
     #[default]
@@ -68,11 +69,13 @@ fn time_of_day<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Naiv
 
 impl QuietHours {
     /// When a run that arrives `now` may begin; None: at once.
-    pub fn until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let end = self.end_after(now.with_timezone(&Local).naive_local())?;
+    pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = DateTime::from_timestamp_millis(now.milliseconds())?.with_timezone(&Local);
+        let end = self.end_after(now.naive_local())?;
         // A time that the change to summer time skips: the next that exists.
         let exists = |minutes| Local.from_local_datetime(&(end + chrono::Duration::minutes(minutes))).earliest();
-        [0, 60, 120].into_iter().find_map(exists).map(|end| end.to_utc())
+        let end = [0, 60, 120].into_iter().find_map(exists)?;
+        Timestamp::from_milliseconds(end.timestamp_millis())
     }
 
     /// The end of the quiet hours that `now` lies in.
@@ -198,13 +201,14 @@ mod tests {
         ] {
             assert_eq!(hours.end_after(at(now)), end.map(at), "{hours:?} {now}");
         }
-        let now = Utc::now();
+        let now = Local::now();
         let quiet_now = QuietHours {
-            from: (now - chrono::Duration::hours(1)).with_timezone(&Local).time(),
-            to: (now + chrono::Duration::hours(1)).with_timezone(&Local).time(),
+            from: (now - chrono::Duration::hours(1)).time(),
+            to: (now + chrono::Duration::hours(1)).time(),
         };
-        let wait = quiet_now.until(now).unwrap() - now;
-        assert!((3598..=3600).contains(&wait.num_seconds()), "{wait}");
+        let now = Timestamp::from_milliseconds(now.timestamp_millis()).unwrap();
+        let wait = quiet_now.until(now).unwrap().milliseconds() - now.milliseconds();
+        assert!((3_599_000..=3_600_000).contains(&wait), "{wait}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::predict::{Finding, ImagePrediction, Prediction, activate};
 use crate::result::{self, ResultContext, ResultUids, SrSopClass};
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
-use crate::source::InstanceSource;
+use crate::source::{InstanceSource, SourceError};
 use crate::transform::TransformChain;
 
 /// From the request's images to the result objects.
@@ -58,6 +58,7 @@ fn prepare_all(
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let prepared: Vec<Mutex<Option<PreparedImage>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
+    let failed: Mutex<Option<SourceError>> = Mutex::new(None);
     monitor.progress(Stage::Fetch, 0, inputs.len());
     std::thread::scope(|scope| {
         for _ in 0..PREPARE_THREADS.min(inputs.len()) {
@@ -68,33 +69,50 @@ fn prepare_all(
                     if monitor.is_cancelled() {
                         break;
                     }
-                    let image = prepare(source, chain, input, clock);
+                    let image = match prepare(source, chain, input, clock) {
+                        Ok(image) => image,
+                        Err(error) => {
+                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                            break;
+                        }
+                    };
                     *prepared[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
                     monitor.progress(Stage::Prepare, done.fetch_add(1, Ordering::Relaxed) + 1, inputs.len());
                 }
             });
         }
     });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
     let images = prepared.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
     images.collect::<Option<Vec<_>>>().filter(|_| !monitor.is_cancelled()).ok_or(RunError::Cancelled)
 }
 
-fn prepare(source: &dyn InstanceSource, chain: &TransformChain, input: &Input, clock: &Clock) -> PreparedImage {
+/// # Errors
+/// The source does not give the image now, but may another time: the whole run has to wait for it.
+fn prepare(
+    source: &dyn InstanceSource,
+    chain: &TransformChain,
+    input: &Input,
+    clock: &Clock,
+) -> Result<PreparedImage, SourceError> {
     let bytes = match clock.time(Stage::Fetch, || source.fetch(&input.id)) {
         Ok(bytes) => bytes,
-        Err(e) => return PreparedImage { attributes: None, array: Err(e.to_string()) },
+        Err(e) if e.is_transient() => return Err(e),
+        Err(e) => return Ok(PreparedImage { attributes: None, array: Err(e.to_string()) }),
     };
     let image = match clock.time(Stage::Read, || imaging::read_instance(&bytes, source.frame_decoder())) {
         Ok(image) => image,
         // The report still names the image that failed.
         Err(e) => {
-            return PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(e.to_string()) };
+            return Ok(PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(e.to_string()) });
         }
     };
     drop(bytes);
     let prepared = clock.time(Stage::Prepare, || chain.apply(&image));
     let array = prepared.map(|p| p.array).map_err(|e| e.to_string());
-    PreparedImage { attributes: Some(image.attributes), array }
+    Ok(PreparedImage { attributes: Some(image.attributes), array })
 }
 
 fn infer_all(

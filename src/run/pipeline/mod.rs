@@ -23,6 +23,13 @@ pub trait Monitor: Sync {
     fn progress(&self, stage: Stage, done: usize, total: usize);
     /// Looked at between stages and between images.
     fn is_cancelled(&self) -> bool;
+    /// Result objects with these SOP Instance UIDs are about to be stored.
+    ///
+    /// # Errors
+    /// Nothing may be stored; the run ends with the error.
+    fn storing(&self, _sop_instance_uids: &[&str]) -> Result<(), RunError> {
+        Ok(())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,28 @@ pub enum RunError {
     Result(#[from] ResultError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A codec, or libtorch; the log has the place.
+    #[error("internal error (a panic; see the log for its place)")]
+    Panic,
+    #[error("the model {model} is not loaded: {reason}")]
+    NotLoaded { model: String, reason: String },
+}
+
+impl RunError {
+    /// Whether another attempt may succeed. What is wrong with the images or with the model's answer stays wrong; what is
+    /// wrong with the server may be over in a minute.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_transient(),
+            Self::Panic | Self::NotLoaded { .. } => true,
+            Self::Cancelled
+            | Self::Unreadable { .. }
+            | Self::NoImage(_)
+            | Self::Volume(_)
+            | Self::Transform(_)
+            | Self::Result(_) => false,
+        }
+    }
 }
 
 /// What a task's stages hand over to be stored.
@@ -94,9 +123,11 @@ pub fn run(
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }
-    let stored = clock.time(Stage::Store, || {
+    let stored = clock.time(Stage::Store, || -> Result<_, RunError> {
         monitor.progress(Stage::Store, 0, results.objects.len());
-        store_all(store, &results.objects)
+        let uids: Vec<&str> = results.objects.iter().map(|o| o.sop_instance_uid.as_str()).collect();
+        monitor.storing(&uids)?;
+        Ok(store_all(store, &results.objects)?)
     })?;
     Ok(RunOutcome { report: results.report, slices, stored, stage_seconds: clock.seconds() })
 }
@@ -109,7 +140,7 @@ fn store_all(store: &dyn ResultStore, objects: &[ResultObject]) -> Result<Vec<St
             Ok(instance) => stored.push(instance),
             Err(error) => {
                 for new in stored.iter().filter(|s| s.status == StoreStatus::Stored) {
-                    if let Err(e) = store.discard(new) {
+                    if let Err(e) = store.discard(&new.path) {
                         log::warn!("a result object of a run that failed stays in the archive: {e}");
                     }
                 }

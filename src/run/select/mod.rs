@@ -6,6 +6,7 @@ mod volumes;
 use std::collections::BTreeMap;
 
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::{InputSpec, SelectSpec};
 use crate::result::is_own_result;
@@ -19,7 +20,7 @@ pub struct Selection {
     pub warnings: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     pub id: InstanceId,
     pub sop_instance_uid: String,
@@ -89,6 +90,8 @@ fn why_left_out(rule: &InputSpec, header: &InstanceHeader) -> Option<String> {
     if is_own_result(header.get(tags::MANUFACTURER)) {
         return Some("result of an earlier analysis".into());
     }
-    let failed = rule.conditions.iter().find(|c| !c.holds(header.by_keyword(&c.keyword)))?;
-    Some(format!("{} expected, found {}", failed.describe(), header.quotable(&failed.keyword)))
+    let failed = rule.conditions.iter().find_map(|c| c.failing(&|keyword| header.by_keyword(keyword)))?;
+    // A group of conditions has no keyword of its own.
+    let found = if failed.keyword.is_empty() { "other values".into() } else { header.quotable(&failed.keyword) };
+    Some(format!("{} expected, found {found}", failed.describe()))
 }

@@ -237,9 +237,8 @@ mod tests {
         let condition = |keyword: &str, equals: Option<&str>, lacks: Option<&str>| Condition {
             keyword: keyword.into(),
             equals: equals.map(Into::into),
-            one_of: None,
             lacks: lacks.map(Into::into),
-            exists: None,
+            ..Condition::default()
         };
         InputSpec {
             conditions: vec![condition("Modality", Some("MR"), None), condition("ImageType", None, Some("LOCALIZER"))],

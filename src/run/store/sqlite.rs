@@ -1,0 +1,158 @@
+//! Runs in a SQLite file of our own, beside the archive: the default, for one Orthanc.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, OpenFlags, ToSql, params_from_iter};
+
+use super::RunStore;
+use super::connection::{Connection, Database, Dialect, Durability, Fault, Value};
+use super::schema;
+use super::sql::SqlRunStore;
+
+/// In the file's header: tells our file from any other SQLite database.
+const APPLICATION_ID: i64 = 0x6f61_6931;
+/// How long another program may keep the file locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The store in `path`, whose folder has to be there. Opens nothing before it is asked.
+pub fn open(path: PathBuf) -> Arc<dyn RunStore> {
+    Arc::new(SqlRunStore::new(Sqlite { path: Some(path), flags: OpenFlags::default() }))
+}
+
+/// A store that ends with the process, for tests.
+pub fn in_memory() -> Arc<dyn RunStore> {
+    Arc::new(SqlRunStore::new(Sqlite { path: None, flags: OpenFlags::default() }))
+}
+
+struct Sqlite {
+    /// None: in memory.
+    path: Option<PathBuf>,
+    flags: OpenFlags,
+}
+
+impl Database for Sqlite {
+    type Connection = rusqlite::Connection;
+    const KIND: &'static str = "SQLite";
+    const IS_SHARED: bool = false;
+    const DIALECT: Dialect = Dialect {
+        now: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
+        for_update: "",
+        skip_locked: "",
+        serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
+        lock: "",
+        has_settings: "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'orthanc_ai_settings'",
+        parameter: '?',
+    };
+
+    fn open(&self) -> Result<rusqlite::Connection, Fault> {
+        let opened = match &self.path {
+            Some(path) => rusqlite::Connection::open_with_flags(path, self.flags),
+            None => rusqlite::Connection::open_in_memory(),
+        };
+        let mut connection = opened.map_err(fault)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+        ours_or_empty(&connection)?;
+        // In WAL mode readers do not wait for writers, and FULL syncs the log at each commit: nothing is lost with the power.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .map_err(fault)?;
+        let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(fault)?;
+        if check != "ok" {
+            return Err(Fault::Gone(DAMAGED.into()));
+        }
+        if connection.is_readonly("main").map_err(fault)? {
+            return Err(Fault::Gone(NOT_WRITABLE.into()));
+        }
+        schema::migrate(&mut connection, &Self::DIALECT)?;
+        Ok(connection)
+    }
+
+    fn describe(&self) -> String {
+        let path = self.path.as_ref().map_or_else(|| "in memory".into(), |path| path.display().to_string());
+        format!("{}, {path}", Self::KIND)
+    }
+}
+
+/// Marks a new file; refuses one with somebody else's tables (Orthanc's own index, say), untouched.
+fn ours_or_empty(connection: &rusqlite::Connection) -> Result<(), Fault> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
+    if number("PRAGMA application_id")? == APPLICATION_ID {
+        return Ok(());
+    }
+    if number("SELECT count(*) FROM sqlite_master")? > 0 {
+        return Err(Fault::Gone("the file is the database of another program, and is left alone".into()));
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)
+}
+
+impl Connection for rusqlite::Connection {
+    fn batch(&mut self, sql: &str) -> Result<(), Fault> {
+        self.execute_batch(sql).map_err(fault)
+    }
+
+    fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, Fault> {
+        let mut statement = self.prepare_cached(sql).map_err(fault)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(values)).map_err(fault)?;
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().map_err(fault)? {
+            let value = |i: usize| match row.get_ref(i).map_err(fault)? {
+                ValueRef::Integer(value) => Ok(Value::Integer(value)),
+                ValueRef::Text(text) => Ok(Value::Text(String::from_utf8_lossy(text).into_owned())),
+                ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => Ok(Value::Null),
+            };
+            answer.push((0..columns).map(value).collect::<Result<_, _>>()?);
+        }
+        Ok(answer)
+    }
+
+    /// IMMEDIATE: a transaction that begins by reading could not become a writing one while another process writes.
+    fn begin(&mut self, durability: Durability) -> Result<(), Fault> {
+        if durability == Durability::Relaxed {
+            self.batch("PRAGMA synchronous = NORMAL")?;
+        }
+        self.batch("BEGIN IMMEDIATE")
+    }
+
+    fn ended(&mut self, durability: Durability) -> Result<(), Fault> {
+        if durability == Durability::Relaxed { self.batch("PRAGMA synchronous = FULL") } else { Ok(()) }
+    }
+
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(value) => ValueRef::Integer(*value),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+const DAMAGED: &str = "the database file is damaged; move it away, or put a copy in its place";
+const NOT_WRITABLE: &str = "the database file is not writable";
+
+/// In words of our own: SQLite's name the path, which REST must not show.
+fn fault(error: rusqlite::Error) -> Fault {
+    let code = error.sqlite_error_code();
+    let gone = |reason: &str| Fault::Gone(reason.into());
+    match code {
+        Some(ErrorCode::CannotOpen) => gone("the database file cannot be opened or made"),
+        Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => gone(NOT_WRITABLE),
+        Some(ErrorCode::NotADatabase) => gone("the file is not a SQLite database"),
+        Some(ErrorCode::DatabaseCorrupt) => gone(DAMAGED),
+        Some(ErrorCode::SystemIoFailure) => gone("the disk cannot be read or written"),
+        Some(ErrorCode::DiskFull) => Fault::Refused("the disk is full".into()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Fault::Refused("the database file is locked by another program".into())
+        }
+        _ => Fault::Refused(error.to_string()),
+    }
+}

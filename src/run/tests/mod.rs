@@ -1,0 +1,166 @@
+//! The worker and the service over a store in memory, without a network and without a server.
+
+mod service;
+mod settling;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::attempt::Attempt;
+use super::pipeline::RunOutcome;
+use super::record::{ModelCard, Origin, Run, RunRequest};
+use super::store::{Claim, InsertRule, Inserted, Lease, RunStore, sqlite};
+use super::worker::{Control, Worker, WorkerSettings};
+use crate::model::ModelRegistry;
+use crate::result::{Report, ResultObject};
+use crate::source::{
+    InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
+    StoredInstance,
+};
+
+/// Nothing can be fetched.
+struct NoSource;
+
+impl InstanceSource for NoSource {
+    fn headers(&self, _: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
+        Err(SourceError::UnknownResource(id.to_string()))
+    }
+}
+
+/// SOP Instance UIDs of what is there.
+#[derive(Default)]
+struct Archive(Mutex<Vec<String>>);
+
+impl Archive {
+    fn put(&self, uid: &str) {
+        self.0.lock().unwrap().push(uid.into());
+    }
+
+    fn uids(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl ResultStore for Archive {
+    fn store(&self, _: &ResultObject) -> Result<StoredInstance, SourceError> {
+        Err(SourceError::Host("not asked for".into()))
+    }
+
+    fn find(&self, uid: &str) -> Result<Option<String>, SourceError> {
+        Ok(self.uids().iter().any(|u| u == uid).then(|| format!("/instances/{uid}")))
+    }
+
+    fn discard(&self, path: &str) -> Result<(), SourceError> {
+        self.0.lock().unwrap().retain(|uid| path != format!("/instances/{uid}"));
+        Ok(())
+    }
+}
+
+struct Bench {
+    store: Arc<dyn RunStore>,
+    archive: Arc<Archive>,
+    worker: Worker,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (store, archive) = (sqlite::in_memory(), Arc::new(Archive::default()));
+        let worker = Worker {
+            store: store.clone(),
+            models: ModelRegistry::default(),
+            control: Arc::new(Control::default()),
+            source: Arc::new(NoSource),
+            results: archive.clone(),
+            announce: |_| Some("job".into()),
+            settings: settings(),
+        };
+        Self { store, archive, worker }
+    }
+
+    fn insert(&self, uid: &str) -> Run {
+        let rule = InsertRule { limit: 100, unless_known: false };
+        match self.store.insert(&run(uid), rule).unwrap() {
+            Inserted::New(run) => run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next run, and an attempt at it.
+    fn claim(&self) -> (Run, Attempt<'_>) {
+        let claim = Claim { node: "node", models: None, lease: Duration::from_secs(60) };
+        let run = self.store.claim(&claim).unwrap().expect("nothing waits");
+        let attempt = Attempt::new(&self.worker, Lease::of(&run), &run);
+        (run, attempt)
+    }
+
+    fn get(&self, run: &Run) -> Run {
+        self.store.get(&run.id).unwrap().unwrap()
+    }
+}
+
+fn settings() -> WorkerSettings {
+    WorkerSettings {
+        node: "node".into(),
+        lease: Duration::from_secs(60),
+        attempts: 2,
+        backoff: Duration::ZERO,
+        history: 100,
+        history_days: None,
+    }
+}
+
+fn request(uid: &str) -> RunRequest {
+    RunRequest {
+        model: "model".into(),
+        resource: Resource::new(Level::Study, "study"),
+        study: "study".into(),
+        inputs: vec![super::select::Input {
+            id: InstanceId("instance".into()),
+            sop_instance_uid: uid.into(),
+            view: "L-CC".into(),
+            group: 0,
+        }],
+        warnings: Vec::new(),
+        origin: Origin::Rest,
+        priority: 0,
+        force: false,
+        not_before: None,
+    }
+}
+
+fn run(uid: &str) -> Run {
+    let card = ModelCard {
+        title: "Model".into(),
+        version: "1".into(),
+        weights_sha256: "0".into(),
+        demo: true,
+        disclaimer: String::new(),
+    };
+    Run::new(request(uid), card)
+}
+
+fn outcome(stored: &[(&str, StoreStatus)]) -> RunOutcome {
+    let report = serde_json::json!({
+        "Model": "model", "Title": "Model", "Version": "1", "Weights": "0", "Demo": true, "Disclaimer": "", "Created": "",
+    });
+    let stored = stored.iter().map(|(uid, status)| StoredInstance {
+        id: format!("id-{uid}"),
+        kind: "SR".into(),
+        path: format!("/instances/{uid}"),
+        series_id: String::new(),
+        study_id: String::new(),
+        sop_instance_uid: (*uid).to_string(),
+        status: *status,
+    });
+    RunOutcome {
+        report: serde_json::from_value::<Report>(report).unwrap(),
+        slices: Vec::new(),
+        stored: stored.collect(),
+        stage_seconds: BTreeMap::new(),
+    }
+}

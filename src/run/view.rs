@@ -1,0 +1,95 @@
+//! A run as REST shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
+use super::timestamp::Timestamp;
+use crate::result::report::SegmentationReport;
+use crate::source::{StoreStatus, StoredInstance};
+
+/// What clients of the REST interface read. Keys may be added, and keep their meaning; how a run is stored is another matter.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RunView<'a> {
+    #[serde(rename = "ID")]
+    id: &'a RunId,
+    model: &'a str,
+    model_title: &'a str,
+    version: &'a str,
+    demo: bool,
+    disclaimer: &'a str,
+    resource: String,
+    study: &'a str,
+    origin: &'static str,
+    rule: Option<&'a str>,
+    priority: i32,
+    force: bool,
+    state: RunState,
+    progress: u8,
+    stage: Option<Stage>,
+    created: Timestamp,
+    started: Option<Timestamp>,
+    finished: Option<Timestamp>,
+    attempts: u32,
+    not_before: Option<Timestamp>,
+    node: Option<&'a str>,
+    superseded_by: Option<&'a RunId>,
+    stage_seconds: &'a BTreeMap<String, f64>,
+    error: Option<&'a str>,
+    status: Option<StoreStatus>,
+    #[serde(rename = "JobID")]
+    job_id: Option<&'a str>,
+    warnings: &'a [String],
+    results: &'a [ImageResult],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segmentation: Option<&'a SegmentationReport>,
+    stored: &'a [StoredInstance],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slices: Option<&'a [SliceResult]>,
+}
+
+impl Run {
+    /// As one of a list.
+    pub fn view(&self) -> RunView<'_> {
+        RunView {
+            id: &self.id,
+            model: &self.request.model,
+            model_title: &self.card.title,
+            version: &self.card.version,
+            demo: self.card.demo,
+            disclaimer: &self.card.disclaimer,
+            resource: self.request.resource.to_string(),
+            study: &self.request.study,
+            origin: self.request.origin.name(),
+            rule: self.request.origin.rule(),
+            priority: self.request.priority,
+            force: self.request.force,
+            state: self.state,
+            progress: self.progress,
+            stage: self.stage,
+            created: self.created,
+            started: self.started,
+            finished: self.finished,
+            attempts: self.attempts,
+            not_before: self.not_before,
+            node: self.node.as_deref(),
+            superseded_by: self.superseded_by.as_ref(),
+            stage_seconds: &self.stage_seconds,
+            error: self.error.as_deref(),
+            status: self.status,
+            job_id: self.job_id.as_deref(),
+            warnings: &self.request.warnings,
+            results: &self.results,
+            segmentation: self.segmentation.as_ref(),
+            stored: &self.stored,
+            slices: None,
+        }
+    }
+
+    /// With the slices of a segmentation, of which there are hundreds.
+    pub fn view_in_full(&self) -> RunView<'_> {
+        RunView { slices: self.segmentation.is_some().then_some(&self.slices[..]), ..self.view() }
+    }
+}

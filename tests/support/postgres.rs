@@ -1,0 +1,111 @@
+//! A PostgreSQL server of the tests' own: a folder below the temporary one, a Unix socket in it, gone with the test's process.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub struct PostgresServer {
+    programs: PathBuf,
+    folder: PathBuf,
+    /// The server ends at a line, and the folder too when this is closed: with the process, however that ends.
+    running: Option<(Child, ChildStdin)>,
+}
+
+impl PostgresServer {
+    /// None, and a line that says so, where no server is installed (Debian: package postgresql).
+    pub fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            eprintln!("SKIPPED: no PostgreSQL server is installed (package postgresql)");
+            return None;
+        };
+        let folder = run(Command::new("mktemp").args(["-d", "/tmp/orthanc-ai-pg-XXXXXX"])).trim().to_string();
+        let folder = PathBuf::from(folder);
+        let mut initdb = Command::new(programs.join("initdb"));
+        run(initdb.args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"]).arg(folder.join("data")));
+        let mut server = Self { programs, folder, running: None };
+        server.restart();
+        Some(server)
+    }
+
+    /// A new and empty database; its connection string.
+    pub fn database(&self) -> String {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut createdb = Command::new(self.programs.join("createdb"));
+        run(createdb.arg("-h").arg(&self.folder).args(["-U", "postgres", &name]));
+        self.address(&name)
+    }
+
+    pub fn address(&self, database: &str) -> String {
+        format!("host={} user=postgres dbname={database}", self.folder.display())
+    }
+
+    /// Starts the server, or starts it again after [`Self::stop`].
+    pub fn restart(&mut self) {
+        let script = r#""$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=50 >"$2/log" 2>&1 &
+            if read -r _; then kill -QUIT $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$2"; fi"#;
+        let mut command =
+            unprivileged(Command::new("sh").args(["-c", script, "sh"]).arg(self.programs.join("postgres")));
+        let mut child = command.arg(&self.folder).stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        self.running = Some((child, stdin));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.is_ready() {
+            assert!(
+                Instant::now() < deadline,
+                "{}",
+                std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut ready = Command::new(self.programs.join("pg_isready"));
+        ready.arg("-q").arg("-h").arg(&self.folder).status().is_ok_and(|status| status.success())
+    }
+
+    /// As a power failure would: connections end without a word.
+    pub fn stop(&mut self) {
+        if let Some((mut child, mut stdin)) = self.running.take() {
+            let _ = stdin.write_all(b"\n");
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = unprivileged(Command::new("rm").arg("-rf").arg(&self.folder)).status();
+    }
+}
+
+/// The newest server on this machine.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let folders = versions.filter_map(|v| Some(v.ok()?.path().join("bin")));
+    let version = |bin: &PathBuf| bin.parent().and_then(Path::file_name).and_then(|v| v.to_str()?.parse::<u32>().ok());
+    folders.filter(|bin| bin.join("initdb").is_file()).max_by_key(version)
+}
+
+/// PostgreSQL refuses to run as root.
+fn unprivileged(command: &mut Command) -> Command {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let mut program = vec![command.get_program().to_os_string()];
+    program.extend(command.get_args().map(Into::into));
+    let mut words = if is_root { ["runuser", "-u", "postgres", "--"].map(Into::into).to_vec() } else { Vec::new() };
+    words.extend(program);
+    let mut unprivileged = Command::new(&words[0]);
+    unprivileged.args(&words[1..]).current_dir("/");
+    unprivileged
+}
+
+fn run(command: &mut Command) -> String {
+    let output = unprivileged(command).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
