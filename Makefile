@@ -85,7 +85,7 @@ deny: setup-build ## licences, advisories and sources of the dependencies (insta
 train: build ## train the demonstration weights again, on synthetic exams
 	build/orthanc-ai train models/mammography-4view-demo
 	@# glibc's malloc gives large blocks back at once and faults them in again: half the time of a volume's training.
-	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 build/orthanc-ai train models/breast-dce-swinunetr-demo
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 build/orthanc-ai train models/breast-dce-swinunetr-demo
 
 schema: build ## models/schema.json from the manifest's Rust types
 	@build/orthanc-ai schema > build/schema.json && mv build/schema.json models/schema.json

@@ -17,10 +17,6 @@ fn folder(model: &str) -> PathBuf {
 fn the_manifests_pin_the_weights() {
     for model in [MAMMOGRAPHY, BREAST_MRI] {
         let folder = folder(model);
-        if !folder.join("weights.safetensors").exists() {
-            eprintln!("SKIPPED: {model} has no weights yet: build/orthanc-ai train makes them");
-            continue;
-        }
         let manifest = Manifest::from_json(&std::fs::read_to_string(folder.join("manifest.json")).unwrap()).unwrap();
         assert!(manifest.demo);
         assert_eq!(manifest.weights.sha256.unwrap(), sha256(&folder.join(manifest.weights.file)).unwrap(), "{model}");
@@ -53,18 +49,14 @@ fn right_on_full_size_mammograms() {
     assert!(evaluation.accuracy() >= 0.9, "{evaluation}");
 }
 
-/// Five of the phantoms that `orthanc-ai evaluate` draws by the dozen, one of them without a tumour.
+/// Ten of the phantoms that `orthanc-ai evaluate` draws by the dozen, two of them without a tumour.
 #[test]
 fn finds_the_tumours_of_unseen_breast_mri() {
-    if !folder(BREAST_MRI).join("weights.safetensors").exists() {
-        eprintln!("SKIPPED: {BREAST_MRI} has no weights yet: build/orthanc-ai train makes them");
-        return;
-    }
-    let options = EvaluateOptions { seed: 7, images: Some(5), detector: None, threads: 2 };
+    let options = EvaluateOptions { seed: 5, images: Some(10), detector: None, threads: 2 };
     let Evaluation::Segmentation(evaluation) = evaluate(&folder(BREAST_MRI), &options).unwrap() else {
         panic!("expected a segmentation")
     };
-    assert_eq!(evaluation.cases.len(), 5);
-    assert!(evaluation.mean_dice() >= 0.8, "{evaluation}");
-    assert_eq!(evaluation.false_positives(), (0, 1), "{evaluation}");
+    assert_eq!(evaluation.cases.len(), 10);
+    assert!(evaluation.mean_dice() >= 0.85 && evaluation.min_dice() >= 0.5, "{evaluation}");
+    assert_eq!(evaluation.false_positives(), (0, 2), "{evaluation}");
 }

@@ -15,10 +15,10 @@ pub use evaluate::Evaluation;
 pub(super) use evaluate::evaluate;
 pub(super) use fit::fit;
 
-pub(super) const IMAGES: usize = 96;
+pub(super) const IMAGES: usize = 128;
 
 pub(super) const STAGES: [Stage; 3] = [
-    Stage { slices: 32, size: 32, epochs: 3, batch: 2, learning_rate: 2e-3 },
-    Stage { slices: 32, size: 96, epochs: 2, batch: 1, learning_rate: 2e-3 },
-    Stage { slices: 96, size: 96, epochs: 1, batch: 2, learning_rate: 1e-3 },
+    Stage { slices: 32, size: 32, epochs: 6, batch: 2, learning_rate: 2e-3 },
+    Stage { slices: 32, size: 96, epochs: 3, batch: 1, learning_rate: 2e-3 },
+    Stage { slices: 96, size: 96, epochs: 1, batch: 1, learning_rate: 1e-3 },
 ];
