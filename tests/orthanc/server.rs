@@ -42,6 +42,7 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 
 pub struct Orthanc {
     pub http: u16,
+    version: Version,
     child: Child,
     folder: tempfile::TempDir,
     log: PathBuf,
@@ -106,6 +107,18 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
+fn process(version: Version, folder: &Path, log: &Path) -> Child {
+    let out = fs::File::options().create(true).append(true).open(log).unwrap();
+    Command::new(root().join("scripts/orthanc.sh"))
+        .arg(version.name())
+        .arg(folder.join("orthanc.json"))
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .spawn()
+        .unwrap()
+}
+
 impl Orthanc {
     pub fn start(version: Version) -> Self {
         Self::with(version, &Options::default())
@@ -150,16 +163,23 @@ impl Orthanc {
         let file = folder.path().join("orthanc.json");
         fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
         let log = folder.path().join("orthanc.log");
-        let out = fs::File::create(&log).unwrap();
-        let child = Command::new(root().join("scripts/orthanc.sh"))
-            .arg(version.name())
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap();
-        Self { http, child, folder, log }
+        let child = process(version, folder.path(), &log);
+        Self { http, version, child, folder, log }
+    }
+
+    /// Starts a server that has ended once more, on what it has left. Its log goes on.
+    #[allow(dead_code)]
+    pub fn start_again(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it is still running");
+        self.child = process(self.version, self.folder.path(), &self.log);
+        self.wait_ready();
+    }
+
+    /// As the kernel ends a process when memory is short: without a word.
+    #[allow(dead_code)]
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Until the models are loaded.
