@@ -96,7 +96,6 @@ fn full_size_model(models: &Path) {
     let mut manifest: Value = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
     manifest["weights"] = json!({"file": "weights.safetensors", "format": "safetensors"});
     std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
-    let spec =
-        SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, patch_merging: PatchMerging::Legacy };
+    let spec = SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, patch_merging: PatchMerging::Legacy };
     std::fs::copy(ratio::weights(keys(&spec)).path(), folder.join("weights.safetensors")).unwrap();
 }

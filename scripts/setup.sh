@@ -52,6 +52,7 @@ packages() {
     echo orthanc orthanc-dicomweb curl jq       # the demonstration
     [ "$LEVEL" != demo ] || return 0
     echo dcmtk dicom3tools                      # dsrdump, dciodvfy
+    echo postgresql                             # a server of the tests' own; Debian's service is not used
     echo chromium
     # A Node.js that is there already (a vendor's package brings its own npm) conflicts with Debian's: leave it.
     have node || echo nodejs
@@ -61,12 +62,14 @@ packages() {
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 install_packages() {
-    local package missing=() orthanc_is_new=no
+    local package service missing=() new_services=()
     for package in $(packages); do
         is_installed "$package" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    [[ " ${missing[*]} " != *" orthanc "* ]] || orthanc_is_new=yes
+    for service in orthanc postgresql; do
+        [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
+    done
 
     say "installing Debian packages: ${missing[*]}"
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3)
@@ -76,18 +79,20 @@ install_packages() {
         say "apt-get update failed; trying with the package lists that are here"
     }
     as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" >&2 </dev/null || die "apt-get could not install: ${missing[*]}" "See its message above (network? disk?), then by hand. $by_hand"
-    [ "$orthanc_is_new" = no ] || stop_orthanc_service
+    for service in "${new_services[@]}"; do
+        stop_service "$service"
+    done
 }
 
-# Debian starts a freshly installed Orthanc on port 8042, and again at each boot. We asked for the program, not for a server;
-# an Orthanc that was there before us is somebody's server and is left alone.
-stop_orthanc_service() {
-    say "Orthanc was installed by us: its system service is stopped and disabled (to have it: systemctl enable --now orthanc)"
+# Debian starts a freshly installed server (Orthanc on port 8042), and again at each boot. We asked for the program, not for a
+# server; one that was there before us is somebody's and is left alone.
+stop_service() {
+    say "$1 was installed by us: its system service is stopped and disabled (to have it: systemctl enable --now $1)"
     if [ -d /run/systemd/system ]; then
-        as_root systemctl disable --now orthanc.service >&2 || true
+        as_root systemctl disable --now "$1.service" >&2 || true
     else
-        as_root /etc/init.d/orthanc stop >&2 || true
-        as_root update-rc.d orthanc disable >&2 || true
+        as_root "/etc/init.d/$1" stop >&2 || true
+        as_root update-rc.d "$1" disable >&2 || true
     fi
 }
 

@@ -120,7 +120,7 @@ impl Config {
             return refuse("Runs.QueueLimit", "found 0, expected at least 1");
         }
         for (i, rule) in config.rules.iter().enumerate() {
-            rule.validate().or_else(|(path, reason)| refuse(&format!("Rules[{i}]{path}"), &reason))?;
+            rule.validate().map_err(|(path, reason)| ConfigError { path: format!("Rules[{i}]{path}"), reason })?;
             if config.rules[..i].iter().any(|other| other.name == rule.name) {
                 return refuse(&format!("Rules[{i}].Name"), "found the name of an earlier rule, expected another");
             }
@@ -226,8 +226,14 @@ mod tests {
             (json!({"Runs": {"PostgreSql": "secret=1"}}), "Ai.Runs.PostgreSql: found an invalid connection string"),
             (json!({"Runs": {"PostgreSql": "host=h", "Database": "d"}}), "Ai.Runs.Database: found together"),
             (json!({"Rules": [{"Name": "a"}]}), "Ai.Rules[0]: missing field `Model`"),
-            (json!({"Rules": [{"Name": "a", "Model": "m", "Where": [{"keyword": "X", "exists": true}]}]}), "Ai.Rules[0].Where[0].keyword"),
-            (json!({"Rules": [{"Name": "a", "Model": "m"}, {"Name": "a", "Model": "n"}]}), "Ai.Rules[1].Name: found the name"),
+            (
+                json!({"Rules": [{"Name": "a", "Model": "m", "Where": [{"keyword": "X", "exists": true}]}]}),
+                "Ai.Rules[0].Where[0].keyword",
+            ),
+            (
+                json!({"Rules": [{"Name": "a", "Model": "m"}, {"Name": "a", "Model": "n"}]}),
+                "Ai.Rules[1].Name: found the name",
+            ),
             (json!({"Worker": false}), "Ai.Worker: found false without Runs.PostgreSql or"),
         ] {
             let error = Config::from_orthanc(&json!({"Ai": section})).unwrap_err().to_string();

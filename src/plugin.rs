@@ -164,7 +164,7 @@ fn show_metrics(host: &Host) {
     let Some(service) = service() else { return };
     for (name, value) in service.metrics.values() {
         // The next scrape tries again.
-        let _refused = metrics::set(host, &name, value);
+        let _refused = metrics::set(host, &name, value as f32);
     }
 }
 

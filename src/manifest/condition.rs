@@ -172,7 +172,10 @@ impl Condition {
                 _ => true,
             };
             if !sane {
-                return Err((format!("{path}.range"), format!("found {}, expected min, max or both, in order", range.describe())));
+                return Err((
+                    format!("{path}.range"),
+                    format!("found {}, expected min, max or both, in order", range.describe()),
+                ));
             }
         }
         Ok(())

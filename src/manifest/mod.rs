@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
-pub use inferer::InfererSpec;
 pub use condition::{Condition, RangeSpec};
+pub use inferer::InfererSpec;
 pub use input::{ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};

@@ -126,9 +126,9 @@ fn conditions_ignore_padding() {
     let json = shipped();
     let manifest = Manifest::from_json(&json.to_string()).unwrap();
     let modality = &manifest.input.conditions[0];
-    assert!(modality.holds(Some("MG ")));
-    assert!(!modality.holds(Some("RG")));
-    assert!(!modality.holds(None));
+    assert!(modality.holds(&|_| Some("MG ")));
+    assert!(!modality.holds(&|_| Some("RG")));
+    assert!(!modality.holds(&|_| None));
     assert_eq!(modality.describe(), "Modality = MG");
 }
 

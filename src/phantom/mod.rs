@@ -17,4 +17,5 @@ pub use mammography::{
     Class, ExamOptions, FULL_SIZE, FULL_SPACING_MM, Laterality, LesionPlace, Phantom, PhantomInstance, PhantomView,
     View, exam,
 };
-pub(crate) use random::{Random, mix};
+pub(crate) use random::mix;
+pub use random::Random;

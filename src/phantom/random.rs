@@ -2,7 +2,7 @@
 
 /// xoshiro256++ (Blackman and Vigna 2019), seeded by splitmix64 as its authors advise.
 #[derive(Debug, Clone)]
-pub(crate) struct Random([u64; 4]);
+pub struct Random([u64; 4]);
 
 /// One step of splitmix64: also serves as the hash of lattice points and of seeds.
 pub(crate) fn mix(x: u64) -> u64 {

@@ -55,7 +55,11 @@ impl Metrics {
     }
 
     /// A run has ended; `stage_seconds` by the stages' names. States that are not final do not count.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a run are small and positive")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds of a run are small and positive"
+    )]
     pub fn finished(&self, model: &str, state: RunState, stage_seconds: &BTreeMap<String, f64>, now: i64) {
         let Some(model) = self.model(model) else { return };
         if let Some(i) = STATES.iter().position(|s| *s == state) {

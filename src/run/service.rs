@@ -100,7 +100,16 @@ impl RunService {
             settings: settings.worker.clone(),
             metrics: metrics.clone(),
         };
-        Self { device, models, store, settings, metrics, control, idle: Mutex::new(Some(worker)), worker: Mutex::new(None) }
+        Self {
+            device,
+            models,
+            store,
+            settings,
+            metrics,
+            control,
+            idle: Mutex::new(Some(worker)),
+            worker: Mutex::new(None),
+        }
     }
 
     /// Starts the worker, which loads the weights ahead of the first run. Called when the server has started: libtorch's start-up beside

@@ -122,7 +122,12 @@ impl Worker {
     }
 
     fn tell_finished(&self, run: &Run) {
-        self.metrics.finished(&run.request.model, run.state, &run.stage_seconds, Timestamp::now().milliseconds() / 1000);
+        self.metrics.finished(
+            &run.request.model,
+            run.state,
+            &run.stage_seconds,
+            Timestamp::now().milliseconds() / 1000,
+        );
         log_finished(run);
     }
 

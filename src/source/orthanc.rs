@@ -9,8 +9,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
-    Change, ChangeKind, Catalogue, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore,
-    SourceError, StoreStatus, StoredInstance,
+    Catalogue, Change, ChangeKind, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource,
+    ResultStore, SourceError, StoreStatus, StoredInstance,
 };
 use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
 use crate::orthanc::decode::{self, DecodedImage, PixelFormat};

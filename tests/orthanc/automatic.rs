@@ -66,8 +66,11 @@ fn study_of(server: &Orthanc, files: &[Vec<u8>]) -> String {
 }
 
 fn a_study_that_arrives_by_dicom_is_analysed_once(version: Version) {
-    let mr1 = rule("from MR1", &json!({"RemoteAet": ["MAMMO1"], "Priority": 3,
-        "Where": [{"keyword": "Modality", "in": ["MG"]}, {"keyword": "Rows", "range": {"min": 100}}]}));
+    let mr1 = rule(
+        "from MR1",
+        &json!({"RemoteAet": ["MAMMO1"], "Priority": 3,
+        "Where": [{"keyword": "Modality", "in": ["MG"]}, {"keyword": "Rows", "range": {"min": 100}}]}),
+    );
     let server = with_rules(version, &[mr1], json!({"DicomAlwaysAllowStore": true}));
     let (wanted, other) = (exam::files(&exam::options(6001)), exam::files(&exam::options(6002)));
     server.store_scu("MAMMO1", &wanted);
@@ -86,7 +89,10 @@ fn a_study_that_arrives_by_dicom_is_analysed_once(version: Version) {
 }
 
 fn a_rule_says_why_it_does_not_apply(version: Version) {
-    let ct = rule("ct only", &json!({"Where": [{"any": [{"keyword": "Modality", "equals": "CT"}, {"keyword": "PatientName", "regex": "^X"}]}]}));
+    let ct = rule(
+        "ct only",
+        &json!({"Where": [{"any": [{"keyword": "Modality", "equals": "CT"}, {"keyword": "PatientName", "regex": "^X"}]}]}),
+    );
     let off = rule("off", &json!({"Enable": false}));
     let fits = rule("fits", &json!({"RemoteAet": ["A"]}));
     let server = with_rules(version, &[ct, off, fits], json!({}));
@@ -98,7 +104,11 @@ fn a_rule_says_why_it_does_not_apply(version: Version) {
         assert_eq!(rule["Applies"], false, "{rule:#}");
         rule["Reason"].as_str().unwrap().to_string()
     };
-    assert!(reason("ct only").contains("not fulfilled: (Modality = CT or PatientName like /^X/)"), "{}", reason("ct only"));
+    assert!(
+        reason("ct only").contains("not fulfilled: (Modality = CT or PatientName like /^X/)"),
+        "{}",
+        reason("ct only")
+    );
     assert!(reason("off").contains("switched off"));
     assert!(reason("fits").contains("RemoteAet in [A] expected, found no DICOM sender"), "{}", reason("fits"));
 }
@@ -200,7 +210,10 @@ fn quiet_hours_let_runs_wait(version: Version) {
 
 fn wrong_rules_leave_the_plugin_off_with_the_reason(version: Version) {
     for (rule, expected) in [
-        (json!({"Name": "a", "Model": DEMO, "Where": [{"keyword": "Modalty", "exists": true}]}), "Rules[0].Where[0].keyword"),
+        (
+            json!({"Name": "a", "Model": DEMO, "Where": [{"keyword": "Modalty", "exists": true}]}),
+            "Rules[0].Where[0].keyword",
+        ),
         (json!({"Name": "a", "Model": DEMO, "Trigger": "Sometimes"}), "Ai.Rules[0].Trigger"),
         (json!({"Name": "a", "Model": "no-such-model"}), "no-such-model"),
     ] {
@@ -229,7 +242,9 @@ fn kills_at_any_moment_lose_nothing_and_double_nothing(version: Version) {
     std::thread::sleep(Duration::from_secs(6));
     let counts: Vec<usize> = studies.iter().map(|study| reports(&server, study)).collect();
     assert!(counts.iter().all(|n| *n == 1), "{counts:?}");
-    let runs = wait_for(&server, "all runs to end", |now| now.len() >= runs.len() && now.iter().all(|r| r["State"] == "Succeeded"));
+    let runs = wait_for(&server, "all runs to end", |now| {
+        now.len() >= runs.len() && now.iter().all(|r| r["State"] == "Succeeded")
+    });
     assert_eq!(runs.len(), studies.len(), "a run a study");
     let attempts: u64 = runs.iter().map(|r| r["Attempts"].as_u64().unwrap()).sum();
     eprintln!("{KILLS} kills, {} studies, {attempts} attempts", studies.len());

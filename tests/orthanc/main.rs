@@ -4,9 +4,12 @@ mod automatic;
 mod bad_input;
 mod bad_volumes;
 mod breast_mri;
+mod durable;
 mod end_to_end;
 mod exam;
 mod lifecycle;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod real_data;
 mod runs;
 mod segmentation;

@@ -20,7 +20,7 @@ fn a_full_queue_answers_503_with_retry_after(version: Version) {
     let path = format!("/studies/{study}/ai");
     let mut refused = None;
     for _ in 0..50 {
-        let answer = server.post(&path, &json!({"Model": DEMO}));
+        let answer = server.post(&path, &json!({"Model": DEMO, "Force": true}));
         if answer.status != 200 {
             refused = Some(answer);
             break;

@@ -108,6 +108,18 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
+fn process(version: Version, folder: &Path, log: &Path) -> Child {
+    let out = fs::File::options().create(true).append(true).open(log).unwrap();
+    Command::new(root().join("scripts/orthanc.sh"))
+        .arg(version.name())
+        .arg(folder.join("orthanc.json"))
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .spawn()
+        .unwrap()
+}
+
 impl Orthanc {
     pub fn start(version: Version) -> Self {
         Self::with(version, &Options::default())
@@ -152,36 +164,27 @@ impl Orthanc {
         let file = folder.path().join("orthanc.json");
         fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
         let log = folder.path().join("orthanc.log");
-        let child = Self::launch(version, folder.path());
+        let child = process(version, folder.path(), &log);
         Self { http, dicom, version, child, folder, log }
     }
 
-    /// Starts the server of a folder; its log goes on where an earlier one ended.
-    fn launch(version: Version, folder: &Path) -> Child {
-        let out = fs::File::options().create(true).append(true).open(folder.join("orthanc.log")).unwrap();
-        Command::new(root().join("scripts/orthanc.sh"))
-            .arg(version.name())
-            .arg(folder.join("orthanc.json"))
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out)
-            .spawn()
-            .unwrap()
+    /// Starts a server that has ended once more, on what it has left. Its log goes on.
+    #[allow(dead_code)]
+    pub fn start_again(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_some(), "it is still running");
+        self.child = process(self.version, self.folder.path(), &self.log);
+        self.wait_ready();
     }
 
-    /// SIGKILL: nothing is finished, nothing is said.
+    /// As the kernel ends a process when memory is short: without a word.
+    #[allow(dead_code)]
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// The killed or ended server once more, with its storage and its configuration.
-    pub fn start_again(&mut self) {
-        self.child = Self::launch(self.version, self.folder.path());
-        self.wait_ready();
-    }
-
     /// Changes the configuration that the next start reads.
+    #[allow(dead_code)]
     pub fn configure(&self, change: impl FnOnce(&mut Value)) {
         let file = self.folder.path().join("orthanc.json");
         let mut config = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -191,6 +194,7 @@ impl Orthanc {
 
     /// Sends files by C-STORE, as a modality with the AE title does.
     #[track_caller]
+    #[allow(dead_code)]
     pub fn store_scu(&self, aet: &str, files: &[Vec<u8>]) {
         let folder = tempfile::tempdir().unwrap();
         for (i, file) in files.iter().enumerate() {

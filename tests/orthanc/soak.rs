@@ -25,7 +25,8 @@ fn soak() {
         _ => Version::V1_13_0,
     };
     let ai = json!({"Rules": [{"Name": "study", "Model": DEMO}]});
-    let mut server = Orthanc::with(version, &Options { ai, orthanc: json!({"DicomAlwaysAllowStore": true}), ..Options::default() });
+    let mut server =
+        Orthanc::with(version, &Options { ai, orthanc: json!({"DicomAlwaysAllowStore": true}), ..Options::default() });
     std::thread::sleep(Duration::from_secs(1));
     let broken = broken_files();
     let mut random = Random::new(seed, 0);

@@ -66,7 +66,8 @@ impl Settings {
             quiet_hours: None,
             enable: true,
         };
-        let automatic = models.into_iter().filter(|m| self.automatic && m.can_run() && !m.demo).map(|m| of_model(m.name));
+        let automatic =
+            models.into_iter().filter(|m| self.automatic && m.can_run() && !m.demo).map(|m| of_model(m.name));
         self.rules.iter().cloned().chain(automatic).collect()
     }
 
@@ -136,7 +137,8 @@ impl Automatic {
             recent: HashMap::new(),
             stopping: self.stopping.clone(),
         };
-        let thread = std::thread::Builder::new().name("orthanc-ai-watch".into()).spawn(move || watcher.watch(&events))?;
+        let thread =
+            std::thread::Builder::new().name("orthanc-ai-watch".into()).spawn(move || watcher.watch(&events))?;
         *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::rule::Trigger;
-use crate::source::{Change, ChangeKind, Catalogue, Level, Resource, SourceError};
+use crate::source::{Catalogue, Change, ChangeKind, Level, Resource, SourceError};
 
 /// Changes asked for at a time.
 const PAGE: usize = 500;
@@ -187,10 +187,8 @@ mod tests {
 
     #[test]
     fn a_study_whose_stable_event_was_lost_is_found_by_its_instances() {
-        let log = Log {
-            changes: (1..=700).map(|i| change(i, ChangeKind::NewInstance, "i", i / 100)).collect(),
-            updated: 7,
-        };
+        let log =
+            Log { changes: (1..=700).map(|i| change(i, ChangeKind::NewInstance, "i", i / 100)).collect(), updated: 7 };
         let mut replay = Replay::new(0, Duration::from_secs(10));
         assert_eq!(steps(&mut replay, &log, 5, &STUDIES), [""; 0], "too early");
         assert_eq!(replay.cursor(), 0);

@@ -159,7 +159,8 @@ mod tests {
 
     fn headers() -> Vec<InstanceHeader> {
         let header = |(i, modality): (usize, &str)| {
-            let values = BTreeMap::from([(tags::MODALITY, modality.to_owned()), (tags::PATIENT_NAME, "DOE^JANE".into())]);
+            let values =
+                BTreeMap::from([(tags::MODALITY, modality.to_owned()), (tags::PATIENT_NAME, "DOE^JANE".into())]);
             InstanceHeader::new(InstanceId(i.to_string()), values)
         };
         ["MR", "MR", "SR"].into_iter().enumerate().map(header).collect()
@@ -185,12 +186,9 @@ mod tests {
 
     #[test]
     fn quiet_hours_end_on_the_day_that_they_should() {
-        let hours = |from: &str, to: &str| -> QuietHours {
-            serde_json::from_value(json!({"From": from, "To": to})).unwrap()
-        };
-        let at = |text: &str| {
-            NaiveDateTime::parse_from_str(&format!("2026-11-{text}"), "%Y-%m-%d %H:%M").unwrap()
-        };
+        let hours =
+            |from: &str, to: &str| -> QuietHours { serde_json::from_value(json!({"From": from, "To": to})).unwrap() };
+        let at = |text: &str| NaiveDateTime::parse_from_str(&format!("2026-11-{text}"), "%Y-%m-%d %H:%M").unwrap();
         for (hours, now, end) in [
             (hours("08:00", "17:30"), "20 07:59", None),
             (hours("08:00", "17:30"), "20 08:00", Some("20 17:30")),
@@ -223,7 +221,10 @@ mod tests {
             (json!({"Name": "", "Model": "m"}), ".Name: expected 1 to 64"),
             (json!({"Name": "a", "Model": "m", "Trigger": "Stable"}), "unknown variant `Stable`"),
             (json!({"Name": "a", "Model": "m", "Where": [{"keyword": "Modality"}]}), ".Where[0]: found 0 of"),
-            (json!({"Name": "a", "Model": "m", "QuietHours": {"From": "8", "To": "9:00"}}), "found \"8\", expected HH:MM"),
+            (
+                json!({"Name": "a", "Model": "m", "QuietHours": {"From": "8", "To": "9:00"}}),
+                "found \"8\", expected HH:MM",
+            ),
             (json!({"Name": "a", "Model": "m", "QuietHours": {"From": "08:00", "To": "08:00"}}), ".QuietHours: "),
         ] {
             let error = error(json);

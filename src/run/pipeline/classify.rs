@@ -177,3 +177,48 @@ fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a Im
         sr_sop_class: SrSopClass::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::source::{InstanceBytes, InstanceHeader, InstanceId, Resource};
+
+    struct Failing(fn() -> SourceError);
+
+    impl InstanceSource for Failing {
+        fn headers(&self, _: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn fetch(&self, _: &InstanceId) -> Result<InstanceBytes, SourceError> {
+            Err((self.0)())
+        }
+    }
+
+    struct Quiet;
+
+    impl Monitor for Quiet {
+        fn progress(&self, _: Stage, _: usize, _: usize) {}
+
+        fn is_cancelled(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn an_image_that_the_server_cannot_give_now_is_waited_for() {
+        let input =
+            |id: &str| Input { id: InstanceId(id.into()), sop_instance_uid: id.into(), view: id.into(), group: 0 };
+        let inputs: Vec<Input> = ["1", "2", "3"].map(input).to_vec();
+        let manifest = include_str!("../../../models/mammography-4view-demo/manifest.json");
+        let chain = TransformChain::new(&Manifest::from_json(manifest).unwrap().preprocessing).unwrap();
+        let prepare =
+            |error: fn() -> SourceError| prepare_all(&Failing(error), &chain, &inputs, &Quiet, &Clock::start());
+        let busy = prepare(|| SourceError::Host("the disk is full".into()));
+        assert!(busy.is_err_and(|e| e.is_transient() && e.to_string() == "the disk is full"));
+        // One that is gone stays gone: the report says so where it can.
+        let gone = prepare(|| SourceError::UnknownResource("/instances/1".into())).unwrap();
+        assert!(gone.iter().all(|image| image.array.is_err() && image.attributes.is_none()));
+    }
+}

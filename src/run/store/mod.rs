@@ -11,6 +11,7 @@ mod schema;
 mod signal;
 mod sql;
 pub mod sqlite;
+mod statements;
 #[cfg(test)]
 mod tests;
 

@@ -14,6 +14,7 @@ use super::store::{Claim, InsertRule, Inserted, Lease, RunStore, sqlite};
 use super::worker::{Control, Worker, WorkerSettings};
 use crate::model::ModelRegistry;
 use crate::result::{Report, ResultObject};
+use crate::run::metrics::Metrics;
 use crate::source::{
     InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
     StoredInstance,
@@ -78,6 +79,7 @@ impl Bench {
             results: archive.clone(),
             announce: |_| Some("job".into()),
             settings: settings(),
+            metrics: Arc::new(Metrics::new(["m".to_owned()])),
         };
         Self { store, archive, worker }
     }
