@@ -124,6 +124,7 @@ fn succeed(run: &mut Run, outcome: &RunOutcome) {
     run.progress = 100;
     run.stage_seconds.clone_from(&outcome.stage_seconds);
     run.stored.clone_from(&outcome.stored);
+    run.warnings.extend(outcome.warnings.iter().cloned());
     let all_old = outcome.stored.iter().all(|s| s.status == StoreStatus::AlreadyStored);
     run.status = Some(if all_old { StoreStatus::AlreadyStored } else { StoreStatus::Stored });
     let ids = run.request.inputs.iter().map(|i| i.id.to_string());
