@@ -7,7 +7,11 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
 use dicom_file::{MadeImage, file};
 use dicom_object::InMemDicomObject;
-use orthanc_ai::imaging::{DecodedFrame, FrameDecoder, Pixels, SourceFrame, read_frames, read_series};
+use orthanc_ai::imaging::clock::TimeValue;
+use orthanc_ai::imaging::{
+    DecodedFrame, FrameDecoder, Pixels, SourceFrame, VoxelBudget, read_frame, read_frames, read_frames_within,
+    read_series,
+};
 
 const BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 const NATIVE: [&str; 4] = [
@@ -116,7 +120,7 @@ fn a_classic_slice_in_every_native_transfer_syntax() {
             assert_eq!(frame.plane.position_text, ["-10.50", "20", "30.0"]);
             assert_eq!(frame.plane.orientation, [1.0, 0.0, 0.0, 0.0, 0.0, -1.0]);
             assert_eq!((frame.plane.pixel_spacing_mm, frame.plane.slice_spacing_mm), ([0.8, 0.6], Some(4.0)));
-            assert_eq!(frame.times.get("TemporalPositionIdentifier"), Some(3_000_000));
+            assert_eq!(frame.times.get("TemporalPositionIdentifier"), TimeValue::number("3"));
             assert!(frame.times.get("AcquisitionTime").is_some() && frame.times.get("TriggerTime").is_none());
             assert!(frame.instance.dataset.get(tags::STUDY_INSTANCE_UID).is_some());
         }
@@ -166,7 +170,7 @@ fn an_enhanced_image_in_every_native_transfer_syntax() {
                 assert_eq!(frame.frame, Some(n as u32 + 1));
                 assert_eq!(frame.plane.position_mm, [2.0 * n as f64, -110.25, 110.0]);
                 assert_eq!(frame.plane.orientation, [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]);
-                assert_eq!(frame.times.get("TemporalPositionIdentifier"), Some(3_000_000));
+                assert_eq!(frame.times.get("TemporalPositionIdentifier"), TimeValue::number("3"));
                 let classic = read_frames(&file(classic(&made(1, 16, false)), NATIVE[1]), None).unwrap();
                 assert_eq!(frame.times.get("AcquisitionTime"), classic[0].times.get("AcquisitionTime"));
             }
@@ -254,6 +258,83 @@ fn compressed_frames_by_every_kind_of_offset_table() {
     let frames = read_frames(&unclear, Some(&ByNumber)).unwrap();
     let firsts: Vec<f32> = frames.iter().map(|f| f.values[[0, 0]]).collect();
     assert_eq!(firsts, [7.0, 1.0 * 2.0 + 7.0, 2.0 * 3.0 + 7.0]);
+}
+
+/// Says which frames it was asked for.
+struct Counting(std::cell::RefCell<Vec<u32>>);
+
+impl FrameDecoder for Counting {
+    fn decode(&self, _: &[u8], frame: u32) -> Result<DecodedFrame, String> {
+        self.0.borrow_mut().push(frame);
+        Ok(DecodedFrame { pixels: Pixels::U16(ndarray::Array2::from_elem((ROWS, COLUMNS), frame as u16)) })
+    }
+}
+
+/// A compressed image of three frames that only [`Counting`] decodes.
+fn unreadable_but_by_counting() -> Vec<u8> {
+    let mut object = enhanced(&made(3, 16, false), 3);
+    let fragments = vec![vec![0u8; 8]; 3];
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PixelFragmentSequence::new(Vec::<u32>::new(), fragments)));
+    file(object, uids::RLE_LOSSLESS)
+}
+
+#[test]
+fn one_frame_is_read_without_the_others() {
+    let decoder = Counting(Vec::new().into());
+    let frame = read_frame(&unreadable_but_by_counting(), Some(2), Some(&decoder)).unwrap();
+    assert_eq!(*decoder.0.borrow(), [1]);
+    assert_eq!((frame.frame, frame.plane.position_mm[0], frame.values[[0, 0]]), (Some(2), 2.0, 1.0 * 2.0 + 7.0));
+    let image = made(3, 16, false);
+    let (many, single) = (file(enhanced(&image, 3), NATIVE[1]), file(classic(&made(1, 16, false)), NATIVE[1]));
+    for (n, whole) in (1..).zip(read_frames(&many, None).unwrap()) {
+        let frame = read_frame(&many, Some(n), None).unwrap();
+        assert_eq!((frame.frame, &frame.plane, &frame.values), (Some(n), &whole.plane, &whole.values));
+    }
+    assert_eq!(read_frame(&single, None, None).unwrap().frame, None);
+    for (dicom, number, words) in [
+        (&many, Some(0), "found 0, expected 1 to 3"),
+        (&many, Some(4), "found 4, expected 1 to 3"),
+        (&many, None, "found none, expected 1 to 3"),
+        (&single, Some(2), "found 2, expected 1 to 1"),
+    ] {
+        let error = read_frame(dicom, number, None).unwrap_err().to_string();
+        assert!(error.contains(&format!("ReferencedFrameNumber: {words}")), "{error}");
+    }
+}
+
+#[test]
+fn what_exceeds_the_budget_is_refused_before_it_is_decoded() {
+    let (decoder, dicom) = (Counting(Vec::new().into()), unreadable_but_by_counting());
+    let pixels = 3 * ROWS * COLUMNS;
+    let budget = VoxelBudget::new(2 * pixels - 1);
+    assert_eq!(read_frames_within(&dicom, Some(&decoder), &budget).unwrap().len(), 3);
+    let error = read_frames_within(&dicom, Some(&decoder), &budget).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("found {pixels} pixels after {pixels} of other files, expected at most")),
+        "{error}"
+    );
+    assert_eq!(*decoder.0.borrow(), [0, 1, 2]);
+}
+
+/// Some scanners write Pixel Measures once a frame.
+#[test]
+fn measures_of_a_frame_are_kept_as_they_are_written() {
+    let image = made(3, 16, false);
+    let mut object = enhanced(&image, 3);
+    let mut shared = object.get(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).unwrap().items().unwrap()[0].clone();
+    shared.remove_element(tags::PIXEL_MEASURES_SEQUENCE);
+    put_items(&mut object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
+    let mut groups = object.get(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).unwrap().items().unwrap().to_vec();
+    for group in &mut groups {
+        let measures =
+            [(tags::PIXEL_SPACING, "0.80\\0.60"), (tags::SLICE_THICKNESS, "3.0"), (tags::SPACING_BETWEEN_SLICES, "2")];
+        let measures = item(&measures.map(|(tag, text)| (tag, VR::DS, text)));
+        put_items(group, tags::PIXEL_MEASURES_SEQUENCE, vec![measures]);
+    }
+    put_items(&mut object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, groups);
+    let volume = read_series([file(object, NATIVE[1])], None, &[]).unwrap().remove(0);
+    assert_eq!(volume.slices[0].pixel_spacing, ["0.80", "0.60"]);
+    assert_eq!(volume.slices[0].thickness.as_deref(), Some("3.0"));
 }
 
 #[test]

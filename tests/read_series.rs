@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use dicom_core::{DataElement, VR, dicom_value};
 use dicom_dictionary_std::{tags, uids};
+use orthanc_ai::imaging::clock::on_one_scale;
 use orthanc_ai::imaging::{SourceFrame, Volume, read_attributes, read_frames, read_series, stack};
 use shared_data::{files, folder, read};
 
@@ -152,10 +153,9 @@ fn time_points_follow_one_another() {
     ] {
         let frames: Vec<SourceFrame> =
             files(&mr, prefix).iter().rev().flat_map(|f| read_frames(&read(f), None).unwrap()).collect();
-        let key: BTreeMap<String, i64> = frames
-            .iter()
-            .map(|f| (f.instance.sop_instance_uid.clone(), f.times.get(keyword).expect(keyword)))
-            .collect();
+        let times: Vec<_> = frames.iter().map(|f| f.times.get(keyword).expect(keyword)).collect();
+        let uids = frames.iter().map(|f| f.instance.sop_instance_uid.clone());
+        let key: BTreeMap<String, i64> = uids.zip(on_one_scale(&times)).collect();
         let volumes = stack(frames, &TIME_POINTS).unwrap();
         let times: Vec<i64> = volumes.iter().map(|v| key[&v.slices[0].instance.sop_instance_uid]).collect();
         assert!(times.is_sorted_by(|a, b| a < b), "{prefix}: {times:?}");

@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use orthanc_ai::imaging::{Photometric, Pixels, read_instance};
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use orthanc_ai::imaging::{Photometric, Pixels, read_attributes, read_instance};
 use orthanc_ai::manifest::transform::*;
+use orthanc_ai::result::source;
 use orthanc_ai::transform::TransformChain;
 
 fn folder(name: &str) -> Option<PathBuf> {
@@ -176,4 +180,28 @@ fn damaged_streams_are_errors_or_images() {
         println!("{}: {images} of {rounds} damaged streams decode, slowest {slowest:?}", path.display());
         assert!(slowest < Duration::from_secs(30), "{}: {slowest:?}", path.display());
     }
+}
+
+/// One CT slice as six archives wrote it; one of them knew no attribute and wrote them all with VR UN.
+#[test]
+fn twins_in_unknown_vr_are_of_the_same_patient_and_study() {
+    let Some(folder) = folder("ct_head") else { return };
+    let named = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("c3d__"));
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(named).collect();
+    paths.sort();
+    let images: Vec<_> = paths.iter().map(|p| read_attributes(&std::fs::read(p).unwrap()).unwrap()).collect();
+    let unknown = images.iter().filter(|i| i.dataset.get(tags::PATIENT_ID).unwrap().vr() == VR::UN);
+    assert_eq!((unknown.count(), images.len()), (1, 6));
+    source::require_one_study(&images.iter().collect::<Vec<_>>()).unwrap();
+    let copied = |image| {
+        let mut object = InMemDicomObject::new_empty();
+        assert_eq!(source::copy_modules(image, &mut object).unwrap(), Vec::<String>::new());
+        let text = |tag| object.get(tag).map(|e| e.to_str().unwrap().trim().to_string());
+        let id = text(tags::PATIENT_ID);
+        assert_eq!(id.as_deref(), Some("2178309"));
+        [tags::SPECIFIC_CHARACTER_SET, tags::PATIENT_NAME, tags::PATIENT_SEX, tags::STUDY_DATE, tags::STUDY_ID]
+            .map(text)
+    };
+    let first = copied(&images[0]);
+    assert!(images.iter().all(|image| copied(image) == first));
 }

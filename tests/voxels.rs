@@ -335,9 +335,12 @@ fn intensities_are_scaled_as_stated() {
     let falling = prepare(&steps[..2], &volumes);
     assert_eq!(channel(&falling, 0), volumes[0].voxels.mapv(|v| (v / 2.0 * -2.0 + 5.0 - 1.0) / 2.0));
     assert_eq!(channel(&falling, 1), volumes[1].voxels.mapv(|v| (v / 2.0 * -2.0 + 5.0 - 2.0) / 4.0));
-    // Minimum and maximum after a falling map, over a crop alone: what was the largest is 0.
-    let steps = [&[crop([1, -1, -1])], &steps[..], &[resize([1, 2, 4])]].concat();
-    assert_eq!(prepare(&steps, &volumes).array[[1, 0, 0, 0]], (7.0 * -2.0 + 5.0 - 2.0) / 4.0, "constant");
+    // A crop that leaves the constant slice alone leaves no image.
+    for per in [ScaleIntensityPer::Slice, ScaleIntensityPer::Channel] {
+        let steps = [crop([1, -1, -1]), scale(0.0, 1.0, per), resize([1, 2, 4])];
+        let error = VolumeChain::new(&steps).unwrap().apply(&volumes).unwrap_err().to_string();
+        assert!(error.contains("volume 0: found the value 7 in every voxel, expected an image"), "{error}");
+    }
 
     let short = NormalizeIntensitySpec { subtrahend: vec![1.0], ..normalize };
     let error = VolumeChain::new(&[TransformSpec::NormalizeIntensity(short)]).unwrap().apply(&volumes).unwrap_err();

@@ -137,8 +137,7 @@ fn draw_source(seg: &SegObject, frame: usize, image: &mut RgbaImage) -> Result<(
     let id = instance_with_uid(uid).map_err(|e| RestError::internal(e.to_string()))?.ok_or_else(gone)?;
     let bytes = OrthancSource.fetch(&id).map_err(|_| gone())?;
     let decoder: Option<&dyn FrameDecoder> = OrthancSource.frame_decoder();
-    let frames = imaging::read_frames(&bytes, decoder).map_err(|e| RestError::unprocessable(e.to_string()))?;
-    let source = frames.into_iter().find(|f| f.frame == *number).ok_or_else(gone)?;
+    let source = imaging::read_frame(&bytes, *number, decoder).map_err(|e| RestError::unprocessable(e.to_string()))?;
     if source.values.dim() != (seg.rows, seg.columns) {
         return Err(RestError::unprocessable("the source image is of another size than the segmentation"));
     }

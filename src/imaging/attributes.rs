@@ -3,6 +3,7 @@
 use dicom_core::{PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use dicom_object::mem::InMemElement;
 
 use super::ImagingError;
 
@@ -145,22 +146,25 @@ impl ImageAttributes {
     }
 }
 
+/// All values as text, without the blanks around them; None of a sequence. An element that was written with VR UN, by a server
+/// that did not know it, has the bytes of its text (PS3.5 6.2.2).
+pub(crate) fn element_texts(element: &InMemElement) -> Option<Vec<String>> {
+    let blanks = [' ', '\0'];
+    match element.value().primitive()? {
+        PrimitiveValue::U8(bytes) if element.vr() == VR::UN => {
+            let text = String::from_utf8_lossy(bytes);
+            Some(text.split('\\').map(|t| t.trim_matches(blanks).to_string()).collect())
+        }
+        primitive => Some(primitive.to_multi_str().iter().map(|t| t.trim_matches(blanks).to_string()).collect()),
+    }
+}
+
 /// Typed look-ups in a data set; blanks around values and empty values are nothing.
 pub(super) struct Reader<'a>(pub(super) &'a InMemDicomObject);
 
 impl Reader<'_> {
-    /// All values as text, without the blanks around them. An element that was written with VR UN, by a server that did not
-    /// know it, has the bytes of its text (PS3.5 6.2.2).
     fn texts(&self, tag: Tag) -> Option<Vec<String>> {
-        let element = self.0.get(tag)?;
-        let blanks = [' ', '\0'];
-        match element.value().primitive()? {
-            PrimitiveValue::U8(bytes) if element.vr() == VR::UN => {
-                let text = String::from_utf8_lossy(bytes);
-                Some(text.split('\\').map(|t| t.trim_matches(blanks).to_string()).collect())
-            }
-            primitive => Some(primitive.to_multi_str().iter().map(|t| t.trim_matches(blanks).to_string()).collect()),
-        }
+        element_texts(self.0.get(tag)?)
     }
 
     /// The first value.

@@ -18,6 +18,12 @@ pub enum ImagingError {
     #[error("{keyword}: found {found}, expected {expected}")]
     Invalid { keyword: &'static str, found: String, expected: String },
 
+    /// The files of one input claim more than is read.
+    #[error(
+        "Rows × Columns × NumberOfFrames: found {voxels} pixels after {before} of other files, expected at most {limit} in all"
+    )]
+    TooManyVoxels { before: usize, voxels: usize, limit: usize },
+
     /// Neither the built-in codecs nor the fallback decode this transfer syntax.
     #[error("TransferSyntaxUID: found {uid}, expected one that a decoder is at hand for{}", reason_suffix(.reason))]
     Undecodable { uid: String, reason: String },

@@ -1,5 +1,6 @@
 //! From the bytes of one file to the frames of a volume.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dicom_core::Tag;
@@ -9,6 +10,7 @@ use dicom_object::InMemDicomObject;
 use ndarray::Array2;
 
 use super::attributes::Reader;
+use super::budget::VoxelBudget;
 use super::decode::{FrameDecoder, Frames};
 use super::frame_times::FrameTimes;
 use super::functional_groups::FunctionalGroups;
@@ -51,6 +53,62 @@ pub struct SourceFrame {
 /// # Errors
 /// Anything that is no such image: the attribute, what was found, what was expected.
 pub fn read_frames(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<Vec<SourceFrame>, ImagingError> {
+    read_frames_within(dicom, fallback, &VoxelBudget::new(MAX_VOXELS))
+}
+
+/// As [`read_frames`], where the frames fit into `budget`: it is asked before a pixel is decoded.
+///
+/// # Errors
+/// As [`read_frames`], and what [`VoxelBudget::take`] refuses.
+pub fn read_frames_within(
+    dicom: &[u8],
+    fallback: Option<&dyn FrameDecoder>,
+    budget: &VoxelBudget,
+) -> Result<Vec<SourceFrame>, ImagingError> {
+    read(dicom, fallback, |image| {
+        let (count, pixels) = (image.number_of_frames, image.rows.saturating_mul(image.columns));
+        if pixels.saturating_mul(count) > MAX_VOXELS {
+            let found = format!("{count} of {} × {} pixels", image.rows, image.columns);
+            return Err(ImagingError::invalid("NumberOfFrames", found, format!("at most {MAX_VOXELS} pixels in all")));
+        }
+        budget.take(pixels.saturating_mul(count))?;
+        Ok(0..count)
+    })
+}
+
+/// Reads one frame of such an image and decodes no other: `number` counts from 1, as references do; None: of a single-frame
+/// image.
+///
+/// # Errors
+/// As [`read_frames`], and where there is no such frame.
+pub fn read_frame(
+    dicom: &[u8],
+    number: Option<u32>,
+    fallback: Option<&dyn FrameDecoder>,
+) -> Result<SourceFrame, ImagingError> {
+    let wanted = |image: &ImageAttributes| {
+        let count = image.number_of_frames;
+        let none = || {
+            let found = number.map_or("none".to_string(), |n| n.to_string());
+            ImagingError::invalid("ReferencedFrameNumber", found, format!("1 to {count}, none of a single frame"))
+        };
+        let index = match number {
+            None if count == 1 => 0,
+            Some(n) => usize::try_from(n).ok().and_then(|n| n.checked_sub(1)).ok_or_else(none)?,
+            None => return Err(none()),
+        };
+        if index < count { Ok(index..index + 1) } else { Err(none()) }
+    };
+    let frames = read(dicom, fallback, wanted)?;
+    frames.into_iter().next().ok_or(ImagingError::Missing { keyword: "PixelData", expected: "a frame" })
+}
+
+/// The frames, counted from 0, that `wanted` names once it has seen the header.
+fn read(
+    dicom: &[u8],
+    fallback: Option<&dyn FrameDecoder>,
+    wanted: impl FnOnce(&ImageAttributes) -> Result<Range<usize>, ImagingError>,
+) -> Result<Vec<SourceFrame>, ImagingError> {
     let file = Part10::scan(dicom)?;
     let dataset = file.read_header()?;
     let class = Reader(&dataset).text(tags::SOP_CLASS_UID).unwrap_or_default();
@@ -66,22 +124,19 @@ pub fn read_frames(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<
     if attributes.dataset.get(tags::MODALITY_LUT_SEQUENCE).is_some() {
         return Err(ImagingError::invalid("ModalityLUTSequence", "a table", "RescaleSlope and RescaleIntercept"));
     }
+    let wanted = wanted(&attributes)?;
     let count = attributes.number_of_frames;
-    let voxels = attributes.rows.saturating_mul(attributes.columns).saturating_mul(count);
-    if voxels > MAX_VOXELS {
-        let found = format!("{count} of {} × {} pixels", attributes.rows, attributes.columns);
-        return Err(ImagingError::invalid("NumberOfFrames", found, format!("at most {MAX_VOXELS} pixels in all")));
-    }
     let pixels = Frames::find(dicom, &file, &attributes)?;
     let groups = FunctionalGroups::of(&attributes.dataset, count)?;
     let planes = Plane::of_frames(&attributes.dataset, count)?;
     let uid = tags::FRAME_OF_REFERENCE_UID;
     let read = Reader(&attributes.dataset);
     let frame_of_reference_uid = read.text(uid).map(|_| read.uid(uid, "FrameOfReferenceUID")).transpose()?;
-    let mut frames = Vec::with_capacity(planes.len());
-    for (n, plane) in planes.into_iter().enumerate() {
+    let mut frames = Vec::with_capacity(wanted.len());
+    for (n, plane) in planes.into_iter().enumerate().skip(wanted.start).take(wanted.len()) {
         let rescale = frame_rescale(&attributes, groups.as_ref(), n)?;
         frames.push((
+            n,
             plane,
             FrameTimes::read(&attributes.dataset, groups.as_ref(), n),
             modality_values(pixels.decode(n, fallback)?, rescale)?,
@@ -91,9 +146,9 @@ pub fn read_frames(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<
         .dataset
         .retain(|element| is_kept(element.tag(), element.value().primitive().map_or(0, |v| v.calculate_byte_len())));
     let instance = Arc::new(attributes);
-    let numbered = frames.into_iter().zip(1..).map(|((plane, times, values), n)| SourceFrame {
+    let numbered = frames.into_iter().map(|(n, plane, times, values)| SourceFrame {
         instance: instance.clone(),
-        frame: (count > 1).then_some(n),
+        frame: u32::try_from(n + 1).ok().filter(|_| count > 1),
         plane,
         frame_of_reference_uid: frame_of_reference_uid.clone(),
         times,

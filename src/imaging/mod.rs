@@ -6,6 +6,8 @@
 
 pub mod attributes;
 pub mod bit_mask;
+mod budget;
+pub mod clock;
 mod codestream;
 pub mod components;
 pub mod contours;
@@ -34,10 +36,11 @@ mod time_points;
 pub mod volume;
 
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
+pub use budget::VoxelBudget;
 pub use decode::{DecodedFrame, FrameDecoder, MAX_PIXELS};
 pub use error::ImagingError;
 pub use frame_times::FrameTimes;
-pub use frames::{MAX_VOXELS, SourceFrame, read_frames};
+pub use frames::{MAX_VOXELS, SourceFrame, read_frame, read_frames, read_frames_within};
 pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
@@ -47,7 +50,7 @@ pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;
 pub use series_error::{SeriesError, TimePoint};
-pub use stack::stack;
+pub use stack::{stack, stack_told};
 pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.

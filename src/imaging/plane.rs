@@ -31,6 +31,10 @@ pub struct Plane {
     pub position_text: [String; 3],
     /// ImageOrientationPatient as written.
     pub orientation_text: [String; 6],
+    /// PixelSpacing as written.
+    pub pixel_spacing_text: [String; 2],
+    /// SliceThickness as written.
+    pub thickness_text: Option<String>,
 }
 
 impl Plane {
@@ -50,7 +54,8 @@ impl Plane {
         // Nuclear medicine keeps the plane of its first frame with the detector (PS3.3 C.8.4.11).
         let detector = || dataset.get(tags::DETECTOR_INFORMATION_SEQUENCE)?.items()?.first();
         let holder = |tag| if dataset.get(tag).is_some() { dataset } else { detector().unwrap_or(dataset) };
-        Self::new(holder(tags::IMAGE_POSITION_PATIENT), holder(tags::IMAGE_ORIENTATION_PATIENT), dataset, dataset)
+        let (position, orientation) = (holder(tags::IMAGE_POSITION_PATIENT), holder(tags::IMAGE_ORIENTATION_PATIENT));
+        Self::new(position, orientation, dataset, dataset, dataset)
     }
 
     fn of_groups(
@@ -69,6 +74,7 @@ impl Plane {
             find(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT, "ImageOrientationPatient")?,
             find(measures, tags::PIXEL_SPACING, "PixelSpacing")?,
             groups.item(frame, measures, tags::SPACING_BETWEEN_SLICES).or(thickness).unwrap_or(dataset),
+            thickness.unwrap_or(dataset),
         )
     }
 
@@ -77,6 +83,7 @@ impl Plane {
         orientation: &InMemDicomObject,
         spacing: &InMemDicomObject,
         slices: &InMemDicomObject,
+        thickness: &InMemDicomObject,
     ) -> Result<Self, ImagingError> {
         let three = "3 numbers in mm: a slice must say where it lies";
         let (position_mm, position_text) =
@@ -86,7 +93,7 @@ impl Plane {
             "ImageOrientationPatient",
             "6 direction cosines",
         )?;
-        let (pixel_spacing_mm, _) =
+        let (pixel_spacing_mm, pixel_spacing_text) =
             Reader(spacing).decimals::<2>(tags::PIXEL_SPACING, "PixelSpacing", "2 positive numbers in mm")?;
         if let Some(bad) = position_mm.iter().find(|v| v.abs() > MAX_MM) {
             return Err(ImagingError::invalid("ImagePositionPatient", bad, format!("at most {MAX_MM} mm")));
@@ -103,6 +110,8 @@ impl Plane {
             slice_spacing_mm: positive(tags::SPACING_BETWEEN_SLICES).or_else(|| positive(tags::SLICE_THICKNESS)),
             position_text,
             orientation_text,
+            pixel_spacing_text,
+            thickness_text: Reader(thickness).text(tags::SLICE_THICKNESS),
         })
     }
 

@@ -2,32 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::clock::{TimeValue, on_one_scale};
 use super::frame_times::FrameTimes;
 use super::series_error::{SeriesError, TimePoint};
 
 /// Splits frames that share positions into time points, in the order of time.
 ///
 /// `slots` gives each frame's place among the `positions_mm`. The first of `keywords` decides that every frame has and
-/// that makes groups with one frame at every position. Each group is given as indices of frames, by slot.
+/// that makes groups with one frame at every position: it is given, and each group as indices of frames, by slot.
 ///
 /// # Errors
 /// What comes nearest: a time point that lacks slices or has one twice, else what each keyword gave.
-pub(super) fn time_points(
+pub(super) fn time_points<'k>(
     slots: &[usize],
     positions_mm: &[f64],
     times: &[&FrameTimes],
-    keywords: &[&str],
-) -> Result<Vec<Vec<usize>>, SeriesError> {
+    keywords: &[&'k str],
+) -> Result<(&'k str, Vec<Vec<usize>>), SeriesError> {
     let positions = positions_mm.len();
     let mut at_position = vec![0; positions];
     slots.iter().for_each(|slot| at_position[*slot] += 1);
     let most = at_position.into_iter().max().unwrap_or(0);
     let mut looked_at = Vec::new();
     let mut nearest = None;
-    for keyword in keywords {
-        let split = Split::new(slots, positions, times, keyword);
-        match split {
-            Ok(split) if split.is_complete() => return Ok(split.frames()),
+    for &keyword in keywords {
+        match Split::new(slots, times, keyword) {
+            Ok(split) if split.is_complete(positions) => return Ok((keyword, split.frames())),
             Ok(split) => {
                 nearest = nearest.or_else(|| split.nearly(keyword, positions_mm, most));
                 looked_at.push(split.describe(keyword, positions));
@@ -44,53 +44,52 @@ pub(super) fn time_points(
     }))
 }
 
-/// The frames by the value of one keyword, in its order: (value, frames at each position).
-struct Split(Vec<Vec<Vec<usize>>>);
+/// The frames by the value of one keyword, in its order: of each group its frames with their slots, by slot. As large as there
+/// are frames, whatever their values: a damaged or hostile series may have as many values as frames.
+struct Split(Vec<Vec<(usize, usize)>>);
 
 impl Split {
     /// In error: how many frames lack the keyword.
-    fn new(slots: &[usize], positions: usize, times: &[&FrameTimes], keyword: &str) -> Result<Self, usize> {
-        let lacking = times.iter().filter(|t| t.get(keyword).is_none()).count();
-        if lacking > 0 {
-            return Err(lacking);
+    fn new(slots: &[usize], times: &[&FrameTimes], keyword: &str) -> Result<Self, usize> {
+        let values: Vec<TimeValue> = times.iter().filter_map(|t| t.get(keyword)).collect();
+        if values.len() < times.len() {
+            return Err(times.len() - values.len());
         }
-        let mut groups: BTreeMap<i64, Vec<Vec<usize>>> = BTreeMap::new();
-        for (frame, (slot, time)) in slots.iter().zip(times).enumerate() {
-            if let Some(value) = time.get(keyword) {
-                groups.entry(value).or_insert_with(|| vec![Vec::new(); positions])[*slot].push(frame);
-            }
+        let mut groups: BTreeMap<i64, Vec<(usize, usize)>> = BTreeMap::new();
+        for (frame, (value, slot)) in on_one_scale(&values).into_iter().zip(slots).enumerate() {
+            groups.entry(value).or_default().push((*slot, frame));
         }
+        groups.values_mut().for_each(|group| group.sort_unstable());
         Ok(Self(groups.into_values().collect()))
     }
 
-    fn is_complete(&self) -> bool {
-        self.0.iter().flatten().all(|at_position| at_position.len() == 1)
+    fn is_complete(&self, positions: usize) -> bool {
+        self.0.iter().all(|group| is_volume(group, positions))
     }
 
     fn frames(self) -> Vec<Vec<usize>> {
-        self.0.into_iter().map(|group| group.into_iter().flatten().collect()).collect()
+        self.0.into_iter().map(|group| group.into_iter().map(|(_, frame)| frame).collect()).collect()
     }
 
     /// The fault of a split that is complete but for a few slices; None for one that is none.
     fn nearly(&self, keyword: &str, positions_mm: &[f64], most: usize) -> Option<SeriesError> {
         let of = self.0.len();
-        let twice = |group: &&Vec<Vec<usize>>| group.iter().any(|at| at.len() > 1);
-        let complete = self.0.iter().filter(|group| group.iter().all(|at| at.len() == 1)).count();
         let time_point = |index: usize| TimePoint { number: index + 1, of, keyword: keyword.to_string() };
         // A split by something else than time (one value a slice, say) has no complete group.
-        if of < 2 || complete == 0 {
+        if of < 2 || !self.0.iter().any(|group| is_volume(group, positions_mm.len())) {
             return None;
         }
-        if let Some(index) = self.0.iter().position(|group| twice(&group)) {
-            let (slot, at) = self.0[index].iter().enumerate().find(|(_, at)| at.len() > 1)?;
+        let twice = |group: &Vec<(usize, usize)>| Some(group.windows(2).find(|pair| pair[0].0 == pair[1].0)?[0].0);
+        if let Some((index, slot)) = self.0.iter().enumerate().find_map(|(i, group)| Some((i, twice(group)?))) {
             return Some(SeriesError::Duplicate {
                 time_point: time_point(index),
-                frames: at.len(),
+                frames: self.0[index].iter().filter(|(s, _)| *s == slot).count(),
                 position_mm: positions_mm[slot],
             });
         }
-        let index = self.0.iter().position(|group| group.iter().any(Vec::is_empty)).filter(|_| of == most)?;
-        let lacking = self.0[index].iter().zip(positions_mm).filter(|(at, _)| at.is_empty());
+        let index = self.0.iter().position(|group| group.len() < positions_mm.len()).filter(|_| of == most)?;
+        let there: BTreeSet<usize> = self.0[index].iter().map(|(slot, _)| *slot).collect();
+        let lacking = positions_mm.iter().enumerate().filter(|(slot, _)| !there.contains(slot));
         Some(SeriesError::MissingSlices {
             time_point: time_point(index),
             missing_mm: lacking.map(|(_, p)| *p).collect(),
@@ -101,11 +100,16 @@ impl Split {
         match self.0.len() {
             1 => format!("{keyword} has one value"),
             n => {
-                let sizes: BTreeSet<usize> = self.0.iter().map(|group| group.iter().map(Vec::len).sum()).collect();
+                let sizes: BTreeSet<usize> = self.0.iter().map(Vec::len).collect();
                 let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
                 let single = if sizes == [positions.to_string()] { ", some positions twice in one" } else { "" };
                 format!("{keyword} has {n} values of {} frames{single}", sizes.join(" or "))
             }
         }
     }
+}
+
+/// Whether the group has one frame at each of the positions.
+fn is_volume(group: &[(usize, usize)], positions: usize) -> bool {
+    group.len() == positions && group.iter().enumerate().all(|(n, (slot, _))| n == *slot)
 }

@@ -17,6 +17,12 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// The value that every voxel has, where it is one: an acquisition that failed, a placeholder, an empty reconstruction.
+    pub fn constant_value(&self) -> Option<f32> {
+        let first = *self.voxels.first()?;
+        self.voxels.iter().all(|v| *v == first).then_some(first)
+    }
+
     /// How far the way from slice to slice leans against the slices' normal, 0 to 90 degrees: a CT whose gantry was
     /// tilted. The grid is right all the same (`geometry.steps_mm`); what assumes a box of right angles must ask.
     /// Files round positions, so that an upright series may have a few hundredths of a degree.
@@ -35,4 +41,8 @@ pub struct SliceSource {
     pub position: [String; 3],
     /// ImageOrientationPatient as the source writes it.
     pub orientation: [String; 6],
+    /// PixelSpacing as the source writes it.
+    pub pixel_spacing: [String; 2],
+    /// SliceThickness as the source writes it.
+    pub thickness: Option<String>,
 }

@@ -1,7 +1,11 @@
 //! Which instances a model takes: the selection rule.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
 
@@ -39,14 +43,18 @@ pub struct ImagesSpec {
     pub view_policy: ViewPolicy,
 }
 
-/// One volume a channel: as many series, or one series with as many time points.
+/// One volume a channel. The channels are either phases of one dynamic study, told apart and ordered by `time_points`: as
+/// many series, or one series with as many time points. Or they are contrasts (T1, T2, ADC …), each found by its own
+/// conditions, or named by the caller.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VolumesSpec {
-    /// The channels' names, in the order of acquisition ("pre-contrast", "phase 1", …); as many volumes make one run.
-    pub channels: Vec<String>,
-    /// Attributes that tell time points apart, and order them: the first that every slice has and that makes equally large
-    /// groups decides.
+    /// As many volumes make one run, in this order. Of phases the names alone, in the order of acquisition ("pre-contrast",
+    /// "phase 1", …); of contrasts names with conditions. All with conditions or none.
+    pub channels: Vec<ChannelSpec>,
+    /// Attributes that tell phases apart, and order them: the first that every slice has and that makes equally large
+    /// groups decides. Empty: the channels are no phases.
+    #[serde(default)]
     pub time_points: Vec<TimePointKey>,
     /// A volume of fewer slices is refused.
     #[serde(default = "one")]
@@ -54,6 +62,82 @@ pub struct VolumesSpec {
     /// What happens to volumes of one Frame of Reference whose grids differ.
     #[serde(default)]
     pub mismatch: MismatchPolicy,
+}
+
+impl VolumesSpec {
+    /// Whether the channels are the phases of one dynamic study, so that one can be compared with the first.
+    pub fn is_dynamic(&self) -> bool {
+        self.channels.len() > 1 && !self.time_points.is_empty()
+    }
+
+    /// Whether each channel says which series it is.
+    pub fn has_conditions(&self) -> bool {
+        self.channels.iter().any(|c| !c.conditions().is_empty())
+    }
+
+    /// The channels' names, for people.
+    pub fn names(&self) -> Vec<&str> {
+        self.channels.iter().map(ChannelSpec::name).collect()
+    }
+}
+
+/// One channel: its name, or an object with `name` and `where`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ChannelSpec {
+    /// A phase, or a channel that the caller names.
+    Named(String),
+    /// The one series whose images fulfil conditions.
+    Found(FoundChannelSpec),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoundChannelSpec {
+    pub name: String,
+    /// Beside those of `input.where`.
+    #[serde(rename = "where")]
+    pub conditions: Vec<Condition>,
+}
+
+impl ChannelSpec {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Named(name) => name,
+            Self::Found(found) => &found.name,
+        }
+    }
+
+    /// None where the channel is told by its place in time, or by the caller.
+    pub fn conditions(&self) -> &[Condition] {
+        match self {
+            Self::Named(_) => &[],
+            Self::Found(found) => &found.conditions,
+        }
+    }
+}
+
+/// By hand, for a derived one tells nothing of what is wrong within the object.
+impl<'de> Deserialize<'de> for ChannelSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Channel;
+        impl<'de> Visitor<'de> for Channel {
+            type Value = ChannelSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a channel's name, or an object with \"name\" and \"where\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<ChannelSpec, E> {
+                Ok(ChannelSpec::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ChannelSpec, A::Error> {
+                FoundChannelSpec::deserialize(MapAccessDeserializer::new(map)).map(ChannelSpec::Found)
+            }
+        }
+        deserializer.deserialize_any(Channel)
+    }
 }
 
 fn one() -> usize {

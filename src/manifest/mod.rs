@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
 pub use inferer::InfererSpec;
-pub use input::{ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy, VolumesSpec};
+pub use input::{
+    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey,
+    ViewPolicy, VolumesSpec,
+};
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
@@ -95,21 +98,6 @@ impl Manifest {
             TaskSpec::Classification(task) => &task.classes,
             TaskSpec::Segmentation(_) => &[],
         }
-    }
-
-    /// Every code of the manifest that results repeat.
-    pub fn concepts(&self) -> Vec<&CodedConcept> {
-        let mut concepts = vec![&self.report.procedure_reported, &self.report.finding_site];
-        match &self.task {
-            TaskSpec::Classification(task) => {
-                concepts.push(&task.probability_concept);
-                concepts.extend(task.classes.iter().map(|c| &c.concept));
-            }
-            TaskSpec::Segmentation(task) => {
-                concepts.extend(task.segments.iter().flat_map(|s| [&s.category, &s.concept]));
-            }
-        }
-        concepts
     }
 
     /// The segments of a segmentation; of another task none.

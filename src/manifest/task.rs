@@ -45,7 +45,7 @@ pub struct SegmentationSpec {
     #[serde(default)]
     pub encoding: SegEncoding,
     /// The channel (from 0, in the order of `input.select.Volumes.channels`) that people look at: masks and outlines are
-    /// laid over its images. Absent: the second of several, which is the first after contrast, else the only one.
+    /// laid over its images. Absent: the second of several phases, which is the first after contrast, else the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_channel: Option<usize>,
 }

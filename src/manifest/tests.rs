@@ -20,6 +20,9 @@ fn shipped_manifests_are_valid() {
     for text in [
         include_str!("../../models/mammography-4view-demo/manifest.json"),
         include_str!("../../models/mammography-4view/manifest.json"),
+        include_str!("../../models/breast-dce-swinunetr/manifest.json"),
+        include_str!("../../models/breast-dce-swinunetr-demo/manifest.json"),
+        include_str!("../../models/breast-dce-swinunetr-native/manifest.json"),
     ] {
         Manifest::from_json(text).unwrap();
     }
@@ -80,7 +83,7 @@ fn of_volumes(display_channel: Value) -> String {
     let code = json["report"]["finding_site"].clone();
     json["input"]["select"] = json!({"Volumes": {"channels": ["pre", "post"], "time_points": ["TriggerTime"]}});
     json["preprocessing"] = json!([]);
-    json["network"] = json!({"TorchScript": {"in_channels": 2, "num_classes": 1}});
+    json["network"] = json!({"TorchScript": {"in_channels": 2, "num_classes": 1, "spatial_dims": 3}});
     json["weights"] = json!({"file": "weights.pt", "format": "torchscript"});
     json["task"] = json!({"Segmentation": {
         "activation": "sigmoid",
@@ -98,6 +101,96 @@ fn the_displayed_channel_is_one_of_the_input() {
     }
     let error = Manifest::from_json(&of_volumes(json!(2))).unwrap_err().to_string();
     assert!(error.contains("at task.Segmentation.display_channel: found 2, expected 0..2"), "{error}");
+}
+
+fn refusal(json: &Value) -> String {
+    Manifest::from_json(&json.to_string()).expect_err("refused").to_string()
+}
+
+fn breast() -> Value {
+    serde_json::from_str(include_str!("../../models/breast-dce-swinunetr/manifest.json")).unwrap()
+}
+
+#[test]
+fn channels_are_phases_or_contrasts_or_named_by_the_caller() {
+    let volumes = |channels: Value, time_points: Value| {
+        let mut json: Value = serde_json::from_str(&of_volumes(json!(null))).unwrap();
+        json["input"]["select"]["Volumes"] = json!({"channels": channels, "time_points": time_points});
+        json
+    };
+    let found = |name: &str| json!({"name": name, "where": [{"keyword": "SeriesNumber", "equals": "3"}]});
+    for (channels, time_points, dynamic) in [
+        (json!(["pre", "post"]), json!(["TriggerTime"]), true),
+        (json!(["T1", "T2"]), json!([]), false),
+        (json!([found("T1"), found("T2")]), json!([]), false),
+    ] {
+        let manifest = Manifest::from_json(&volumes(channels, time_points).to_string()).unwrap();
+        let super::SelectSpec::Volumes(spec) = &manifest.input.select else { panic!() };
+        assert_eq!((spec.is_dynamic(), spec.names().len()), (dynamic, 2));
+    }
+    let mut absent = volumes(json!([found("T1"), found("T2")]), json!([]));
+    absent["input"]["select"]["Volumes"].as_object_mut().unwrap().remove("time_points");
+    Manifest::from_json(&absent.to_string()).unwrap();
+    let bare = json!({"name": "T2", "where": []});
+    let wrong = json!({"name": "T2", "where": [{"keyword": "EchoTme", "equals": "3"}]});
+    for (channels, time_points, expected) in [
+        (json!(["T1", found("T2")]), json!([]), "channels: found \"where\" in 1 of 2 channels"),
+        (
+            json!([found("T1"), found("T2")]),
+            json!(["TriggerTime"]),
+            "time_points: given beside channels with \"where\"",
+        ),
+        (json!(["pre", ""]), json!(["TriggerTime"]), "channels[1]: found the name \"\""),
+        (json!(["pre", "pre"]), json!(["TriggerTime"]), "channels[1]: \"pre\" is given twice"),
+        (json!([found("T1"), bare]), json!([]), "channels[1].where: no condition"),
+        (json!([found("T1"), wrong]), json!([]), "channels[1].where[0].keyword: \"EchoTme\" is not a DICOM keyword"),
+        (json!([found("T1"), {"name": "T2", "when": []}]), json!([]), "channels[1].when: unknown field `when`"),
+        (json!([found("T1"), 2]), json!([]), "expected a channel's name, or an object"),
+    ] {
+        let error = refusal(&volumes(channels, time_points));
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_run_together_is_refused() {
+    let mut segmented_images = shipped();
+    segmented_images["task"] = breast()["task"].clone();
+    segmented_images["network"]["ResNet50"]["num_classes"] = json!(1);
+    assert!(refusal(&segmented_images).contains("at task: found Segmentation of Images"));
+    let mut classified_volumes = breast();
+    classified_volumes["task"] = shipped()["task"].clone();
+    assert!(refusal(&classified_volumes).contains("at task: found Classification of Volumes"));
+    let mut flat = breast();
+    flat["network"] = json!({"UNet": {"in_channels": 4, "out_channels": 1, "width": 16}});
+    assert!(refusal(&flat).contains("at network: found UNet, which takes 2D input, expected 3D"));
+}
+
+#[test]
+fn the_network_gets_sides_that_it_can_halve() {
+    let with_size = |size: Value| {
+        let mut json = breast();
+        json["preprocessing"][2]["Resize"]["spatial_size"] = size;
+        json
+    };
+    Manifest::from_json(&with_size(json!([64, 96, 128])).to_string()).unwrap();
+    let error = refusal(&with_size(json!([100, 100, 100])));
+    assert!(error.contains("at preprocessing[2].Resize.spatial_size: the network gets 100 × 100 × 100"), "{error}");
+    assert!(error.contains("multiples of 32, as SwinUNETR takes them"), "{error}");
+    // Cut after it was resized, or cut alone.
+    let mut cut = with_size(json!([96, 96, 96]));
+    cut["preprocessing"].as_array_mut().unwrap().push(json!({"CenterSpatialCrop": {"roi_size": [-1, 90, -1]}}));
+    assert!(refusal(&cut).contains("96 × 90 × 96"));
+    let mut whole = breast();
+    whole["preprocessing"].as_array_mut().unwrap().remove(2);
+    Manifest::from_json(&whole.to_string()).unwrap();
+    whole["preprocessing"][0]["CenterSpatialCrop"]["roi_size"] = json!([95, -1, -1]);
+    assert!(refusal(&whole).contains("at preprocessing: the network gets 95 × ? × ?"));
+    // Windows are of their own size.
+    whole["inferer"] = json!({"SlidingWindowInferer": {"roi_size": [96, 96, 96], "overlap": 0.5, "mode": "constant"}});
+    Manifest::from_json(&whole.to_string()).unwrap();
+    whole["inferer"]["SlidingWindowInferer"]["roi_size"] = json!([96, 96, 90]);
+    assert!(refusal(&whole).contains("roi_size: found [96, 96, 90], expected multiples of 32"));
 }
 
 #[test]
@@ -139,6 +232,10 @@ fn stored_schema_is_current_and_accepts_the_shipped_manifests() {
     assert!(stored == Manifest::json_schema(), "models/schema.json is out of date: run `make schema`");
     let validator = jsonschema::validator_for(&stored).unwrap();
     validator.validate(&shipped()).unwrap();
+    validator.validate(&breast()).unwrap();
+    let mut contrasts = breast();
+    contrasts["input"]["select"]["Volumes"]["channels"][0] = json!({"name": "T1", "where": []});
+    validator.validate(&contrasts).unwrap();
     let mut broken = shipped();
     broken["surprise"] = json!(1);
     assert!(validator.validate(&broken).is_err());

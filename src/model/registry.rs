@@ -296,7 +296,7 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         disclaimer: text(|m| &m.report.disclaimer),
         count: images.map_or(0, |i| i.count),
         views: images.map(|i| i.views.clone()).unwrap_or_default(),
-        channels: volumes.map(|v| v.channels.clone()).unwrap_or_default(),
+        channels: volumes.map(|v| v.names().into_iter().map(str::to_owned).collect()).unwrap_or_default(),
         task,
         segments: segments.collect(),
         weights_file: manifest.map(|m| format!("{name}/{}", m.weights.file)).unwrap_or_default(),

@@ -8,6 +8,9 @@ use dicom_core::{PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use dicom_object::InMemDicomObject;
+use dicom_object::mem::InMemElement;
+
+use crate::imaging::attributes::element_texts;
 
 /// SpecificCharacterSet (0008,0005) of a source and what dicom-rs makes of it.
 pub struct SourceCharset {
@@ -21,14 +24,29 @@ pub struct SourceCharset {
 impl SourceCharset {
     pub fn of(dataset: &InMemDicomObject) -> Self {
         let terms = match dataset.get(tags::SPECIFIC_CHARACTER_SET) {
-            // With another VR the reader has not applied it either.
+            // With another VR the reader has not applied it; to VR UN it never does.
             Some(e) if e.vr() == VR::CS => e.value().primitive().map(pieces).unwrap_or_default(),
+            Some(e) if e.vr() == VR::UN => element_texts(e).unwrap_or_default(),
             _ => Vec::new(),
         };
         let first = terms.first().map(|t| t.trim_end()).unwrap_or_default();
         let known = SpecificCharacterSet::from_code(first);
         let decoded = terms.len() == 1 && known.as_ref().is_some_and(|c| c.name() != "ISO_IR 6");
         Self { codec: known.unwrap_or_default(), decoded, terms }
+    }
+
+    /// The values of a text element, as the reader gives them; None of what is no text. A text that was written with VR UN, by
+    /// an archive that did not know its attribute, is decoded here as the reader decodes others.
+    pub fn pieces(&self, element: &InMemElement) -> Option<Vec<String>> {
+        match element.value().primitive()? {
+            PrimitiveValue::U8(bytes) if element.vr() == VR::UN => {
+                // Values first, then characters, as the reader: what cannot be decoded leaves a backslash in its value.
+                let value = |bytes: &[u8]| Some(self.codec.decode(bytes).ok()?.trim_end_matches('\0').to_owned());
+                bytes.split(|b| *b == b'\\').map(value).collect()
+            }
+            value @ (PrimitiveValue::Empty | PrimitiveValue::Str(_) | PrimitiveValue::Strs(_)) => Some(pieces(value)),
+            _ => None,
+        }
     }
 
     /// The attribute's values, to be written as they were.
@@ -53,8 +71,8 @@ impl SourceCharset {
     }
 }
 
-/// The values of a text element; `None`-like empty list for an empty one.
-pub fn pieces(value: &PrimitiveValue) -> Vec<String> {
+/// The values of a text; none of an empty one.
+fn pieces(value: &PrimitiveValue) -> Vec<String> {
     match value {
         PrimitiveValue::Empty => Vec::new(),
         PrimitiveValue::Strs(values) => values.to_vec(),
@@ -106,6 +124,12 @@ pub fn fold_typography(text: &str) -> String {
         }
     }
     folded
+}
+
+/// [`ascii_line`] of the first of `texts` that has a letter or a digit in ASCII; "" where none has.
+pub fn first_in_ascii<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut lines = texts.into_iter().map(ascii_line);
+    lines.find(|line| line.bytes().any(|b| b.is_ascii_alphanumeric())).unwrap_or_default()
 }
 
 /// A diagnostic text in ASCII, on one line: characters without an ASCII form become "?".

@@ -198,7 +198,7 @@ pub fn modality(code: &str) -> Option<Concept> {
 }
 
 /// What the values of an image measure, with their unit (CID 218, CID 7180), by Modality; `dynamic`: of one of several
-/// time points. None where values of that modality have no name.
+/// time points after contrast medium. None where values of that modality have no name.
 pub fn signal(modality: &str, dynamic: bool) -> Option<(Concept, Concept)> {
     match (modality, dynamic) {
         ("MR", true) => Some((dcm("110816", "T1 Weighted Dynamic Contrast Enhanced MR Signal Intensity"), NO_UNITS)),

@@ -81,16 +81,25 @@ pub struct ResultContext<'a> {
 pub struct SegmentationContext<'a> {
     /// `images`: every instance of `channels` once, see [`distinct_instances`].
     pub run: ResultContext<'a>,
-    /// By channel, in the manifest's order, the slices in the order of the masks. A channel that was resampled onto the
-    /// masks' grid has the slices it was read from.
-    pub channels: &'a [Vec<SliceSource>],
+    /// In the manifest's order.
+    pub channels: &'a [ChannelSource],
+}
+
+/// What one channel was read from.
+#[derive(Debug, Clone)]
+pub struct ChannelSource {
+    /// In the order of the masks; of a resampled channel those it was read from.
+    pub slices: Vec<SliceSource>,
+    /// Whether the channel's values were interpolated on the first channel's grid, where the masks lie: then its slices are not
+    /// those of the masks.
+    pub resampled: bool,
 }
 
 /// Every instance that slices of `channels` were read from, once, in order of first appearance: what
 /// [`ResultContext::images`] and [`ResultUids::new`] take for a segmentation.
-pub fn distinct_instances(channels: &[Vec<SliceSource>]) -> Vec<&ImageAttributes> {
+pub fn distinct_instances(channels: &[ChannelSource]) -> Vec<&ImageAttributes> {
     let mut seen = HashSet::new();
-    let instances = channels.iter().flatten().map(|s| &*s.instance);
+    let instances = channels.iter().flat_map(|c| &c.slices).map(|s| &*s.instance);
     instances.filter(|i| seen.insert(i.sop_instance_uid.as_str())).collect()
 }
 

@@ -5,14 +5,11 @@ use std::ops::RangeInclusive;
 
 use ndarray::{Array3, Axis};
 
-use super::charset::ascii_line;
-use super::{ResultContext, ResultError, SegmentationContext, source};
+use super::charset::first_in_ascii;
+use super::{ChannelSource, ResultContext, ResultError, SegmentationContext, source};
 use crate::imaging::{Geometry, ImageAttributes, SliceSource};
 use crate::manifest::{SegmentSpec, SegmentationSpec, SelectSpec, TaskSpec};
 use crate::predict::{Lesion, SegmentMask, Segmentation};
-
-/// How far a slice may lie from its place on the masks' grid, as a share of the smallest voxel spacing.
-const OFF_GRID: f64 = 0.1;
 
 pub struct Segmented<'a> {
     pub ctx: &'a ResultContext<'a>,
@@ -22,6 +19,8 @@ pub struct Segmented<'a> {
     pub channels: Vec<Channel<'a>>,
     /// Index of the channel whose images the masks are laid over.
     pub display: usize,
+    /// Whether the channels are the phases of one dynamic study: else they are contrasts, and nothing is said to enhance.
+    pub dynamic: bool,
     /// In the manifest's order.
     pub segments: Vec<Segment<'a>>,
 }
@@ -29,6 +28,8 @@ pub struct Segmented<'a> {
 /// The source of one channel.
 pub struct Channel<'a> {
     pub name: &'a str,
+    /// The name in ASCII, "Channel 2" where nothing of it is.
+    pub label: String,
     pub slices: &'a [SliceSource],
     /// Whether the slices are those of the masks' grid, one by one; not where the channel was resampled onto it.
     pub on_grid: bool,
@@ -65,14 +66,15 @@ impl<'a> Segmented<'a> {
         source::require_one_study(ctx.run.images)?;
         let geometry = &segmentation.geometry;
         let channels = channels(ctx, geometry)?;
-        let wanted = spec.display_channel.unwrap_or(usize::from(channels.len() > 1));
+        let dynamic = matches!(&ctx.run.manifest.input.select, SelectSpec::Volumes(s) if s.is_dynamic());
+        let wanted = spec.display_channel.unwrap_or(usize::from(dynamic));
         let mut candidates = std::iter::once(wanted).chain(0..channels.len());
         let Some(display) = candidates.find(|&c| channels.get(c).is_some_and(|c| c.on_grid)) else {
             return refuse("found no channel whose slices are those of the masks' grid, expected one".into());
         };
         let first = channels.get(display).and_then(|c| c.slices.first()).ok_or(ResultError::NoImages)?;
         let segments = segments(ctx, segmentation, spec, &first.instance)?;
-        Ok(Self { ctx: &ctx.run, spec, geometry, channels, display, segments })
+        Ok(Self { ctx: &ctx.run, spec, geometry, channels, display, dynamic, segments })
     }
 
     /// The slices of the channel that people look at, in the masks' order. At least one.
@@ -91,19 +93,25 @@ impl<'a> Segmented<'a> {
         self.channels.get(self.display).into_iter().chain(others.filter(|c| c.on_grid))
     }
 
+    /// By how much a segment's mean of `channel` is above that of the first phase, in percent; None for the first itself, where
+    /// the first has no positive mean, and where the channels are no phases.
+    pub fn enhancement_percent(&self, found: &Found, channel: usize) -> Option<f64> {
+        let means = &found.lesion.channel_means;
+        let (first, mean) = (*means.first()?, *means.get(channel)?);
+        let comparable = self.dynamic && channel > 0 && first > 0.0;
+        comparable.then(|| (mean - first) / first * 100.0).filter(|p| p.is_finite())
+    }
+
+    /// How each channel that was not on the masks' grid came onto it.
+    pub fn resampling(&self) -> Vec<String> {
+        let first = self.channels.first().map(|c| c.label.as_str()).unwrap_or_default();
+        let resampled = self.channels.iter().filter(|c| !c.on_grid);
+        resampled.map(|c| format!("{}: values interpolated linearly on the grid of {first}", c.label)).collect()
+    }
+
     /// The segments that have voxels, with their numbers.
     pub fn found(&self) -> impl Iterator<Item = (&Segment<'a>, &Found<'a>)> {
         self.segments.iter().filter_map(|s| Some((s, s.found.as_ref()?)))
-    }
-}
-
-impl Found<'_> {
-    /// By how much the mean of `channel` is above that of the first, in percent; None for the first itself and where the
-    /// first has no positive mean.
-    pub fn enhancement_percent(&self, channel: usize) -> Option<f64> {
-        let means = &self.lesion.channel_means;
-        let (first, mean) = (*means.first()?, *means.get(channel)?);
-        (channel > 0 && first > 0.0).then(|| (mean - first) / first * 100.0).filter(|p| p.is_finite())
     }
 }
 
@@ -113,7 +121,7 @@ fn refuse<T>(reason: String) -> Result<T, ResultError> {
 
 fn channels<'a>(ctx: &SegmentationContext<'a>, geometry: &Geometry) -> Result<Vec<Channel<'a>>, ResultError> {
     let names: Vec<&str> = match &ctx.run.manifest.input.select {
-        SelectSpec::Volumes(s) => s.channels.iter().map(String::as_str).collect(),
+        SelectSpec::Volumes(s) => s.names(),
         SelectSpec::Images(_) => vec!["image"],
     };
     if ctx.channels.len() != names.len() {
@@ -121,27 +129,31 @@ fn channels<'a>(ctx: &SegmentationContext<'a>, geometry: &Geometry) -> Result<Ve
     }
     let known: HashSet<&str> = ctx.run.images.iter().map(|i| i.sop_instance_uid.as_str()).collect();
     let mut channels = Vec::new();
-    for (name, slices) in names.into_iter().zip(ctx.channels) {
+    for (number, (name, source)) in (1..).zip(names.into_iter().zip(ctx.channels)) {
+        let ChannelSource { slices, resampled } = source;
         if slices.iter().any(|s| !known.contains(s.instance.sop_instance_uid.as_str())) {
-            return refuse(format!("channel {}: a slice is of none of the run's images", channels.len()));
+            return refuse(format!("channel {number}: a slice is of none of the run's images"));
         }
-        channels.push(Channel { name, slices, on_grid: is_on_grid(slices, geometry) });
+        if !resampled {
+            same_size(slices, geometry).or_else(|reason| refuse(format!("channel {number}: {reason}")))?;
+        }
+        let label = first_in_ascii([name, &format!("Channel {number}")]);
+        channels.push(Channel { name, label, slices, on_grid: !resampled });
     }
     Ok(channels)
 }
 
-/// Whether `slices` are the slices of `geometry`, in its order.
-fn is_on_grid(slices: &[SliceSource], geometry: &Geometry) -> bool {
+/// Where the slices lie is known where the volumes were made; here, that none is lacking.
+fn same_size(slices: &[SliceSource], geometry: &Geometry) -> Result<(), String> {
     let [count, rows, columns] = geometry.size;
-    let smallest = geometry.spacing_mm().into_iter().filter(|s| *s > 0.0).fold(f64::INFINITY, f64::min);
-    let in_place = |(n, slice): (usize, &SliceSource)| {
-        let expected = geometry.to_patient([n as f64, 0.0, 0.0]);
-        let found = slice.position.iter().map(|text| text.trim().parse::<f64>());
-        slice.instance.rows == rows
-            && slice.instance.columns == columns
-            && found.zip(expected).all(|(found, e)| found.is_ok_and(|f| (f - e).abs() <= OFF_GRID * smallest))
-    };
-    slices.len() == count && slices.iter().enumerate().all(in_place)
+    let found = slices.first().map_or([0, 0], |s| [s.instance.rows, s.instance.columns]);
+    if slices.len() != count || slices.iter().any(|s| [s.instance.rows, s.instance.columns] != [rows, columns]) {
+        let (found_count, [found_rows, found_columns]) = (slices.len(), found);
+        return Err(format!(
+            "found {found_count} slices of {found_rows} x {found_columns}, expected {count} of {rows} x {columns} as the masks"
+        ));
+    }
+    Ok(())
 }
 
 fn segments<'a>(
@@ -163,7 +175,7 @@ fn segments<'a>(
         segments.push(Segment {
             spec,
             mask: &segment.mask,
-            tracking_id: ascii_line(&spec.name),
+            tracking_id: first_in_ascii([spec.name.as_str(), &spec.concept.meaning, &format!("Segment {}", index + 1)]),
             tracking_uid: ctx.run.uids.tracking(&tracked),
             found: found.map(|(lesion, slices)| {
                 number += 1;

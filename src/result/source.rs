@@ -10,7 +10,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::ResultError;
-use super::charset::{SourceCharset, needs_utf8, pieces};
+use super::charset::{SourceCharset, needs_utf8};
 use super::vr::{check, keyword, put_empty, put_items, standard_vr};
 use crate::imaging::ImageAttributes;
 
@@ -65,7 +65,7 @@ pub fn copy_modules(image: &ImageAttributes, object: &mut InMemDicomObject) -> R
         object.put(DataElement::new(tag, standard_vr(tag), PrimitiveValue::Strs(values.into_iter().collect())));
     }
     super::vr::put(object, tags::STUDY_INSTANCE_UID, &image.study_instance_uid)?;
-    put_deidentification_codes(source, object);
+    put_deidentification_codes(source, &charset, object);
     state_deidentification(object);
     if utf8 {
         put_charset(object, &["ISO_IR 192".to_owned()]);
@@ -96,8 +96,8 @@ pub fn valid_text(image: &ImageAttributes, tag: Tag) -> Option<String> {
 
 /// The valid values of a multi-valued attribute, trimmed.
 pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
-    let Some(value) = image.dataset.get(tag).and_then(|e| e.value().primitive()) else { return Vec::new() };
-    let values: Vec<String> = pieces(value).iter().map(|p| p.trim_end_matches([' ', '\0']).to_owned()).collect();
+    let pieces = image.dataset.get(tag).and_then(|e| SourceCharset::of(&image.dataset).pieces(e)).unwrap_or_default();
+    let values: Vec<String> = pieces.iter().map(|p| p.trim_end_matches([' ', '\0']).to_owned()).collect();
     if values.iter().all(|v| check(standard_vr(tag), v).is_ok()) { values } else { Vec::new() }
 }
 
@@ -118,52 +118,50 @@ pub fn require_one_study(images: &[&ImageAttributes]) -> Result<(), ResultError>
         }
     }
     let Some((first, rest)) = images.split_first() else { return Err(ResultError::NoImages) };
-    let identity = |i: &ImageAttributes| {
-        let id = i.dataset.get(tags::PATIENT_ID).and_then(|e| e.value().primitive()).map(pieces).unwrap_or_default();
-        // Padding does not tell patients apart (PS3.5 6.2).
-        id.join("\\").trim_matches([' ', '\0']).to_owned()
-    };
+    let first_id = identity(first)?;
     for image in rest {
         if image.study_instance_uid != first.study_instance_uid {
             return Err(ResultError::MixedStudies { attribute: "StudyInstanceUID" });
         }
-        if identity(image) != identity(first) {
+        if identity(image)? != first_id {
             return Err(ResultError::MixedStudies { attribute: "PatientID" });
         }
     }
     Ok(())
 }
 
+/// PatientID without its padding, which does not tell patients apart (PS3.5 6.2); "" where there is none.
+fn identity(image: &ImageAttributes) -> Result<String, ResultError> {
+    let (_, values) = patient_id_values(&image.dataset, &SourceCharset::of(&image.dataset))?;
+    Ok(values.join("\\").trim_matches([' ', '\0']).to_owned())
+}
+
 type Values = (Tag, Vec<String>);
 
 /// PatientID (Type 2) as it is, even longer than LO allows: a shortened or emptied one would be another patient.
 fn patient_id(source: &InMemDicomObject, charset: &SourceCharset) -> Result<Values, ResultError> {
-    let refuse = |reason: &str| ResultError::Source { attribute: keyword(tags::PATIENT_ID), reason: reason.into() };
-    let Some(element) = source.get(tags::PATIENT_ID) else { return Ok((tags::PATIENT_ID, Vec::new())) };
-    let value = element.value().primitive().ok_or_else(|| refuse("found a sequence, expected VR LO"))?;
-    let values = match value {
-        PrimitiveValue::Empty | PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) => pieces(value),
-        // VR UN, as some archives write what they once did not know.
-        PrimitiveValue::U8(bytes) if bytes.iter().all(|b| (0x20..0x7f).contains(b)) => {
-            pieces(&PrimitiveValue::from(String::from_utf8_lossy(bytes).as_ref()))
-        }
-        _ => return Err(refuse(&format!("found VR {}, expected LO", element.vr()))),
-    };
+    let (tag, values) = patient_id_values(source, charset)?;
     if values.iter().all(|v| charset.is_verbatim(v)) {
-        Ok((tags::PATIENT_ID, values))
+        Ok((tag, values))
     } else {
-        Err(refuse("found bytes that SpecificCharacterSet does not explain"))
+        Err(no_patient_id("found bytes that SpecificCharacterSet does not explain".into()))
     }
+}
+
+fn patient_id_values(source: &InMemDicomObject, charset: &SourceCharset) -> Result<Values, ResultError> {
+    let Some(element) = source.get(tags::PATIENT_ID) else { return Ok((tags::PATIENT_ID, Vec::new())) };
+    let misfit = || no_patient_id(format!("found VR {}, expected LO", element.vr()));
+    Ok((tags::PATIENT_ID, charset.pieces(element).ok_or_else(misfit)?))
+}
+
+fn no_patient_id(reason: String) -> ResultError {
+    ResultError::Source { attribute: keyword(tags::PATIENT_ID), reason }
 }
 
 /// The value of `tag` if the result may repeat it: `Ok(None)` where absent or empty.
 fn valid(source: &InMemDicomObject, tag: Tag, charset: &SourceCharset) -> Result<Option<Vec<String>>, String> {
     let Some(element) = source.get(tag) else { return Ok(None) };
-    let value = element.value().primitive().ok_or("a sequence")?;
-    if matches!(value, PrimitiveValue::U8(_)) {
-        return Err(format!("VR {}", element.vr()));
-    }
-    let values = pieces(value);
+    let values = charset.pieces(element).ok_or_else(|| format!("VR {}", element.vr()))?;
     if values.iter().all(|v| v.trim_matches([' ', '\0']).is_empty()) {
         return Ok(None);
     }
@@ -185,12 +183,12 @@ fn valid(source: &InMemDicomObject, tag: Tag, charset: &SourceCharset) -> Result
 }
 
 /// DeidentificationMethodCodeSequence (0012,0064): the codes, no further content of the items.
-fn put_deidentification_codes(source: &InMemDicomObject, object: &mut InMemDicomObject) {
+fn put_deidentification_codes(source: &InMemDicomObject, charset: &SourceCharset, object: &mut InMemDicomObject) {
     let Some(items) = source.get(tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE).and_then(|e| e.value().items()) else {
         return;
     };
     let plain = |item: &InMemDicomObject, tag: Tag| -> Option<String> {
-        let text = item.get(tag)?.value().primitive().map(pieces)?.concat().trim().to_owned();
+        let text = charset.pieces(item.get(tag)?)?.concat().trim().to_owned();
         (text.is_ascii() && !text.is_empty() && check(standard_vr(tag), &text).is_ok()).then_some(text)
     };
     let codes: Vec<InMemDicomObject> = items

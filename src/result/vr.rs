@@ -170,3 +170,51 @@ pub fn decimal_string(attribute: &str, value: f64, decimals: usize) -> Result<St
         Ok(plain)
     }
 }
+
+/// A Decimal String (PS3.5 6.2) as it is where it is valid, else its number in 16 characters: scanners write more digits than
+/// the VR allows.
+///
+/// # Errors
+/// [`ResultError::Value`] for what is no finite number.
+pub fn valid_decimal(attribute: &str, text: &str) -> Result<String, ResultError> {
+    if check(VR::DS, text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    let value: Option<f64> = text.trim().parse().ok().filter(|v: &f64| v.is_finite());
+    let shortened = value.and_then(in_sixteen);
+    shortened.ok_or_else(|| ResultError::Value { attribute: attribute.into(), reason: "found no finite number".into() })
+}
+
+/// The text of at most 16 characters that is nearest to the number; of equal ones the shortest, without an exponent where that
+/// does as well.
+fn in_sixteen(value: f64) -> Option<String> {
+    let plain = (0..16).map(|digits| format!("{value:.digits$}"));
+    let forms = plain.chain((0..16).map(|digits| format!("{value:.digits$e}")));
+    let off = |text: &String| text.parse::<f64>().map_or(f64::INFINITY, |v| (v - value).abs());
+    forms.filter(|text| text.len() <= 16).min_by(|a, b| off(a).total_cmp(&off(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_decimals_keep_what_sixteen_characters_hold() {
+        for (text, expected) in [
+            ("-166.00000000000003", "-166"),
+            ("-166.0", "-166.0"),
+            ("0.98480775301220802", "0.98480775301221"),
+            ("-0.163175911166534823", "-0.1631759111665"),
+            ("0.0000000000012345678901", "1.2345678901e-12"),
+            ("123456789012345678", "1.23456789012e17"),
+            ("1.0E-00000000000003", "0.001"),
+        ] {
+            let found = valid_decimal("X", text).unwrap();
+            let off = (found.parse::<f64>().unwrap() - text.parse::<f64>().unwrap()).abs();
+            assert!(off <= 1e-11 * text.parse::<f64>().unwrap().abs(), "{text}: {found}");
+            assert_eq!(check(VR::DS, &found), Ok(()), "{text}: {found}");
+            assert_eq!(found, expected, "{text}");
+        }
+        assert!(valid_decimal("X", "a number").is_err());
+    }
+}

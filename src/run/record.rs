@@ -207,6 +207,9 @@ pub struct Run {
     pub error: Option<String>,
     /// Whether the result objects are new or were there already.
     pub status: Option<StoreStatus>,
+    /// What the attempt that succeeded would have a reader know, beside the request's warnings.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The host's job that shows the latest attempt.
     pub job_id: Option<String>,
     pub results: Vec<ImageResult>,
@@ -240,6 +243,7 @@ impl Run {
             stage_seconds: BTreeMap::new(),
             error: None,
             status: None,
+            warnings: Vec::new(),
             job_id: None,
             results: Vec::new(),
             segmentation: None,

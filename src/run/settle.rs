@@ -179,6 +179,7 @@ impl Worker {
 fn fill_in(run: &mut Run, outcome: &RunOutcome) {
     run.stage_seconds.clone_from(&outcome.stage_seconds);
     run.stored.clone_from(&outcome.stored);
+    run.warnings.clone_from(&outcome.warnings);
     for i in 0..run.stored.len() {
         // Stored by an attempt before this one: still this run's.
         if run.made(&run.stored[i].sop_instance_uid) {

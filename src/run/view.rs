@@ -41,7 +41,7 @@ pub struct RunView<'a> {
     status: Option<StoreStatus>,
     #[serde(rename = "JobID")]
     job_id: Option<&'a str>,
-    warnings: &'a [String],
+    warnings: Vec<&'a String>,
     results: &'a [ImageResult],
     #[serde(skip_serializing_if = "Option::is_none")]
     segmentation: Option<&'a SegmentationReport>,
@@ -80,7 +80,7 @@ impl Run {
             error: self.error.as_deref(),
             status: self.status,
             job_id: self.job_id.as_deref(),
-            warnings: &self.request.warnings,
+            warnings: self.request.warnings.iter().chain(&self.warnings).collect(),
             results: &self.results,
             segmentation: self.segmentation.as_ref(),
             stored: &self.stored,

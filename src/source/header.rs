@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dicom_core::Tag;
 use dicom_core::dictionary::DataDictionary;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 
 use super::InstanceId;
+use crate::imaging::attributes::element_texts;
 
 /// Top-level attributes of one instance as text. Holds patient data: selection compares values, nothing prints them
 /// except the few that [`InstanceHeader::quotable`] allows.
@@ -30,8 +31,8 @@ impl InstanceHeader {
     pub fn from_dataset(id: InstanceId, dataset: &InMemDicomObject) -> Self {
         let values = dataset
             .iter()
-            .filter(|e| e.header().tag != tags::PIXEL_DATA)
-            .filter_map(|e| Some((e.header().tag, e.value().to_str().ok()?.trim().to_string())))
+            .filter(|e| !matches!(e.vr(), VR::OB | VR::OW | VR::OF | VR::OD | VR::OL | VR::OV))
+            .filter_map(|e| Some((e.header().tag, element_texts(e)?.join("\\"))))
             .collect();
         Self::new(id, values)
     }

@@ -261,6 +261,14 @@ impl Channel<'_> {
             };
             slices.push(extremes);
         }
+        // A constant slice stays as it is, a constant volume is no image: a crop may leave nothing else.
+        if let [min, max] = slices[0]
+            && min == max
+            && slices.iter().all(|slice| *slice == [min, max])
+        {
+            let reason = format!("volume {channel}: found the value {min} in every voxel, expected an image");
+            return Err(wrong("ScaleIntensity", reason));
+        }
         if spec.per == ScaleIntensityPer::Channel {
             let min = slices.iter().fold(f32::INFINITY, |min, slice| min.min(slice[0]));
             let max = slices.iter().fold(f32::NEG_INFINITY, |max, slice| max.max(slice[1]));

@@ -384,6 +384,15 @@ describe("a segmentation run on the page", () => {
     }, { answers: cannedRun(), options: { locale: "ko-KR" } });
   });
 
+  test("contrasts are listed without enhancement: they are no phases", async () => {
+    const segment = canned.segment({ Channels: [{ Name: "T1", Mean: 281.26 }, { Name: "T2", Mean: 900.5 }] });
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 201, 400);
+      assert.deepEqual(await page.locator(".phases thead th").allInnerTexts(), ["Channel", "Mean"]);
+      assert.deepEqual(await page.locator(".phases tbody tr").first().locator("th, td").allInnerTexts(), ["T1", "281.3"]);
+    }, { answers: cannedRun({ segments: [segment] }) });
+  });
+
   test("hostile text from a server stays text", async () => {
     const hostile = canned.HOSTILE;
     const segment = canned.segment({ Name: hostile, Finding: hostile, Color: "red;background:url(x)", Channels: [{ Name: hostile, Mean: hostile, EnhancementPercent: hostile }], VolumeMl: hostile });

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
 use ndarray::Array3;
 use orthanc_ai::imaging::{SegObject, read_series};
 use orthanc_ai::phantom::{Orientation, SeriesLayout};
 use serde_json::{Value, json};
 
 use crate::breast_mri;
+use crate::exam::put_text;
 use crate::on_every_orthanc;
 use crate::server::{Options, Orthanc, Version, shared};
 use crate::torch_script::write_model;
@@ -19,6 +22,7 @@ on_every_orthanc!(
     four_series_give_a_seg_and_a_report_in_place,
     masks_lie_on_their_voxels_in_every_orientation,
     one_series_may_hold_all_phases,
+    a_phase_of_another_grid_is_resampled_and_told,
     a_run_is_cancelled_between_windows,
     real_mr_series,
 );
@@ -241,6 +245,34 @@ fn one_series_may_hold_all_phases(version: Version) {
     let run = analyse(&server, &study, ABOVE);
     assert_eq!(run["Segmentation"]["Segments"][0]["Found"], true, "{run:#}");
     check(&server, &run, &files, None);
+}
+
+/// The third phase has larger pixels: its values are interpolated on the first one's grid, where the masks lie.
+fn a_phase_of_another_grid_is_resampled_and_told(version: Version) {
+    let channels = ["pre-contrast", "phase 1", "phase 2", "phase 3"];
+    let (server, _models) = with_test_model(version, &channels, |manifest| {
+        manifest["input"]["select"]["Volumes"]["mismatch"] = json!("resample");
+    });
+    let exam = breast_mri::study(&breast_mri::small(5006, Orientation::Oblique), SeriesLayout::default());
+    let files = breast_mri::changed(
+        &exam,
+        |_, _| true,
+        |phase, _, d| {
+            if phase == 2 {
+                put_text(d, tags::PIXEL_SPACING, VR::DS, "7\\6.5");
+            }
+        },
+    );
+    let study = server.upload_study(&files);
+    let run = analyse(&server, &study, ABOVE);
+    let told = "phase 2 was resampled onto the grid of pre-contrast";
+    assert!(run["Warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains(told)), "{run:#}");
+    let first = exam.exam.phases[0].mapv(f32::from);
+    let (min, max) = first.iter().fold((f32::MAX, f32::MIN), |(min, max), &v| (min.min(v), max.max(v)));
+    check(&server, &run, &files, Some(&first.mapv(|v| u8::from((v - min) / (max - min) > 0.5))));
+    let seg = dicom_object::from_reader(std::io::Cursor::new(stored_file(&server, &run, "SEG"))).unwrap();
+    let series = seg.element(tags::REFERENCED_SERIES_SEQUENCE).unwrap().items().unwrap().len();
+    assert_eq!(series, 3, "the resampled phase is no source of the frames");
 }
 
 /// Windows one by one: enough of them to be cancelled in between.

@@ -14,6 +14,7 @@ use ndarray::Array3;
 use orthanc_ai::imaging::{Geometry, ImageAttributes, SliceSource};
 use orthanc_ai::manifest::Manifest;
 use orthanc_ai::predict::{Lesion, LongAxis, Outline, SegmentMask, Segmentation};
+use orthanc_ai::result::ChannelSource;
 use serde_json::{Value, json};
 
 pub const STUDY_UID: &str = "2.25.300000000000000000000000000000000002";
@@ -81,13 +82,23 @@ impl Exam {
     }
 
     /// By phase and slice.
-    pub fn channels(&self) -> Vec<Vec<SliceSource>> {
+    pub fn channels(&self) -> Vec<ChannelSource> {
+        let channel = |slices| ChannelSource { slices, resampled: false };
+        self.slices().into_iter().map(channel).collect()
+    }
+
+    fn slices(&self) -> Vec<Vec<SliceSource>> {
         let slices = self.size[0];
-        let source = |instance: &Arc<ImageAttributes>, frame, slice| SliceSource {
-            instance: instance.clone(),
-            frame,
-            position: self.position(slice),
-            orientation: self.orientation.map(ds),
+        let source = |instance: &Arc<ImageAttributes>, frame, slice| {
+            let [spacing, thickness] = measures(&instance.dataset);
+            SliceSource {
+                instance: instance.clone(),
+                frame,
+                position: self.position(slice),
+                orientation: self.orientation.map(ds),
+                pixel_spacing: spacing.unwrap().split('\\').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap(),
+                thickness,
+            }
         };
         (0..self.phases)
             .map(|phase| {
@@ -201,6 +212,15 @@ impl Exam {
     }
 }
 
+/// PixelSpacing and SliceThickness, of the functional group that all frames share where there is one.
+fn measures(dataset: &InMemDicomObject) -> [Option<String>; 2] {
+    let first = |object: &InMemDicomObject, tag| object.get(tag)?.value().items()?.first().cloned();
+    let shared = first(dataset, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let group = shared.and_then(|s| first(&s, tags::PIXEL_MEASURES_SEQUENCE));
+    let holder = group.as_ref().unwrap_or(dataset);
+    [tags::PIXEL_SPACING, tags::SLICE_THICKNESS].map(|tag| Some(holder.get(tag)?.to_str().ok()?.trim().to_owned()))
+}
+
 fn read(dataset: InMemDicomObject) -> ImageAttributes {
     ImageAttributes::from_dataset(dataset).unwrap()
 }
@@ -250,7 +270,7 @@ pub fn manifest_json(phases: usize, segments: &[&str], encoding: &str) -> Value 
             "select": {"Volumes": {"channels": &PHASES[..phases], "time_points": ["TemporalPositionIdentifier"]}},
         },
         "preprocessing": [],
-        "network": {"TorchScript": {"in_channels": phases, "num_classes": segments.len()}},
+        "network": {"TorchScript": {"in_channels": phases, "num_classes": segments.len(), "spatial_dims": 3}},
         "weights": {"file": "weights.pt", "format": "torchscript"},
         "task": {"Segmentation": {
             "activation": "sigmoid",

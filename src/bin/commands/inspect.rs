@@ -29,7 +29,9 @@ pub fn run(args: &InspectArgs) -> Result<(), Box<dyn Error>> {
                 None => format!("cannot run: {reason}"),
                 Some(manifest) => match select::select(&manifest.input, &study.headers, &[]) {
                     Ok(selection) => {
-                        let views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
+                        // Of a channel once, not of each slice.
+                        let mut views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
+                        views.dedup();
                         format!("would run on {}{}", views.join(", "), note(&reason))
                     }
                     Err(reason) => format!("would not run: {reason}"),

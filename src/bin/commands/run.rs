@@ -63,7 +63,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
                 None => println!("  {:<8} failed: {}", image.view, image.error.as_deref().unwrap_or_default()),
             }
         }
-        for warning in &request.warnings {
+        for warning in request.warnings.iter().chain(&outcome.warnings) {
             println!("  warning: {warning}");
         }
         for stored in &outcome.stored {

@@ -33,6 +33,17 @@ const SPACING_TOLERANCE: f64 = 1e-4;
 /// # Errors
 /// [`SeriesError`]: whatever keeps the frames from being complete, regular volumes.
 pub fn stack(frames: Vec<SourceFrame>, time_points: &[&str]) -> Result<Vec<Volume>, SeriesError> {
+    stack_told(frames, time_points).map(|(volumes, _)| volumes)
+}
+
+/// As [`stack`], with the keyword that told several time points apart.
+///
+/// # Errors
+/// As [`stack`].
+pub fn stack_told<'k>(
+    frames: Vec<SourceFrame>,
+    time_points: &[&'k str],
+) -> Result<(Vec<Volume>, Option<&'k str>), SeriesError> {
     let first = frames.first().ok_or(SeriesError::Empty)?;
     check_uniform(&frames)?;
     let normal = first.plane.normal();
@@ -40,12 +51,13 @@ pub fn stack(frames: Vec<SourceFrame>, time_points: &[&str]) -> Result<Vec<Volum
         frames.into_iter().map(|frame| (dot(frame.plane.position_mm, normal), frame)).collect();
     placed.sort_by(|(a, f), (b, g)| a.total_cmp(b).then_with(|| identity(f).cmp(&identity(g))));
     let (slots, positions_mm) = positions(placed.iter().map(|(position, _)| *position));
-    let groups = if placed.len() == positions_mm.len() {
-        vec![(0..placed.len()).collect()]
+    let (keyword, groups) = if placed.len() == positions_mm.len() {
+        (None, vec![(0..placed.len()).collect()])
     } else {
         check_instances(&placed)?;
         let times: Vec<_> = placed.iter().map(|(_, frame)| &frame.times).collect();
-        self::time_points(&slots, &positions_mm, &times, time_points)?
+        let (keyword, groups) = self::time_points(&slots, &positions_mm, &times, time_points)?;
+        (Some(keyword), groups)
     };
     let mut frames: Vec<Option<SourceFrame>> = placed.into_iter().map(|(_, frame)| Some(frame)).collect();
     let volume = |group: Vec<usize>| {
@@ -53,7 +65,7 @@ pub fn stack(frames: Vec<SourceFrame>, time_points: &[&str]) -> Result<Vec<Volum
         let slices: Vec<SourceFrame> = group.iter().filter_map(|&i| frames.get_mut(i)?.take()).collect();
         volume(slices)
     };
-    groups.into_iter().map(volume).collect()
+    Ok((groups.into_iter().map(volume).collect::<Result<_, _>>()?, keyword))
 }
 
 fn identity(frame: &SourceFrame) -> (&str, Option<u32>) {
@@ -91,11 +103,18 @@ fn check_uniform(frames: &[SourceFrame]) -> Result<(), SeriesError> {
     uniform(frames, "Rows × Columns", |a, b| a.values.dim() == b.values.dim(), size)?;
     uniform(frames, "PixelSpacing", |a, b| close(&a.plane, &b.plane), |f| numbers(&f.plane.pixel_spacing_mm))?;
     uniform(frames, "ImageOrientationPatient", |a, b| parallel(&a.plane, &b.plane), |f| numbers(&f.plane.orientation))?;
+    // The UIDs themselves are the patient's: no error repeats them.
+    let first = frames.first().and_then(|f| f.frame_of_reference_uid.as_deref());
+    let which = |f: &SourceFrame| match f.frame_of_reference_uid.as_deref() {
+        None => "none",
+        found if found == first => "one",
+        Some(_) => "another",
+    };
     uniform(
         frames,
         "FrameOfReferenceUID",
         |a, b| a.frame_of_reference_uid == b.frame_of_reference_uid,
-        |f| f.frame_of_reference_uid.clone().unwrap_or_else(|| "none".into()),
+        |f| which(f).into(),
     )
 }
 
@@ -144,6 +163,8 @@ fn volume(slices: Vec<SourceFrame>) -> Result<Volume, SeriesError> {
             frame: slice.frame,
             position: slice.plane.position_text,
             orientation: slice.plane.orientation_text,
+            pixel_spacing: slice.plane.pixel_spacing_text,
+            thickness: slice.plane.thickness_text,
         }
     });
     let slices = sources.collect();

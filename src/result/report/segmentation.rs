@@ -65,7 +65,8 @@ pub struct ChannelReport {
     pub name: String,
     /// Of the source's values inside the segment.
     pub mean: f64,
-    /// Over the first channel's mean; absent for the first itself and where that is not above 0.
+    /// Over the first channel's mean; absent for the first itself, where that is not above 0, and of contrasts, which are no phases
+    /// of one study.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enhancement_percent: Option<f64>,
 }
@@ -110,7 +111,7 @@ fn measurements(segmented: &Segmented, segment: &Segment, found: &Found) -> Resu
     let channel = |(index, mean): (usize, &f64)| ChannelReport {
         name: segmented.channels.get(index).map(|c| c.name.to_owned()).unwrap_or_default(),
         mean: *mean,
-        enhancement_percent: found.enhancement_percent(index),
+        enhancement_percent: segmented.enhancement_percent(found, index),
     };
     Ok(Measurements {
         segment_number: found.number,

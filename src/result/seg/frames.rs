@@ -8,14 +8,14 @@ use dicom_object::InMemDicomObject;
 use super::super::content::code_item;
 use super::super::reference::slice_item;
 use super::super::segmented::Segmented;
-use super::super::vr::{check, decimal_string, put, put_items, put_us, put_values};
+use super::super::vr::{decimal_string, keyword, put, put_items, put_us, put_values, valid_decimal};
 use super::super::{ResultError, codes};
 use super::pixels::Frame;
 use crate::imaging::geometry::{cross, dot, unit};
 use crate::imaging::{Geometry, SliceSource};
 
 /// Multi-frame Functional Groups and Multi-frame Dimension. Position and orientation are the displayed source's own
-/// texts: viewers compare them with the source's, and a number printed anew may differ.
+/// texts, where they are valid: viewers compare them with the source's, and a number printed anew may differ.
 pub fn put_frames(
     object: &mut InMemDicomObject,
     segmented: &Segmented,
@@ -28,7 +28,8 @@ pub fn put_frames(
     let mut shared = InMemDicomObject::new_empty();
     put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![pixel_measures(segmented.geometry, first)?]);
     let mut orientation = InMemDicomObject::new_empty();
-    put_values(&mut orientation, tags::IMAGE_ORIENTATION_PATIENT, &first.orientation)?;
+    let texts = decimals(tags::IMAGE_ORIENTATION_PATIENT, &first.orientation)?;
+    put_values(&mut orientation, tags::IMAGE_ORIENTATION_PATIENT, &texts)?;
     put_items(&mut shared, tags::PLANE_ORIENTATION_SEQUENCE, vec![orientation]);
     put_items(object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
 
@@ -43,7 +44,11 @@ pub fn put_frames(
         content.put(DataElement::new(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(index.into())));
         put_items(&mut item, tags::FRAME_CONTENT_SEQUENCE, vec![content]);
         let mut position = InMemDicomObject::new_empty();
-        put_values(&mut position, tags::IMAGE_POSITION_PATIENT, &slice.position)?;
+        put_values(
+            &mut position,
+            tags::IMAGE_POSITION_PATIENT,
+            &decimals(tags::IMAGE_POSITION_PATIENT, &slice.position)?,
+        )?;
         put_items(&mut item, tags::PLANE_POSITION_SEQUENCE, vec![position]);
         if let Some(number) = frame.segment {
             let mut identification = InMemDicomObject::new_empty();
@@ -79,42 +84,29 @@ fn derivation(segmented: &Segmented, slice: usize) -> Result<InMemDicomObject, R
 fn pixel_measures(geometry: &Geometry, first: &SliceSource) -> Result<InMemDicomObject, ResultError> {
     let [_, row_mm, column_mm] = geometry.spacing_mm();
     // PixelSpacing is the distance of rows, then of columns: the steps along the row and the column index.
-    let spacing = match source_texts(first, tags::PIXEL_SPACING) {
-        Some(texts) if says(&texts, &[row_mm, column_mm]) => texts,
-        _ => vec![decimal_string("PixelSpacing", row_mm, 8)?, decimal_string("PixelSpacing", column_mm, 8)?],
+    let spacing = if says(&first.pixel_spacing, &[row_mm, column_mm]) {
+        decimals(tags::PIXEL_SPACING, &first.pixel_spacing)?
+    } else {
+        vec![decimal_string("PixelSpacing", row_mm, 8)?, decimal_string("PixelSpacing", column_mm, 8)?]
     };
     let [slice_step, rows, columns] = geometry.steps_mm;
     let between = dot(slice_step, unit(cross(columns, rows))).abs();
     let mut item = InMemDicomObject::new_empty();
     put_values(&mut item, tags::PIXEL_SPACING, &spacing)?;
-    let thickness = source_texts(first, tags::SLICE_THICKNESS).filter(|t| is_positive(t));
-    match thickness {
-        Some(texts) => put_values(&mut item, tags::SLICE_THICKNESS, &texts)?,
-        None => put(&mut item, tags::SLICE_THICKNESS, &decimal_string("SliceThickness", between, 8)?)?,
-    }
+    let thickness = match first.thickness.as_deref().filter(|text| is_positive(text)) {
+        Some(text) => valid_decimal("SliceThickness", text)?,
+        None => decimal_string("SliceThickness", between, 8)?,
+    };
+    put(&mut item, tags::SLICE_THICKNESS, &thickness)?;
     if between > 0.0 {
         put(&mut item, tags::SPACING_BETWEEN_SLICES, &decimal_string("SpacingBetweenSlices", between, 8)?)?;
     }
     Ok(item)
 }
 
-/// The valid texts of an attribute of Pixel Measures: at the top level, or in the functional groups of a multi-frame
-/// instance, the frame's before the shared.
-fn source_texts(slice: &SliceSource, tag: Tag) -> Option<Vec<String>> {
-    let dataset = &slice.instance.dataset;
-    let measures =
-        |groups: &InMemDicomObject| groups.get(tags::PIXEL_MEASURES_SEQUENCE)?.value().items()?.first().cloned();
-    let groups = |sequence: Tag, n: usize| measures(dataset.get(sequence)?.value().items()?.get(n)?);
-    let frame = slice.frame.and_then(|f| usize::try_from(f).ok()?.checked_sub(1));
-    let item = match frame {
-        Some(n) => groups(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, n)
-            .filter(|m| m.get(tag).is_some())
-            .or_else(|| groups(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, 0)),
-        None => None,
-    };
-    let element = item.as_ref().and_then(|i| i.get(tag)).or_else(|| dataset.get(tag))?;
-    let texts: Vec<String> = element.value().primitive()?.to_multi_str().iter().map(|t| t.trim().to_owned()).collect();
-    texts.iter().all(|t| !t.is_empty() && check(VR::DS, t).is_ok()).then_some(texts)
+/// The source's texts, those that the VR does not allow written anew.
+fn decimals(tag: Tag, texts: &[String]) -> Result<Vec<String>, ResultError> {
+    texts.iter().map(|text| valid_decimal(&keyword(tag), text)).collect()
 }
 
 fn says(texts: &[String], expected: &[f64]) -> bool {
@@ -124,8 +116,8 @@ fn says(texts: &[String], expected: &[f64]) -> bool {
     texts.len() == expected.len() && texts.iter().zip(expected).all(close)
 }
 
-fn is_positive(texts: &[String]) -> bool {
-    matches!(texts, [text] if text.parse::<f64>().is_ok_and(|v| v > 0.0))
+fn is_positive(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(|v| v > 0.0 && v.is_finite())
 }
 
 /// Dimensions: the segment where frames differ in it, and the place.

@@ -68,8 +68,9 @@ fn algorithm_identification(segmented: &Segmented, algorithm: &Algorithm) -> Res
     put(&mut item, tags::ALGORITHM_NAME, &algorithm.name)?;
     put(&mut item, tags::ALGORITHM_VERSION, &algorithm.version)?;
     put(&mut item, tags::ALGORITHM_SOURCE, algorithm.manufacturer)?;
-    let parameters = format!("weights SHA-256: {}", segmented.ctx.weights_sha256);
-    put(&mut item, tags::ALGORITHM_PARAMETERS, &parameters)?;
+    let weights = format!("weights SHA-256: {}", segmented.ctx.weights_sha256);
+    let parameters: Vec<String> = std::iter::once(weights).chain(segmented.resampling()).collect();
+    put(&mut item, tags::ALGORITHM_PARAMETERS, &parameters.join("\r\n"))?;
     Ok(item)
 }
 

@@ -5,7 +5,6 @@
 //! what was measured on the voxels and a reference to the segment in the Segmentation instance. What was not found is stated
 //! outside the groups, as a qualitative evaluation "Absent".
 
-use super::super::charset::ascii_line;
 use super::super::codes::{self, Concept};
 use super::super::common::{Algorithm, concept};
 use super::super::content::{Container, Item, Num, Scoord};
@@ -16,7 +15,6 @@ use super::super::segmented::{Found, Segment, Segmented};
 use super::super::{ResultError, ResultObject, vr};
 use super::{Document, algorithm_identification, finding_site, root};
 use crate::imaging::{ImageAttributes, SliceSource};
-use crate::manifest::SegmentationSpec;
 use crate::manifest::task::PostprocessingSpec;
 
 /// GraphicData is a value with a 16-bit length (PS3.5 7.1.2): 16383 numbers.
@@ -87,7 +85,7 @@ fn group(
         .has_obs_context(Item::uid(codes::TRACKING_UNIQUE_IDENTIFIER, &segment.tracking_uid)?)
         .contains(Item::code(codes::FINDING, concept(&segment.spec.concept))?)
         .has_concept_mod(finding_site(ctx, segmented.display_instance()?)?);
-    for text in algorithm_identification(ctx, algorithm, &parameters(segmented.spec))? {
+    for text in algorithm_identification(ctx, algorithm, &parameters(segmented))? {
         group = group.has_concept_mod(text);
     }
     Ok(group)
@@ -108,14 +106,13 @@ fn volume_group(
                 .has_concept_mod(Item::code(codes::MEASUREMENT_METHOD, codes::SUM_OF_VOXELS)?),
         )
         .contains(number(codes::VOLUME_SHARE, lesion.ratio_percent, codes::PERCENT)?);
-    let dynamic = segmented.channels.len() > 1;
-    if let Some((signal, unit)) = codes::signal(&segmented.display_instance()?.modality, dynamic) {
+    if let Some((signal, unit)) = codes::signal(&segmented.display_instance()?.modality, segmented.dynamic) {
         for (index, (channel, mean)) in segmented.channels.iter().zip(&lesion.channel_means).enumerate() {
             let mean = number(signal, *mean, unit)?.has_concept_mod(Item::code(codes::DERIVATION, codes::MEAN)?);
-            group = group.contains(if dynamic { of_time_point(mean, channel.name)? } else { mean });
-            if let Some(percent) = found.enhancement_percent(index) {
-                group =
-                    group.contains(of_time_point(number(codes::ENHANCEMENT, percent, codes::PERCENT)?, channel.name)?);
+            group = group.contains(of_channel(segmented, mean, &channel.label)?);
+            if let Some(percent) = segmented.enhancement_percent(found, index) {
+                let enhancement = number(codes::ENHANCEMENT, percent, codes::PERCENT)?;
+                group = group.contains(of_channel(segmented, enhancement, &channel.label)?);
             }
         }
     }
@@ -156,9 +153,15 @@ fn number(name: Concept, value: f64, unit: Concept) -> Result<Item<Num>, ResultE
     Item::num(name, &vr::decimal_string(name.meaning, value, 4)?, unit)
 }
 
-/// Says which phase a number is of.
-fn of_time_point(number: Item<Num>, channel: &str) -> Result<Item<Num>, ResultError> {
-    Ok(number.has_concept_mod(Item::text(codes::TIME_POINT, &ascii_line(channel))?))
+/// Says which of several channels a number is of: a phase is a time point, a contrast is not.
+fn of_channel(segmented: &Segmented, number: Item<Num>, label: &str) -> Result<Item<Num>, ResultError> {
+    if segmented.dynamic {
+        Ok(number.has_concept_mod(Item::text(codes::TIME_POINT, label)?))
+    } else if segmented.channels.len() > 1 {
+        Ok(number.has_properties(Item::text(codes::COMMENT, label)?))
+    } else {
+        Ok(number)
+    }
 }
 
 /// TID 1500 row 12: whether there is anything, and what is not.
@@ -173,7 +176,7 @@ fn evaluations(segmented: &Segmented) -> Result<Item<Container>, ResultError> {
         let words = format!("{}: no voxel was segmented. This does not exclude the finding.", segment.tracking_id);
         let mut absent = Item::code(concept(&segment.spec.concept), codes::Presence::Absent.concept())?
             .has_concept_mod(finding_site(segmented.ctx, segmented.display_instance()?)?);
-        for text in algorithm_identification(segmented.ctx, &algorithm, &parameters(segmented.spec))? {
+        for text in algorithm_identification(segmented.ctx, &algorithm, &parameters(segmented))? {
             absent = absent.has_concept_mod(text);
         }
         statements = statements.contains(
@@ -186,7 +189,7 @@ fn evaluations(segmented: &Segmented) -> Result<Item<Container>, ResultError> {
 }
 
 /// How the masks came about.
-fn parameters(spec: &SegmentationSpec) -> Vec<String> {
+fn parameters(segmented: &Segmented) -> Vec<String> {
     let step = |step: &PostprocessingSpec| match step {
         PostprocessingSpec::AsDiscrete(s) => format!("inside: probability > {}", s.threshold),
         PostprocessingSpec::BinaryErosion(s) => {
@@ -198,7 +201,8 @@ fn parameters(spec: &SegmentationSpec) -> Vec<String> {
         PostprocessingSpec::Invert(s) => format!("onto the source's grid: {:?}", s.mode).to_lowercase(),
     };
     std::iter::once("calibration: none (uncalibrated sigmoid)".to_owned())
-        .chain(spec.postprocessing.iter().map(step))
+        .chain(segmented.spec.postprocessing.iter().map(step))
+        .chain(segmented.resampling())
         .collect()
 }
 

@@ -153,3 +153,51 @@ fn times_are_in_the_study_zone() {
         assert_eq!(text(&sr, tags::CONTENT_DATE), "20260302", "{nonsense}");
     }
 }
+
+/// An archive that did not know the attributes wrote them with VR UN: the bytes of their texts (PS3.5 6.2.2).
+#[test]
+fn texts_of_unknown_vr_are_copied_and_tell_patients_apart() {
+    let unknown = |o: &mut InMemDicomObject| {
+        let texts = [tags::PATIENT_ID, tags::PATIENT_NAME, tags::STUDY_DATE, tags::ACCESSION_NUMBER];
+        for tag in texts {
+            let mut bytes = text(o, tag).into_bytes();
+            if tag == tags::PATIENT_NAME {
+                // Latin-1, as SpecificCharacterSet says.
+                bytes = text(o, tag).chars().map(|c| c as u8).collect();
+            }
+            if bytes.len() % 2 == 1 {
+                bytes.push(b' ');
+            }
+            o.put(DataElement::new(tag, VR::UN, PrimitiveValue::U8(bytes.into())));
+        }
+    };
+    let mut images = edited(&unknown);
+    // A study that two archives have written.
+    images[0] = edited(&|_| {}).remove(0);
+    for order in [[0, 1, 2, 3], [1, 0, 2, 3]] {
+        let images: Vec<ImageAttributes> = order.iter().map(|i| images[*i].clone()).collect();
+        let result = report(&images, &prediction(&[])).unwrap();
+        assert!(result.left_out.is_empty(), "{:?}", result.left_out);
+        let (sr, source) = (read(&result), header(0));
+        for tag in [tags::PATIENT_ID, tags::PATIENT_NAME, tags::STUDY_DATE, tags::ACCESSION_NUMBER] {
+            assert_eq!(text(&sr, tag).trim(), text(&source, tag).trim(), "{tag}");
+        }
+    }
+    let other = edited(&|o| drop(o.put(DataElement::new(tags::PATIENT_ID, VR::UN, PrimitiveValue::from(*b"OTHER ")))));
+    images[2] = other.into_iter().next().unwrap();
+    assert!(matches!(report(&images, &prediction(&[])), Err(ResultError::MixedStudies { attribute: "PatientID" })));
+}
+
+/// Bytes that the character set does not explain, in VR UN: refused, never cut at what the decoder makes of them.
+#[test]
+fn a_patient_id_of_unknown_vr_is_whole_or_refused() {
+    let images = edited(&|o| {
+        o.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192"));
+        drop(o.put(DataElement::new(tags::PATIENT_ID, VR::UN, PrimitiveValue::from([b'A', 0xff, b'1', b'2']))));
+    });
+    let error = report(&images, &prediction(&[])).unwrap_err().to_string();
+    assert!(error.contains("PatientID: found bytes that SpecificCharacterSet does not explain"), "{error}");
+    let opaque = edited(&|o| drop(o.put(DataElement::new(tags::PATIENT_ID, VR::OB, PrimitiveValue::from([1u8, 2])))));
+    let error = report(&opaque, &prediction(&[])).unwrap_err().to_string();
+    assert!(error.contains("PatientID: found VR OB, expected LO"), "{error}");
+}

@@ -35,7 +35,7 @@ pub(super) fn outcome(
         monitor.progress(Stage::Encode, 0, 1);
         result::encode(&context(model, request, &images), &prediction)
     })?;
-    Ok(Outcome { results, slices: Vec::new() })
+    Ok(Outcome { results, slices: Vec::new(), warnings: Vec::new() })
 }
 
 /// An image ready for the network, and what the result needs of its source.

@@ -1,8 +1,9 @@
 //! One run, start to end: the data path of ARCHITECTURE.md, one line a stage.
 //!
 //! What a run takes and makes depends on the manifest's task: [`classify`] and [`segment`] go from the request's
-//! instances to result objects; here they are stored.
+//! instances to result objects ([`channels`]: by way of volumes); here they are stored.
 
+mod channels;
 mod classify;
 mod segment;
 
@@ -79,6 +80,8 @@ impl RunError {
 struct Outcome {
     results: Results,
     slices: Vec<AnalysedSlice>,
+    /// What a reader should know although the run has succeeded.
+    warnings: Vec<String>,
 }
 
 /// One slice of a segmented volume, as a page that shows it needs it.
@@ -101,6 +104,8 @@ pub struct RunOutcome {
     /// Of a segmentation, in the order of the masks' slices.
     pub slices: Vec<AnalysedSlice>,
     pub stored: Vec<StoredInstance>,
+    /// Beside those of the selection: what was seen when the images were read.
+    pub warnings: Vec<String>,
     pub stage_seconds: BTreeMap<String, f64>,
 }
 
@@ -116,7 +121,7 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
-    let Outcome { results, slices } = match model.manifest.task {
+    let Outcome { results, slices, warnings } = match model.manifest.task {
         TaskSpec::Classification(_) => classify::outcome(source, model, request, monitor, &clock)?,
         TaskSpec::Segmentation(_) => segment::outcome(source, model, request, monitor, &clock)?,
     };
@@ -129,7 +134,7 @@ pub fn run(
         monitor.storing(&uids)?;
         Ok(store_all(store, &results.objects)?)
     })?;
-    Ok(RunOutcome { report: results.report, slices, stored, stage_seconds: clock.seconds() })
+    Ok(RunOutcome { report: results.report, slices, stored, warnings, stage_seconds: clock.seconds() })
 }
 
 /// All of a run's objects or none.

@@ -1,24 +1,20 @@
 //! The stages of a segmentation: all slices make volumes on one grid, these one input of the network, and its output one
 //! mask a segment on the source's grid.
-//!
-//! A slice that cannot be read ends the run: a volume with a hole has no answer. Fetching and reading go over the slices
-//! on two threads; the files are let go of one by one.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use super::channels::{Channels, MAX_RUN_VOXELS, channels, read_all};
 use super::{AnalysedSlice, Clock, Monitor, Outcome, RunError};
-use crate::imaging::{self, SegObject, SliceSource, SourceFrame, Volume};
-use crate::manifest::{MismatchPolicy, SegmentationSpec, SelectSpec, TaskSpec, VolumesSpec};
+use crate::imaging::{SegObject, SliceSource, Volume, VoxelBudget};
+use crate::manifest::{SegmentationSpec, SelectSpec, TaskSpec};
 use crate::model::{InferError, LoadedModel, inferer};
 use crate::predict::{SegmentMask, Segmentation, activate, measure};
 use crate::result::{
-    self, ResultContext, ResultKind, ResultUids, Results, SegmentationContext, SrSopClass, distinct_instances,
+    self, ChannelSource, ResultContext, ResultKind, ResultUids, Results, SegmentationContext, SrSopClass,
+    distinct_instances,
 };
 use crate::run::record::{RunRequest, Stage};
-use crate::run::select::Input;
 use crate::source::InstanceSource;
 use crate::transform::{PreparedVolume, VolumeChain, postprocess};
 
@@ -35,113 +31,24 @@ pub(super) fn outcome(
         return Err(RunError::Volume("the model segments, but its input.select is not Volumes".into()));
     };
     let chain = VolumeChain::new(&manifest.preprocessing)?;
-    let series = read_all(source, &request.inputs, monitor, clock)?;
-    let channels = clock.time(Stage::Read, || channels(rule, series))?;
-    let prepared = clock.time(Stage::Prepare, || chain.apply(&channels))?;
+    let series = read_all(source, &request.inputs, &VoxelBudget::new(MAX_RUN_VOXELS), monitor, clock)?;
+    let Channels { volumes, resampled, warnings } = clock.time(Stage::Read, || channels(rule, series))?;
+    let prepared = clock.time(Stage::Prepare, || chain.apply(&volumes))?;
     monitor.progress(Stage::Prepare, 1, 1);
-    let segmentation = segmentation(model, task, &prepared, &channels, monitor, clock)?;
-    let slices: Vec<Vec<SliceSource>> = channels.into_iter().map(|c| c.slices).collect();
+    let segmentation = segmentation(model, task, &prepared, &volumes, monitor, clock)?;
+    let sources =
+        volumes.into_iter().zip(resampled).map(|(v, resampled)| ChannelSource { slices: v.slices, resampled });
+    let sources: Vec<ChannelSource> = sources.collect();
     clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        let results = encode(model, request, &slices, &segmentation)?;
+        let results = encode(model, request, &sources, &segmentation)?;
+        let names = rule.names();
         let display =
-            results.report.segmentation.as_ref().and_then(|r| rule.channels.iter().position(|c| *c == r.channel));
-        let display = display.and_then(|channel| slices.get(channel)).map(Vec::as_slice).unwrap_or_default();
+            results.report.segmentation.as_ref().and_then(|r| names.iter().position(|name| *name == r.channel));
+        let display = display.and_then(|i| sources.get(i)).map(|c| c.slices.as_slice()).unwrap_or_default();
         let slices = analysed_slices(display, &prepared.analysed_slices(), &results);
-        Ok(Outcome { results, slices })
+        Ok(Outcome { results, slices, warnings })
     })
-}
-
-/// Fetch → read, each instance on its own; the frames of each series.
-fn read_all(
-    source: &dyn InstanceSource,
-    inputs: &[Input],
-    monitor: &dyn Monitor,
-    clock: &Clock,
-) -> Result<Vec<Vec<SourceFrame>>, RunError> {
-    const READ_THREADS: usize = 2;
-    let next = AtomicUsize::new(0);
-    let groups = inputs.iter().map(|i| i.group + 1).max().unwrap_or_default();
-    let frames: Mutex<Vec<Vec<SourceFrame>>> = Mutex::new(vec![Vec::new(); groups]);
-    let failed: Mutex<Option<RunError>> = Mutex::new(None);
-    monitor.progress(Stage::Fetch, 0, inputs.len());
-    let read = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(input) = inputs.get(i) else { break };
-            if monitor.is_cancelled() || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                break;
-            }
-            match read_instance(source, input, clock) {
-                Ok(read) => frames.lock().unwrap_or_else(PoisonError::into_inner)[input.group].extend(read),
-                Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
-            }
-            if i % 16 == 15 {
-                monitor.progress(Stage::Prepare, i, inputs.len());
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..READ_THREADS.min(inputs.len()) {
-            scope.spawn(read);
-        }
-        read();
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    if monitor.is_cancelled() {
-        return Err(RunError::Cancelled);
-    }
-    Ok(frames.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-fn read_instance(source: &dyn InstanceSource, input: &Input, clock: &Clock) -> Result<Vec<SourceFrame>, RunError> {
-    let bytes = clock.time(Stage::Fetch, || source.fetch(&input.id))?;
-    let frames = clock.time(Stage::Read, || imaging::read_frames(&bytes, source.frame_decoder()));
-    frames.map_err(|e| RunError::Volume(format!("{}: instance {}: {e}", input.view, input.id)))
-}
-
-/// One volume a channel, all on the grid of the first.
-fn channels(rule: &VolumesSpec, series: Vec<Vec<SourceFrame>>) -> Result<Vec<Volume>, RunError> {
-    let refuse = |reason: String| RunError::Volume(reason);
-    let keywords: Vec<&str> = rule.time_points.iter().map(|k| k.keyword()).collect();
-    let one_each = series.len() == rule.channels.len();
-    let mut volumes = Vec::with_capacity(rule.channels.len());
-    for (i, frames) in series.into_iter().enumerate() {
-        let name = if one_each { rule.channels[i].as_str() } else { "the series" };
-        let stacked = imaging::stack(frames, &keywords).map_err(|e| refuse(format!("{name}: {e}")))?;
-        if one_each && stacked.len() != 1 {
-            return Err(refuse(format!("{name}: found {} time points in the series, expected 1", stacked.len())));
-        }
-        volumes.extend(stacked);
-    }
-    if volumes.len() != rule.channels.len() {
-        let (found, expected, names) = (volumes.len(), rule.channels.len(), rule.channels.join(", "));
-        return Err(refuse(format!("found {found} time points, expected {expected} ({names})")));
-    }
-    for (name, volume) in rule.channels.iter().zip(&volumes) {
-        let found = volume.geometry.size[0];
-        if found < rule.min_slices {
-            return Err(refuse(format!("{name}: found {found} slices, expected {} or more", rule.min_slices)));
-        }
-    }
-    onto_first_grid(rule, volumes)
-}
-
-fn onto_first_grid(rule: &VolumesSpec, volumes: Vec<Volume>) -> Result<Vec<Volume>, RunError> {
-    let first_geometry = volumes[0].geometry.clone();
-    let place = |(name, volume): (&String, Volume)| {
-        let Err(difference) = first_geometry.same_grid(&volume.geometry) else { return Ok(volume) };
-        if rule.mismatch == MismatchPolicy::Refuse {
-            let first = &rule.channels[0];
-            return Err(RunError::Volume(format!("{name} is not on the grid of {first}: {difference}")));
-        }
-        let resampled = imaging::resample_linear(volume.voxels.view(), &volume.geometry, &first_geometry);
-        let voxels = resampled.map_err(|e| RunError::Volume(format!("{name}: {e}")))?;
-        Ok(Volume { geometry: first_geometry.clone(), voxels, slices: volume.slices })
-    };
-    rule.channels.iter().zip(volumes).map(place).collect()
 }
 
 /// Infer → activate → back onto the source's grid → measure.
@@ -177,7 +84,7 @@ fn segmentation(
 fn encode(
     model: &LoadedModel,
     request: &RunRequest,
-    channels: &[Vec<SliceSource>],
+    channels: &[ChannelSource],
     segmentation: &Segmentation,
 ) -> Result<Results, RunError> {
     let images = distinct_instances(channels);

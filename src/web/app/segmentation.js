@@ -47,6 +47,8 @@ function card(segment, browser) {
 
 function measured(segment, browser) {
   const channels = segment.Channels ?? [];
+  // Contrasts are no phases of one study: nothing enhances from one to the next.
+  const phases = channels.some((channel) => Number.isFinite(channel.EnhancementPercent));
   return [
     facts([
       [t("segment.volume"), h("span", { class: "measure" }, millilitres(segment.VolumeMl))],
@@ -58,10 +60,10 @@ function measured(segment, browser) {
       browser ? h("button", { type: "button", "data-key": `largest-${segment.Name}`, onclick: () => browser.go(segment.OutlineSlice) }, t("segment.largest", { number: segment.OutlineSlice + 1 })) : null),
     channels.length ? h("table", { class: "phases" },
       h("caption", {}, t("segment.signal")),
-      h("thead", {}, h("tr", {}, ["segment.phase", "segment.mean", "segment.enhancement"].map((key) => h("th", { scope: "col" }, t(key))))),
+      h("thead", {}, h("tr", {}, (phases ? ["segment.phase", "segment.mean", "segment.enhancement"] : ["segment.channel", "segment.mean"]).map((key) => h("th", { scope: "col" }, t(key))))),
       h("tbody", {}, channels.map((channel) => h("tr", {},
         h("th", { scope: "row" }, channel.Name),
         h("td", { class: "number" }, decimals(channel.Mean, 1)),
-        h("td", { class: "number" }, Number.isFinite(channel.EnhancementPercent) ? decimals(channel.EnhancementPercent, 0, "%") : "–"))))) : null,
+        phases ? h("td", { class: "number" }, Number.isFinite(channel.EnhancementPercent) ? decimals(channel.EnhancementPercent, 0, "%") : "–") : null)))) : null,
   ];
 }

@@ -13,7 +13,7 @@ fn decode(seg: &InMemDicomObject, run: &Run) -> Vec<Array3<u8>> {
     let mut masks = vec![Array3::zeros(run.exam.size); count];
     for (n, frame) in frames(seg).iter().enumerate() {
         let position = position_of(frame);
-        let slice = run.channels[0].iter().position(|s| s.position.as_slice() == position).unwrap();
+        let slice = run.channels[0].slices.iter().position(|s| s.position.as_slice() == position).unwrap();
         for (k, index) in (n * rows * columns..).zip(0..rows * columns) {
             let value = if labelmap { data[k] } else { data[k / 8] >> (k % 8) & 1 };
             if value != 0 {

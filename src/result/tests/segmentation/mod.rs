@@ -12,9 +12,8 @@ use std::ops::Deref;
 use ndarray::Array3;
 
 use super::*;
-use crate::imaging::SliceSource;
 use crate::predict::Segmentation;
-use crate::result::{ResultKind, Results, SegmentationContext, distinct_instances, encode_segmentation};
+use crate::result::{ChannelSource, ResultKind, Results, SegmentationContext, distinct_instances, encode_segmentation};
 use volumes::{AXIAL, CORONAL, Exam, Layout, OBLIQUE, blob, segmentation};
 
 const SIZE: [usize; 3] = [9, 20, 21];
@@ -23,7 +22,7 @@ const SIZE: [usize; 3] = [9, 20, 21];
 struct Run {
     exam: Exam,
     manifest: Manifest,
-    channels: Vec<Vec<SliceSource>>,
+    channels: Vec<ChannelSource>,
     segmentation: Segmentation,
 }
 

@@ -1,10 +1,12 @@
 //! Values that cannot be, refused with the JSON path.
 
+mod input;
+
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
 use super::{
-    ClassSpec, CodedConcept, InfererSpec, InputSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec,
-    TransformSpec, WeightsFormat, WeightsSpec,
+    ClassSpec, CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
+    WeightsFormat, WeightsSpec,
 };
 
 type Checked = Result<(), ManifestError>;
@@ -26,41 +28,14 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     require(name_ok, "name", || format!("found \"{}\", expected 1–64 lower-case letters, digits and dashes", m.name))?;
     require(!m.version.is_empty() && m.version.len() <= 64, "version", || "expected 1–64 characters".into())?;
     require(!m.title.is_empty() && m.title.len() <= 64, "title", || "expected 1–64 characters".into())?;
-    input(&m.input)?;
+    input::input(&m.input)?;
     network(&m.network)?;
     weights(m)?;
+    together(m)?;
     chain(m)?;
     inferer(m)?;
     task(m)?;
     report(m)
-}
-
-fn input(input: &InputSpec) -> Checked {
-    match &input.select {
-        SelectSpec::Images(s) => {
-            require((1..=10_000).contains(&s.count), "input.select.Images.count", || {
-                format!("found {}, expected 1 to 10000", s.count)
-            })?;
-            require(s.views.is_empty() || s.views.len() == s.count, "input.select.Images.views", || {
-                format!("found {} views for count {}", s.views.len(), s.count)
-            })?;
-        }
-        SelectSpec::Volumes(s) => {
-            require((1..=64).contains(&s.channels.len()), "input.select.Volumes.channels", || {
-                format!("found {} names, expected 1 to 64", s.channels.len())
-            })?;
-            require(!s.time_points.is_empty() || s.channels.len() == 1, "input.select.Volumes.time_points", || {
-                "empty: nothing tells the channels apart".to_string()
-            })?;
-        }
-    }
-    require(!input.conditions.is_empty(), "input.where", || {
-        "no condition: the model would take every image".to_string()
-    })?;
-    for (i, condition) in input.conditions.iter().enumerate() {
-        condition.validate().or_else(|(path, reason)| refuse(format!("input.where[{i}]{path}"), reason))?;
-    }
-    Ok(())
 }
 
 fn network(network: &NetworkSpec) -> Checked {
@@ -108,6 +83,33 @@ fn weights(m: &Manifest) -> Checked {
     })
 }
 
+/// Which tasks and networks go with which input.
+fn together(m: &Manifest) -> Checked {
+    let (input, dimensions) = match &m.input.select {
+        SelectSpec::Images(_) => ("Images", 2),
+        SelectSpec::Volumes(_) => ("Volumes", 3),
+    };
+    match (&m.task, dimensions) {
+        (TaskSpec::Segmentation(_), 2) => {
+            return refuse(
+                "task",
+                "found Segmentation of Images, expected Volumes: masks of single images cannot be written yet",
+            );
+        }
+        (TaskSpec::Classification(_), 3) => {
+            return refuse(
+                "task",
+                "found Classification of Volumes, expected Images: whole volumes cannot be classified yet",
+            );
+        }
+        _ => {}
+    }
+    let (name, found) = (m.network.name(), m.network.spatial_dims());
+    require(found == dimensions, "network", || {
+        format!("found {name}, which takes {found}D input, expected {dimensions}D: input.select is {input}")
+    })
+}
+
 /// How many images or volumes lie on one another in one input.
 fn channel_count(m: &Manifest) -> usize {
     match &m.input.select {
@@ -123,7 +125,9 @@ fn chain(m: &Manifest) -> Checked {
         SelectSpec::Volumes(_) => 3,
     };
     let mut channels = channel_count(m);
-    let mut sized = false;
+    // Of each axis, where the chain settles it.
+    let mut sides: Vec<Option<usize>> = vec![None; dimensions];
+    let mut resize = None;
     for (i, step) in m.preprocessing.iter().enumerate() {
         let path = |key: &str| format!("preprocessing[{i}].{key}");
         let only = |name: &str, wanted: usize| {
@@ -141,7 +145,8 @@ fn chain(m: &Manifest) -> Checked {
                 require(fits, path("Resize.spatial_size"), || {
                     format!("found {size:?}, expected {dimensions} numbers from 1 to 8192")
                 })?;
-                sized = true;
+                sides = size.iter().copied().map(Some).collect();
+                resize = Some(i);
             }
             TransformSpec::ScaleIntensityRange(s) => {
                 let finite = [s.a_min, s.a_max, s.b_min, s.b_max].iter().all(|v| v.is_finite());
@@ -162,6 +167,9 @@ fn chain(m: &Manifest) -> Checked {
                     path("CenterSpatialCrop.roi_size"),
                     || format!("found {:?}, expected 1 to 8192 each, or -1", s.roi_size),
                 )?;
+                for (side, roi) in sides.iter_mut().zip(s.roi_size) {
+                    *side = usize::try_from(roi).ok().or(*side);
+                }
             }
             TransformSpec::RepeatChannel(s) => {
                 only("RepeatChannel", 2)?;
@@ -181,9 +189,23 @@ fn chain(m: &Manifest) -> Checked {
             }
         }
     }
-    require(sized || dimensions == 3, "preprocessing", || {
+    require(resize.is_some() || dimensions == 3, "preprocessing", || {
         "no Resize: images of different sizes cannot be batched".into()
     })?;
+    let divisor = m.network.size_divisor();
+    // A sliding window is of its own size, whatever the volume's.
+    if matches!(m.inferer, InfererSpec::SimpleInferer(_)) && sides.iter().flatten().any(|side| side % divisor != 0) {
+        let last = resize.map_or("preprocessing".into(), |i| format!("preprocessing[{i}].Resize.spatial_size"));
+        let found: Vec<String> = sides.iter().map(|s| s.map_or("?".into(), |s| s.to_string())).collect();
+        return refuse(
+            last,
+            format!(
+                "the network gets {}, expected multiples of {divisor}, as {} takes them",
+                found.join(" × "),
+                m.network.name()
+            ),
+        );
+    }
     require(channels == m.network.in_channels(), "preprocessing", || {
         format!("gives {channels} channels, the network takes {}", m.network.in_channels())
     })
