@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connection::{Access, Connection, Database, Durability, Fault, Value};
-use super::row::{self, COLUMNS};
+use super::row::COLUMNS;
 use super::statements::{
     HELD, fail_unreadable, first_run, given_back, held, insert_row, integer, known, milliseconds, query, readable,
     text, write_row,
