@@ -78,21 +78,23 @@ fn lists_are_newest_first_and_filtered(bench: &Bench) {
     let mut other = run("2");
     other.request.model = "other".into();
     let other = insert(&*store, &other);
-    let third = insert(&*store, &run("3"));
-    let list = |filter: RunFilter| store.list(&filter).unwrap().into_iter().map(|r| r.id).collect::<Vec<_>>();
+    insert(&*store, &run("3"));
+    let list = |filter: RunFilter| {
+        let runs = store.list(&filter).unwrap();
+        runs.iter().map(|r| r.request.inputs[0].sop_instance_uid.clone()).collect::<Vec<_>>()
+    };
     let all = RunFilter::default;
-    let (a, b, c) = (first.id.clone(), other.id.clone(), third.id.clone());
-    assert_eq!(list(all()), [c.clone(), b.clone(), a.clone()]);
-    assert_eq!(list(RunFilter { limit: Some(1), ..all() }), [c.clone()]);
-    assert_eq!(list(RunFilter { state: Some(RunState::Succeeded), ..all() }), [a.clone()]);
-    assert_eq!(list(RunFilter { model: Some("other".into()), ..all() }), [b.clone()]);
-    assert_eq!(list(RunFilter { study: Some("study-3".into()), ..all() }), [c.clone()]);
-    assert_eq!(list(RunFilter { resource: Some(first.request.resource.clone()), ..all() }), [a.clone()]);
-    assert_eq!(list(RunFilter { since: Some(other.created), ..all() }), [c.clone(), b.clone()]);
-    assert_eq!(list(RunFilter { stored: Some("seg".into()), ..all() }), [a]);
-    assert_eq!(list(RunFilter { stored: Some("nothing".into()), ..all() }), []);
+    assert_eq!(list(all()), ["3", "2", "1"]);
+    assert_eq!(list(RunFilter { limit: Some(1), ..all() }), ["3"]);
+    assert_eq!(list(RunFilter { state: Some(RunState::Succeeded), ..all() }), ["1"]);
+    assert_eq!(list(RunFilter { model: Some("other".into()), ..all() }), ["2"]);
+    assert_eq!(list(RunFilter { study: Some("study-3".into()), ..all() }), ["3"]);
+    assert_eq!(list(RunFilter { resource: Some(first.request.resource), ..all() }), ["1"]);
+    assert_eq!(list(RunFilter { since: Some(other.created), ..all() }), ["3", "2"]);
+    assert_eq!(list(RunFilter { stored: Some("seg".into()), ..all() }), ["1"]);
+    assert_eq!(list(RunFilter { stored: Some("nothing".into()), ..all() }), [""; 0]);
     let with = RunFilter { state: Some(RunState::Queued), model: Some("model".into()), limit: Some(5), ..all() };
-    assert_eq!(list(with), [c]);
+    assert_eq!(list(with), ["3"]);
     let mut counts = store.counts().unwrap();
     counts.sort_by(|a, b| (&a.model, a.state.name()).cmp(&(&b.model, b.state.name())));
     let count = |model: &str, state| RunCount { model: model.into(), state, runs: 1 };
