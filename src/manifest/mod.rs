@@ -20,8 +20,8 @@ pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
 pub use inferer::InfererSpec;
 pub use input::{
-    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey,
-    ViewPolicy, VolumesSpec,
+    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
+    VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};

@@ -17,5 +17,5 @@ pub use mammography::{
     Class, ExamOptions, FULL_SIZE, FULL_SPACING_MM, Laterality, LesionPlace, Phantom, PhantomInstance, PhantomView,
     View, exam,
 };
-pub(crate) use random::mix;
 pub use random::Random;
+pub(crate) use random::mix;

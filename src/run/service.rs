@@ -226,9 +226,16 @@ impl RunService {
             disclaimer: manifest.report.disclaimer.clone(),
         };
         let rule = InsertRule { limit: self.settings.queue_limit, unless_known };
+        let run_priority = request.priority;
         match self.store.insert(&Run::new(request, card), rule)? {
             Inserted::New(run) => Ok(Submitted { run, is_new: true }),
-            Inserted::Known(run) => Ok(Submitted { run, is_new: false }),
+            Inserted::Known(run) => {
+                // Somebody waits for what a rule has put off.
+                if !unless_known && run.state == RunState::Queued {
+                    self.store.hasten(&run.id, run_priority)?;
+                }
+                Ok(Submitted { run, is_new: false })
+            }
             Inserted::Full { limit } => Err(SubmitError::QueueFull { limit }),
         }
     }

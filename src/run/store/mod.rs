@@ -192,6 +192,9 @@ pub trait RunStore: Send + Sync {
 
     fn cancel(&self, id: &RunId) -> Result<Cancelled, StoreError>;
 
+    /// A run that waits waits for no time of day any longer, and has at least this priority; false where it does not wait.
+    fn hasten(&self, id: &RunId, priority: i32) -> Result<bool, StoreError>;
+
     /// False for an unknown run.
     fn supersede(&self, id: &RunId, by: &RunId) -> Result<bool, StoreError>;
 

@@ -266,6 +266,13 @@ impl<D: Database> RunStore for SqlRunStore<D> {
         Ok(cancelled)
     }
 
+    fn hasten(&self, id: &RunId, priority: i32) -> Result<bool, StoreError> {
+        let sql = "UPDATE orthanc_ai_runs
+            SET not_before = NULL, priority = CASE WHEN priority < ?2 THEN ?2 ELSE priority END
+            WHERE id = ?1 AND state = 'Queued' RETURNING id";
+        self.change(sql, &[id.0.as_str().into(), i64::from(priority).into()]).map(|rows| !rows.is_empty())
+    }
+
     fn supersede(&self, id: &RunId, by: &RunId) -> Result<bool, StoreError> {
         let sql = "UPDATE orthanc_ai_runs SET superseded_by = ?2 WHERE id = ?1 RETURNING id";
         self.change(sql, &[id.0.as_str().into(), by.0.as_str().into()]).map(|rows| !rows.is_empty())

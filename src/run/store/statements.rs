@@ -83,10 +83,11 @@ pub(super) fn known<D: Database>(c: &mut D::Connection, run: &Run, rule: InsertR
 
 pub(super) fn insert_row<D: Database>(c: &mut D::Connection, run: &Run) -> Result<(), Fault> {
     let sql =
-        "INSERT INTO orthanc_ai_runs (id, run_key, model, resource, study, priority, forced, created, state, document)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        "INSERT INTO orthanc_ai_runs (id, run_key, model, resource, study, priority, forced, created, state, document,
+            not_before)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let request = &run.request;
-    let values: [Value; 10] = [
+    let values: [Value; 11] = [
         run.id.0.as_str().into(),
         run.key.as_str().into(),
         request.model.as_str().into(),
@@ -97,6 +98,7 @@ pub(super) fn insert_row<D: Database>(c: &mut D::Connection, run: &Run) -> Resul
         run.created.milliseconds().into(),
         RunState::Queued.name().into(),
         row::document(run)?.into(),
+        run.not_before.map(Timestamp::milliseconds).into(),
     ];
     query::<D>(c, sql, &values).map(drop)
 }

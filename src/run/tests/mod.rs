@@ -160,6 +160,7 @@ fn outcome(stored: &[(&str, StoreStatus)]) -> RunOutcome {
         status: *status,
     });
     RunOutcome {
+        warnings: Vec::new(),
         report: serde_json::from_value::<Report>(report).unwrap(),
         slices: Vec::new(),
         stored: stored.collect(),

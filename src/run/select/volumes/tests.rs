@@ -275,11 +275,8 @@ fn contrasts() -> InputSpec {
     let mut rule = rule(MismatchPolicy::Refuse);
     if let SelectSpec::Volumes(spec) = &mut rule.select {
         let found = |name: &str| {
-            let condition = Condition {
-                keyword: "SeriesDescription".into(),
-                equals: Some(name.into()),
-                ..Condition::default()
-            };
+            let condition =
+                Condition { keyword: "SeriesDescription".into(), equals: Some(name.into()), ..Condition::default() };
             ChannelSpec::Found(FoundChannelSpec { name: name.into(), conditions: vec![condition] })
         };
         spec.channels = ["T1", "T2", "ADC"].map(found).to_vec();

@@ -14,6 +14,7 @@ on_every_store!(
     lists_are_newest_first_and_filtered,
     the_newest_are_remembered,
     only_finished_runs_are_removed,
+    a_run_that_was_put_off_is_hastened,
     superseded_runs_say_by_which,
 );
 
@@ -133,6 +134,19 @@ fn only_finished_runs_are_removed(bench: &Bench) {
     assert!(!store.remove(&done.id).unwrap());
     let of_stored = RunFilter { stored: Some("sr".into()), ..RunFilter::default() };
     assert!(store.list(&of_stored).unwrap().is_empty());
+}
+
+fn a_run_that_was_put_off_is_hastened(bench: &Bench) {
+    let store = bench.open();
+    let mut later = run("1");
+    later.not_before = Timestamp::from_milliseconds(Timestamp::now().milliseconds() + 3_600_000);
+    let later = insert(&*store, &later);
+    assert_eq!(store.get(&later.id).unwrap().unwrap().not_before, later.not_before);
+    let claim = || store.claim(&Claim { node: "a", models: None, lease: MINUTE }).unwrap();
+    assert!(claim().is_none(), "not its time");
+    assert!(store.hasten(&later.id, 3).unwrap());
+    assert_eq!(claim().unwrap().id, later.id);
+    assert!(!store.hasten(&later.id, 3).unwrap(), "it runs");
 }
 
 fn superseded_runs_say_by_which(bench: &Bench) {
