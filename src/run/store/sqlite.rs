@@ -156,3 +156,48 @@ fn fault(error: rusqlite::Error) -> Fault {
         _ => Fault::Refused(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.sqlite");
+        let with = |flags| Sqlite { path: Some(path.clone()), flags }.open();
+        with(OpenFlags::default()).unwrap();
+        // As SQLite opens a file, or one on a medium, that it may not write.
+        match with(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(Fault::Gone(reason)) => assert_eq!(reason, NOT_WRITABLE),
+            other => panic!("{:?}", other.map(drop)),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_refuses_one_change_and_keeps_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection =
+            Sqlite { path: Some(folder.path().join("runs.sqlite")), flags: OpenFlags::default() }.open().unwrap();
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |_| Ok(())).unwrap();
+        let sql = "INSERT INTO orthanc_ai_settings (name, value) VALUES (?1, 1)";
+        let insert = |c: &mut rusqlite::Connection, n: usize| {
+            let name = format!("{n} {}", "x".repeat(2000));
+            super::super::connection::transaction(c, Durability::Full, |c| c.query(sql, &[name.into()]))
+        };
+        let mut done = 0;
+        let fault = loop {
+            match insert(&mut connection, done) {
+                Ok(_) => done += 1,
+                Err(fault) => break fault,
+            }
+            assert!(done < 100);
+        };
+        assert!(matches!(&fault, Fault::Refused(reason) if reason == "the disk is full"), "{fault:?}");
+        connection.query_row("PRAGMA max_page_count = 1000", [], |_| Ok(())).unwrap();
+        insert(&mut connection, done).unwrap();
+        let kept: i64 = connection.query_row("SELECT count(*) FROM orthanc_ai_settings", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, done as i64 + 2);
+    }
+}
