@@ -184,7 +184,7 @@ fn four_series_give_a_seg_and_a_report_in_place(version: Version) {
         assert_eq!((&frame["success"], &frame["frame_index"]), (&json!(true), &json!(index)), "{frame:#}");
         let bytes = base64::engine::general_purpose::STANDARD.decode(frame["frame_data"].as_str().unwrap()).unwrap();
         let picture = image::load_from_memory(&bytes).unwrap().into_rgba8();
-        assert_eq!(picture.dimensions(), (256, 256));
+        assert_eq!(picture.dimensions(), (96, 96));
         assert_eq!(picture.pixels().all(|p| p.0[3] == 0), empty, "frame_index {index}");
     }
     let last = server.get(&format!("{seg}/ai/frames?frame_index=95")).ok();
