@@ -97,6 +97,8 @@ pub(super) trait Connection {
     /// One statement; the rows that it answers.
     fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, Fault>;
     fn begin(&mut self, durability: Durability) -> Result<(), Fault>;
+    /// Takes the transaction back, where the database has not done so itself.
+    fn roll_back(&mut self) -> Result<(), Fault>;
     /// The transaction is over, whatever came of it.
     fn ended(&mut self, durability: Durability) -> Result<(), Fault>;
     /// Asked before a connection that has rested is used again.
@@ -235,9 +237,12 @@ pub(super) fn transaction<C: Connection, T>(
         Err(Fault::Gone(reason)) => return Err(Fault::Gone(reason)),
         Err(fault) => fault,
     };
-    let rolled_back = connection.batch("ROLLBACK").and_then(|()| connection.ended(durability));
-    Err(match rolled_back {
-        Ok(()) => fault,
-        Err(Fault::Gone(reason) | Fault::Refused(reason) | Fault::Unreadable { reason, .. }) => Fault::Gone(reason),
+    let rolled_back = connection.roll_back().and_then(|()| connection.ended(durability));
+    Err(match (fault, rolled_back) {
+        (fault, Ok(())) => fault,
+        // In the words of what went wrong first.
+        (Fault::Gone(reason) | Fault::Refused(reason) | Fault::Unreadable { reason, .. }, Err(_)) => {
+            Fault::Gone(reason)
+        }
     })
 }

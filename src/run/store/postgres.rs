@@ -116,6 +116,10 @@ impl Connection for PostgresConnection {
         })
     }
 
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        self.batch("ROLLBACK")
+    }
+
     fn ended(&mut self, _durability: Durability) -> Result<(), Fault> {
         Ok(())
     }

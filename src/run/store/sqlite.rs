@@ -117,6 +117,11 @@ impl Connection for rusqlite::Connection {
         self.batch("BEGIN IMMEDIATE")
     }
 
+    /// SQLite takes a transaction back by itself where the disk is full or fails.
+    fn roll_back(&mut self) -> Result<(), Fault> {
+        if self.is_autocommit() { Ok(()) } else { self.batch("ROLLBACK") }
+    }
+
     fn ended(&mut self, durability: Durability) -> Result<(), Fault> {
         if durability == Durability::Relaxed { self.batch("PRAGMA synchronous = FULL") } else { Ok(()) }
     }
