@@ -172,6 +172,11 @@ describe(`results in OHIF, Orthanc ${ORTHANC_VERSION}`, () => {
     await openResult(page, "SR");
     await page.waitForFunction(() => window.cornerstoneTools?.annotation.state.getAllAnnotations().some(({ metadata }) => metadata.toolName === "DICOMSRDisplay"));
     await settled(page);
+    // While slices are still arriving, OHIF may draw an annotation only when something moves over the picture.
+    for (let step = 0; step < 60 && (await page.locator("svg.svg-layer text").count()) === 0; step += 1) {
+      await page.mouse.move(700 + (step % 2) * 20, 450);
+      await page.waitForTimeout(500);
+    }
     await shot(page, `ohif-sr-${ORTHANC_VERSION}`);
     const annotations = await page.evaluate(() => window.cornerstoneTools.annotation.state.getAllAnnotations().filter(({ metadata }) => metadata.toolName === "DICOMSRDisplay")
       .map(({ metadata, data }) => ({ image: metadata.referencedImageId, labels: data.labels.map(({ value }) => value), outlines: data.renderableData.POLYLINE ?? [] })));
