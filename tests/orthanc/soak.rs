@@ -24,7 +24,8 @@ fn soak() {
         Ok("1.10.1") => Version::V1_10_1,
         _ => Version::V1_13_0,
     };
-    let ai = json!({"Rules": [{"Name": "study", "Model": DEMO}]});
+    // A kill spends an attempt: by chance the same run may be hit several times.
+    let ai = json!({"Rules": [{"Name": "study", "Model": DEMO}], "Runs": {"Attempts": 50}});
     let mut server =
         Orthanc::with(version, &Options { ai, orthanc: json!({"DicomAlwaysAllowStore": true}), ..Options::default() });
     std::thread::sleep(Duration::from_secs(1));
