@@ -1,4 +1,4 @@
-// OHIF's configuration in docker-compose.yml: one data source, the Orthanc behind the page's own origin (nginx.conf).
+// OHIF's configuration, in docker-compose.yml and in the tests (tests/ohif): one data source, the Orthanc behind the page's own origin.
 window.config = {
   routerBasename: null,
   showStudyList: true,
@@ -6,7 +6,7 @@ window.config = {
   modes: [],
   customizationService: {},
   maxNumberOfWebWorkers: 2,
-  showErrorDetails: "production",
+  showErrorDetails: "always",
   disableConfirmationPrompts: true, // a SEG or SR that is opened is loaded without being asked for once more
   investigationalUseDialog: { option: "never" },
   defaultDataSourceName: "orthanc",

@@ -9,7 +9,7 @@ use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::automatic;
 use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
 use crate::source::orthanc::{OrthancSource, series_uid, study_of};
-use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
+use crate::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
 
 pub fn resource(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get, Method::Post])?;
@@ -62,8 +62,7 @@ fn inspect(resource: &Resource) -> Result<Response, RestError> {
 fn automatic(resource: &Resource, headers: &[InstanceHeader]) -> Result<Vec<Value>, RestError> {
     let Some(life) = crate::plugin::life() else { return Ok(Vec::new()) };
     let settings = &life.automatic.settings;
-    let by_sender = settings.rules.iter().any(|r| !r.remote_aet.is_empty());
-    let remote_aet = if by_sender { OrthancSource.remote_aet(resource).map_err(source_error)? } else { None };
+    let remote_aet = automatic::sender(&settings.rules, &OrthancSource, resource).map_err(source_error)?;
     let verdicts = automatic::explain(&life.service, settings, headers, remote_aet.as_deref());
     let verdict = |verdict: automatic::Verdict| {
         json!({

@@ -40,7 +40,7 @@ pub struct Condition {
     /// One of these holds, or several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub any: Option<Vec<Condition>>,
-    /// `regex`, compiled when it is first asked for: a rule sees hundreds of headers.
+    /// `regex`, compiled when the condition is validated, or first asked for: a rule sees hundreds of headers.
     #[serde(skip)]
     #[schemars(skip)]
     pub compiled: OnceLock<Option<Regex>>,
@@ -163,7 +163,9 @@ impl Condition {
         if let Some(regex) = &self.regex {
             // The crate's message quotes the expression over several lines; its last says what is wrong.
             let reason = |e: regex::Error| e.to_string().lines().last().unwrap_or_default().trim().to_owned();
-            Regex::new(regex).map_err(|e| (format!("{path}.regex"), reason(e)))?;
+            let compiled = Regex::new(regex).map_err(|e| (format!("{path}.regex"), reason(e)))?;
+            // Kept: copies of a validated condition compile nothing.
+            self.compiled.get_or_init(|| Some(compiled));
         }
         if let Some(range) = &self.range {
             let sane = match (range.min, range.max) {

@@ -4,7 +4,7 @@ import http from "node:http";
 import path from "node:path";
 
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", mjs: "text/javascript", css: "text/css", json: "application/json", svg: "image/svg+xml", wasm: "application/wasm", png: "image/png", ico: "image/x-icon", woff2: "font/woff2" };
-const CONFIG = new URL("app-config.js", import.meta.url);
+const CONFIG = new URL("../../docker/ohif/app-config.js", import.meta.url);
 
 /** The files below `folder`: address path -> path on disk. Nothing but these can be asked for. */
 async function filesBelow(folder) {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use super::select::Selection;
 use super::service::{RunService, SubmitError, Submitted};
 use super::{Origin, RunRequest, Timestamp};
 use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
@@ -73,9 +74,7 @@ impl Settings {
 
     fn triggers(&self) -> Vec<Trigger> {
         let enabled = self.rules.iter().filter(|r| r.enable).map(|r| r.trigger);
-        let mut triggers: Vec<Trigger> = enabled.chain(self.automatic.then_some(Trigger::StableStudy)).collect();
-        triggers.dedup();
-        triggers
+        enabled.chain(self.automatic.then_some(Trigger::StableStudy)).collect()
     }
 }
 
@@ -97,18 +96,44 @@ pub fn explain(
     remote_aet: Option<&str>,
 ) -> Vec<Verdict> {
     let verdict = |rule: Rule| {
-        let outcome = rule.candidates(headers, remote_aet).and_then(|candidates| {
-            let selection = service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string())?;
-            Ok(selection.inputs.len())
-        });
+        let outcome = judge(service, &rule, headers, remote_aet).map(|selection| selection.inputs.len());
         Verdict { rule: rule.name, model: rule.model, trigger: rule.trigger, outcome }
     };
     settings.rules(service).into_iter().map(verdict).collect()
 }
 
+/// What one run would take of a resource by the rule, and then by its model's own.
+///
+/// # Errors
+/// Why there is none, in words.
+fn judge(
+    service: &RunService,
+    rule: &Rule,
+    headers: &[InstanceHeader],
+    remote_aet: Option<&str>,
+) -> Result<Selection, String> {
+    let candidates = rule.candidates(headers, remote_aet)?;
+    service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string())
+}
+
+/// Who sent the resource, where a rule wants to know.
+///
+/// # Errors
+/// [`SourceError`]
+pub fn sender<'r>(
+    rules: impl IntoIterator<Item = &'r Rule>,
+    catalogue: &dyn Catalogue,
+    resource: &Resource,
+) -> Result<Option<String>, SourceError> {
+    let wanted = rules.into_iter().any(|r| !r.remote_aet.is_empty());
+    if wanted { catalogue.remote_aet(resource) } else { Ok(None) }
+}
+
 /// The watcher's thread, and the events' way to it.
 pub struct Automatic {
     pub settings: Settings,
+    /// Those of the rules: of other events the watcher is not told.
+    triggers: Vec<Trigger>,
     events: Mutex<Option<Sender<(Resource, Trigger)>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     stopping: Arc<AtomicBool>,
@@ -116,7 +141,8 @@ pub struct Automatic {
 
 impl Automatic {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, events: Mutex::default(), thread: Mutex::default(), stopping: Arc::default() }
+        let triggers = settings.triggers();
+        Self { settings, triggers, events: Mutex::default(), thread: Mutex::default(), stopping: Arc::default() }
     }
 
     /// Starts to watch, where there is a rule.
@@ -132,7 +158,7 @@ impl Automatic {
             service,
             ports,
             settings: self.settings.clone(),
-            triggers: self.settings.triggers(),
+            triggers: self.triggers.clone(),
             waiting: VecDeque::new(),
             recent: HashMap::new(),
             stopping: self.stopping.clone(),
@@ -146,7 +172,7 @@ impl Automatic {
 
     /// Tells the watcher of an event. Returns at once: this is called by a thread that all plugins share.
     pub fn event(&self, resource: Resource, trigger: Trigger) {
-        if !self.settings.triggers().contains(&trigger) {
+        if !self.triggers.contains(&trigger) {
             return;
         }
         if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -220,7 +246,7 @@ impl Watcher {
     /// An event and all that came with it.
     fn take(&mut self, first: (Resource, Trigger), events: &Receiver<(Resource, Trigger)>) {
         for event in std::iter::once(first).chain(events.try_iter()) {
-            if self.triggers.contains(&event.1) && self.waiting.len() < MAX_WAITING && !self.waiting.contains(&event) {
+            if self.waiting.len() < MAX_WAITING && !self.waiting.contains(&event) {
                 self.waiting.push_back(event);
             }
         }
@@ -303,17 +329,10 @@ impl Watcher {
             return Ok(());
         }
         let headers = self.ports.source.headers(resource)?;
-        let remote_aet = match rules.iter().any(|r| !r.remote_aet.is_empty()) {
-            true => self.ports.catalogue.remote_aet(resource)?,
-            false => None,
-        };
+        let remote_aet = sender(rules.iter().copied(), &*self.ports.catalogue, resource)?;
         let study = self.study_of(resource)?;
         for rule in &rules {
-            let selection = match rule.candidates(&headers, remote_aet.as_deref()) {
-                Ok(candidates) => self.service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string()),
-                Err(reason) => Err(reason),
-            };
-            let selection = match selection {
+            let selection = match judge(&self.service, rule, &headers, remote_aet.as_deref()) {
                 Ok(selection) => selection,
                 Err(reason) => {
                     log::debug!("rule {}: not {resource}: {reason}", rule.name);
