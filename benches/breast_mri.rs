@@ -6,6 +6,8 @@
 //! Prints medians: the stages' seconds, total / inference, and peak resident memory above the idle server with the models loaded.
 //! Reading is summed over two threads; "before" is what the clock says to the inference's beginning.
 
+#[path = "full_size/mod.rs"]
+mod full_size;
 #[path = "ratio/mod.rs"]
 #[allow(dead_code)]
 mod ratio;
@@ -13,17 +15,12 @@ mod ratio;
 #[path = "../tests/orthanc/server.rs"]
 mod server;
 
-use std::path::Path;
-
-use orthanc_ai::manifest::network::{PatchMerging, SwinUnetrSpec};
-use orthanc_ai::model::nets::swin_unetr::keys;
 use orthanc_ai::phantom::{BreastMriPhantom, Orientation, SeriesLayout};
 use serde_json::{Value, json};
 
 use server::{Options, Orthanc, Version};
 
 const RUNS: usize = 5;
-const FULL_SIZE: &str = "breast-dce-swinunetr";
 const DEMO: &str = "breast-dce-swinunetr-demo";
 
 fn main() {
@@ -32,7 +29,7 @@ fn main() {
         return;
     }
     let models = tempfile::tempdir().unwrap();
-    full_size_model(models.path());
+    full_size::write_breast_mri(models.path());
     let demo = server::root().join("models").join(DEMO);
     std::fs::create_dir(models.path().join(DEMO)).unwrap();
     for file in ["manifest.json", "weights.safetensors"] {
@@ -52,7 +49,7 @@ fn main() {
         let ai = json!({"ModelsDirectory": models.path(), "Threads": 2, "Device": "cpu"});
         let server = Orthanc::with(version, &Options { ai, ..Options::default() });
         let study = server.upload_study(&files);
-        for model in [FULL_SIZE, DEMO] {
+        for model in [full_size::BREAST_MRI, DEMO] {
             report(&server, &study, model, version.name());
         }
     }
@@ -86,16 +83,4 @@ fn report(server: &Orthanc, study: &str, model: &str, version: &str) {
         peak.saturating_sub(idle) as f64 / 1e6,
         idle as f64 / 1e6,
     );
-}
-
-/// The shipped manifest of the full-size model with weights that keep activations finite.
-fn full_size_model(models: &Path) {
-    let folder = models.join(FULL_SIZE);
-    std::fs::create_dir(&folder).unwrap();
-    let shipped = server::root().join("models").join(FULL_SIZE).join("manifest.json");
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-    manifest["weights"] = json!({"file": "weights.safetensors", "format": "safetensors"});
-    std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
-    let spec = SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, patch_merging: PatchMerging::Legacy };
-    std::fs::copy(ratio::weights(keys(&spec)).path(), folder.join("weights.safetensors")).unwrap();
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::run::Limits;
 use crate::run::automatic::Rule;
 
 /// Keys as an administrator writes them; `ORTHANC__AI__MODELS_DIRECTORY` in the Docker image maps to `Ai.ModelsDirectory`.
@@ -21,6 +22,10 @@ pub struct Config {
     pub device: String,
     /// CPU threads of the networks; absent: one a core.
     pub threads: Option<usize>,
+    /// How far the threads of a run stand back behind the server's own (its receiving of images above all): 0, not at all, to 19.
+    pub nice: u8,
+    /// What one run may take.
+    pub limits: Limits,
     /// False: this server takes requests, others that share its store of runs carry them out.
     pub worker: bool,
     /// Every ready model that is no demo, on each stable study that its selection rule takes.
@@ -73,6 +78,8 @@ impl Default for Config {
             models_directory: "/usr/share/orthanc-ai/models".into(),
             device: "auto".into(),
             threads: None,
+            nice: 19,
+            limits: Limits::default(),
             worker: true,
             automatic: false,
             rules: Vec::new(),
@@ -128,6 +135,13 @@ impl Config {
         if config.threads == Some(0) {
             return refuse("Threads", "found 0, expected at least 1");
         }
+        if config.nice > 19 {
+            return refuse("Nice", &format!("found {}, expected 0 to 19", config.nice));
+        }
+        if config.limits.memory_megabytes < MIN_MEMORY_MB {
+            let reason = format!("found {}, expected at least {MIN_MEMORY_MB}", config.limits.memory_megabytes);
+            return refuse("Limits.MemoryMegabytes", &reason);
+        }
         if config.runs.lease_seconds < MIN_LEASE_S {
             let reason = format!("found {}, expected at least {MIN_LEASE_S}", config.runs.lease_seconds);
             return refuse("Runs.LeaseSeconds", &reason);
@@ -158,6 +172,9 @@ impl Config {
 pub fn stable_age(orthanc: &Value) -> Duration {
     Duration::from_secs(orthanc.get("StableAge").and_then(Value::as_u64).unwrap_or(60))
 }
+
+/// Less is no limit but a mistake.
+const MIN_MEMORY_MB: usize = 64;
 
 /// Heartbeats come twice a second; a shorter lease would be lost to a slow disk.
 const MIN_LEASE_S: u64 = 5;
@@ -220,6 +237,9 @@ mod tests {
             (json!({"Runs": {"QueueLimit": 0}}), "Ai.Runs.QueueLimit: found 0"),
             (json!({"Runs": {"QueueLimit": -1}}), "Ai.Runs.QueueLimit: invalid value"),
             (json!({"Threads": 0}), "Ai.Threads: found 0"),
+            (json!({"Nice": 20}), "Ai.Nice: found 20, expected 0 to 19"),
+            (json!({"Limits": {"MemoryMegabytes": 1}}), "Ai.Limits.MemoryMegabytes: found 1, expected at least 64"),
+            (json!({"Limits": {"Memory": 1}}), "Ai.Limits: unknown field `Memory`"),
             (json!({"Runs": {"LeaseSeconds": 1}}), "Ai.Runs.LeaseSeconds: found 1, expected at least 5"),
             (json!({"Runs": {"Attempts": 0}}), "Ai.Runs.Attempts: found 0"),
             (json!({"Runs": {"Node": ""}}), "Ai.Runs.Node: found an empty name"),

@@ -91,6 +91,8 @@ fn start(host: &Host) -> Result<(), PluginError> {
 
     #[cfg(feature = "fault-injection")]
     crate::orthanc::fault::register(host)?;
+    #[cfg(feature = "fault-injection")]
+    rest_server::register(host, api::fault::ROUTES)?;
     rest_server::register(host, api::ROUTES)?;
     events::subscribe(host, on_event)?;
     metrics::on_refresh(host, show_metrics)?;
@@ -123,6 +125,8 @@ fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
             backoff: config.runs.backoff(),
             history: config.runs.history,
             history_days: config.runs.history_days,
+            nice: config.nice,
+            limits: config.limits,
         },
     }
 }

@@ -6,6 +6,8 @@
 mod analyse;
 mod assets;
 mod body;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 mod info;
 mod overlay;
 mod runs;

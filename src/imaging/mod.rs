@@ -45,7 +45,7 @@ pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use plane::Plane;
-pub use read::{read_attributes, read_header, read_instance};
+pub use read::{read_attributes, read_header, read_instance, read_instance_within};
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;

@@ -3,9 +3,9 @@
 use dicom_object::InMemDicomObject;
 
 use super::attributes::ImageAttributes;
-use super::decode::{FrameDecoder, Frames};
+use super::decode::{FrameDecoder, Frames, MAX_PIXELS};
 use super::part10::Part10;
-use super::{ImagingError, Photometric, Projection};
+use super::{ImagingError, Photometric, Projection, VoxelBudget};
 
 /// Reads a single-frame monochrome image of 8 to 16 bits from a DICOM file (PS3.10).
 ///
@@ -16,13 +16,27 @@ use super::{ImagingError, Photometric, Projection};
 /// # Errors
 /// Anything that is no such image: the attribute, what was found, what was expected.
 pub fn read_instance(dicom: &[u8], fallback: Option<&dyn FrameDecoder>) -> Result<Projection, ImagingError> {
+    read_instance_within(dicom, fallback, &VoxelBudget::new(MAX_PIXELS))
+}
+
+/// As [`read_instance`]; the pixels that the header claims are taken from `budget` before they take memory.
+///
+/// # Errors
+/// As [`read_instance`], and what [`VoxelBudget::take`] refuses.
+pub fn read_instance_within(
+    dicom: &[u8],
+    fallback: Option<&dyn FrameDecoder>,
+    budget: &VoxelBudget,
+) -> Result<Projection, ImagingError> {
     let file = Part10::scan(dicom)?;
     let attributes = ImageAttributes::from_dataset(file.read_header()?)?;
     check_monochrome(&attributes)?;
     if attributes.number_of_frames != 1 {
         return Err(ImagingError::invalid("NumberOfFrames", attributes.number_of_frames, "1: a projection image"));
     }
-    let pixels = Frames::find(dicom, &file, &attributes)?.decode(0, fallback)?;
+    let frames = Frames::find(dicom, &file, &attributes)?;
+    budget.take(attributes.rows * attributes.columns)?;
+    let pixels = frames.decode(0, fallback)?;
     Ok(Projection { attributes, pixels })
 }
 

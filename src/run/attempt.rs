@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::fault;
 use super::pipeline::{Monitor, RunError};
 use super::record::{Intent, Run, Stage};
 use super::store::{Heartbeat, Lease, Signal};
@@ -94,6 +95,7 @@ impl Monitor for Attempt<'_> {
     fn progress(&self, stage: Stage, done: usize, total: usize) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         *progress = (Some(stage), progress.1.max(stage.percent(done, total)));
+        fault::point(|| format!("{} {done}", stage.name()));
     }
 
     fn is_cancelled(&self) -> bool {
@@ -112,6 +114,7 @@ impl Monitor for Attempt<'_> {
         match self.worker.insist(record) {
             Some(Some(run)) => {
                 *self.intents.lock().unwrap_or_else(PoisonError::into_inner) = run.intents;
+                fault::point(|| "intended".into());
                 Ok(())
             }
             Some(None) => {

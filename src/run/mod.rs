@@ -2,11 +2,13 @@
 //!
 //! [`select`] decides what a model takes, [`pipeline`] carries one run out (one line a stage), [`store`] keeps runs and the queue,
 //! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
-//! [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus. [`automatic`] asks for runs of what arrives, by rule.
+//! [`limits`] says what a run may take. [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus. [`automatic`] asks for runs of what arrives, by rule.
 
 mod attempt;
 pub mod automatic;
+pub mod fault;
 pub mod host_job;
+pub mod limits;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;
@@ -21,6 +23,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use limits::Limits;
 pub use pipeline::{Monitor, RunError, RunOutcome};
 pub use record::{Origin, Run, RunId, RunRequest, RunState, Stage};
 pub use service::{RunService, SubmitError};

@@ -121,6 +121,8 @@ impl RunService {
         let Some(worker) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let (registry, device, works) = (self.models.clone(), self.device, self.settings.works);
         let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
+            // Inherited by every thread that computes for it, libtorch's too.
+            stand_back(worker.settings.nice);
             let stop = worker.control.stopping();
             if works {
                 let mut loaded = registry.load(device, stop);
@@ -272,6 +274,14 @@ impl RunService {
     pub fn finished(&self, id: &RunId, expected: &'static str) -> Result<Run, ChangeError> {
         let run = self.store.get(id)?.ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
         if run.state.is_final() { Ok(run) } else { Err(ChangeError::State { found: run.state, expected }) }
+    }
+}
+
+/// Gives the calling thread the niceness: the server's other threads, which receive images and answer, go first.
+fn stand_back(nice: u8) {
+    // On Linux a priority is a thread's, and "no process" is the caller (setpriority(2), NOTES).
+    if let Err(error) = rustix::process::setpriority_process(None, nice.into()) {
+        log::warn!("the worker's threads cannot have niceness {nice}: {error}");
     }
 }
 

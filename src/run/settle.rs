@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::fault;
 use super::pipeline::{AnalysedSlice, RunError, RunOutcome};
 use super::record::{ImageResult, Run, RunState, SliceResult};
 use super::store::{Heartbeat, RunFilter};
@@ -42,6 +43,7 @@ impl Worker {
         let ours: Vec<&str> = outcome.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
         self.discard_left(run, &ours);
         self.supersede_earlier(run, &ours);
+        fault::point(|| "settling".into());
         let finish = || {
             self.store.update(&attempt.lease, &mut |record| {
                 record.state = RunState::Succeeded;
@@ -52,7 +54,11 @@ impl Worker {
             })
         };
         match self.insist(finish) {
-            Some(Some(run)) => self.tell_finished(&run),
+            Some(Some(run)) => {
+                fault::point(|| "finished".into());
+                self.tell_finished(&run);
+                self.give_way_to_later(&run);
+            }
             Some(None) => self.finished_by_another(run, outcome),
             // The server stops, the store is away: the next start does it again and finds the results stored.
             None => log::warn!("run {}: its end could not be recorded", run.id),
@@ -134,26 +140,46 @@ impl Worker {
     /// The results of earlier automatic runs of a less complete input go, where the model's manifest wants it. Before this run is recorded
     /// as finished: a server that is killed here does it at the next attempt.
     fn supersede_earlier(&self, run: &Run, keep: &[&str]) {
-        let policy = self.models.manifest(&run.request.model).map(|m| m.report.supersede);
-        if policy != Some(SupersedePolicy::Replace) {
-            return;
+        for earlier in self.replaceable(run).iter().filter(|earlier| run.supersedes(earlier)) {
+            self.supersede(earlier, run, keep);
         }
+    }
+
+    /// A more complete input was asked for while this run was at its part of it, and another node has been faster with it. Each of the two looks for
+    /// the other after its own end is recorded: one of them sees it.
+    fn give_way_to_later(&self, run: &Run) {
+        let others = self.replaceable(run);
+        if let Some(later) = others.iter().find(|later| later.supersedes(run)) {
+            let keep: Vec<&str> = later.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
+            return self.supersede(run, later, &keep);
+        }
+        let ours: Vec<&str> = run.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
+        for earlier in others.iter().filter(|earlier| run.supersedes(earlier)) {
+            self.supersede(earlier, run, &ours);
+        }
+    }
+
+    /// The study's results of the model, where the manifest wants later ones in the place of earlier ones.
+    fn replaceable(&self, run: &Run) -> Vec<Run> {
+        let policy = self.models.manifest(&run.request.model).map(|m| m.report.supersede);
         let of_study = RunFilter {
             state: Some(RunState::Succeeded),
             model: Some(run.request.model.clone()),
             study: Some(run.request.study.clone()),
             ..RunFilter::default()
         };
-        let earlier = self.insist(|| self.store.list(&of_study)).unwrap_or_default();
-        for earlier in earlier.iter().filter(|earlier| run.supersedes(earlier)) {
-            for stored in earlier.stored.iter().filter(|s| earlier.made(&s.sop_instance_uid)) {
-                if !keep.contains(&stored.sop_instance_uid.as_str()) {
-                    self.discard(earlier, &stored.path);
-                }
+        let list = || self.store.list(&of_study);
+        if policy == Some(SupersedePolicy::Replace) { self.insist(list).unwrap_or_default() } else { Vec::new() }
+    }
+
+    fn supersede(&self, earlier: &Run, later: &Run, keep: &[&str]) {
+        for stored in earlier.stored.iter().filter(|s| earlier.made(&s.sop_instance_uid)) {
+            if !keep.contains(&stored.sop_instance_uid.as_str()) {
+                self.discard(earlier, &stored.path);
             }
-            self.insist(|| self.store.supersede(&earlier.id, &run.id));
-            log::info!("run {}: superseded by run {}", earlier.id, run.id);
         }
+        self.insist(|| self.store.supersede(&earlier.id, &later.id));
+        log::info!("run {}: superseded by run {}", earlier.id, later.id);
     }
 
     /// Takes away what attempts of this run have put into the archive, but for `keep`: a run leaves all of its objects or none.

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::fault;
+use super::limits::Limits;
 use super::metrics::Metrics;
 use super::pipeline::{self, RunError, RunOutcome};
 use super::record::{Run, RunId};
@@ -82,6 +84,9 @@ pub struct WorkerSettings {
     pub backoff: Duration,
     pub history: usize,
     pub history_days: Option<u32>,
+    /// Of the worker's threads, as setpriority(2) has it: 0 to 19.
+    pub nice: u8,
+    pub limits: Limits,
 }
 
 /// What the worker works with.
@@ -148,6 +153,7 @@ impl Worker {
             let _ = self.store.update(&lease, &mut |run| run.job_id = Some(job_id.clone()));
         }
         let attempt = Attempt::new(self, lease, &run);
+        fault::point(|| "claimed".into());
         std::thread::scope(|scope| {
             let _end = attempt.end_on_drop();
             let heart = std::thread::Builder::new().name("orthanc-ai-beat".into());
@@ -167,7 +173,7 @@ impl Worker {
             return Err(RunError::NotLoaded { model: name.clone(), reason });
         };
         // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
-        let work = || pipeline::run(&*self.source, &*self.results, model, &run.request, attempt);
+        let work = || pipeline::run(&*self.source, &*self.results, model, &run.request, self.settings.limits, attempt);
         catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
     }
 

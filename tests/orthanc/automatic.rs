@@ -35,7 +35,7 @@ fn with_rules(version: Version, rules: &[Value], orthanc: Value) -> Orthanc {
 
 /// Waits until no run waits or runs and `done` holds of all runs.
 #[track_caller]
-fn wait_for(server: &Orthanc, what: &str, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub fn wait_for(server: &Orthanc, what: &str, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let runs = server.get("/ai/runs?limit=10000").ok();
@@ -48,16 +48,21 @@ fn wait_for(server: &Orthanc, what: &str, done: impl Fn(&[Value]) -> bool) -> Ve
     }
 }
 
-fn all_succeeded(count: usize) -> impl Fn(&[Value]) -> bool {
+pub fn all_succeeded(count: usize) -> impl Fn(&[Value]) -> bool {
     move |runs| runs.len() == count && runs.iter().all(|r| r["State"] == "Succeeded")
 }
 
-/// The results in a study.
+/// The reports in a study.
 fn reports(server: &Orthanc, study: &str) -> usize {
+    results(server, study, "SR")
+}
+
+/// A study's instances of series with the modality.
+pub fn results(server: &Orthanc, study: &str, modality: &str) -> usize {
     let series = server.get(&format!("/studies/{study}/series")).ok();
-    let of_sr = |s: &&Value| s["MainDicomTags"]["Modality"] == "SR";
+    let wanted = |s: &&Value| s["MainDicomTags"]["Modality"] == modality;
     let instances = |s: &Value| s["Instances"].as_array().unwrap().len();
-    series.as_array().unwrap().iter().filter(of_sr).map(instances).sum()
+    series.as_array().unwrap().iter().filter(wanted).map(instances).sum()
 }
 
 fn study_of(server: &Orthanc, files: &[Vec<u8>]) -> String {

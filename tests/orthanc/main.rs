@@ -7,7 +7,10 @@ mod breast_mri;
 mod durable;
 mod end_to_end;
 mod exam;
+mod kills;
+mod late_input;
 mod lifecycle;
+mod limits;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod real_data;

@@ -131,10 +131,16 @@ impl Orthanc {
         server
     }
 
-    /// Where the plugin is expected to stay off.
-    pub fn with_plugin_off(version: Version, options: &Options) -> Self {
+    /// Where the options load no plugin, or one that stays off.
+    pub fn without_plugin(version: Version, options: &Options) -> Self {
         let mut server = Self::spawn(version, options);
         server.wait("the server", |s| s.try_get("/system").is_some());
+        server
+    }
+
+    /// Where the plugin is expected to stay off.
+    pub fn with_plugin_off(version: Version, options: &Options) -> Self {
+        let server = Self::without_plugin(version, options);
         assert_eq!(server.get("/ai").status, 404);
         server
     }
@@ -181,6 +187,17 @@ impl Orthanc {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Until somebody else has killed it.
+    #[track_caller]
+    #[allow(dead_code)]
+    pub fn wait_killed(&mut self, what: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{what}: it still lives\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Changes the configuration that the next start reads.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use orthanc_ai::run::pipeline::{self, Monitor};
 use orthanc_ai::run::select;
-use orthanc_ai::run::{Origin, RunRequest, Stage};
+use orthanc_ai::run::{Limits, Origin, RunRequest, Stage};
 use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
 use orthanc_ai::source::{Level, Resource, StoreStatus};
 
@@ -53,8 +53,8 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
             force: args.force,
             not_before: None,
         };
-        let outcome =
-            pipeline::run(&source, &store, &mut model, &request, &Quiet).map_err(|e| format!("study {number}: {e}"))?;
+        let outcome = pipeline::run(&source, &store, &mut model, &request, Limits::default(), &Quiet)
+            .map_err(|e| format!("study {number}: {e}"))?;
         done += 1;
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
         for image in &outcome.report.images {

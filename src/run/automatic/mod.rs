@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use super::fault;
 use super::select::Selection;
 use super::service::{RunService, SubmitError, Submitted};
 use super::{Origin, RunRequest, Timestamp};
@@ -300,6 +301,7 @@ impl Watcher {
             let mut look = |resource: &Resource, trigger: Trigger| self.evaluate(resource, trigger);
             let more = position.step(&*self.ports.catalogue, OffsetDateTime::now_utc(), &self.triggers, &mut look);
             if position.cursor() != before {
+                fault::point(|| "replayed".into());
                 store.set_cursor(CURSOR, position.cursor()).map_err(|e| later(&e))?;
             }
             if !more? || self.stops() {
@@ -328,6 +330,7 @@ impl Watcher {
         if rules.is_empty() {
             return Ok(());
         }
+        fault::point(|| "event".into());
         let headers = self.ports.source.headers(resource)?;
         let remote_aet = sender(rules.iter().copied(), &*self.ports.catalogue, resource)?;
         let study = self.study_of(resource)?;
@@ -353,6 +356,7 @@ impl Watcher {
             match self.service.submit(request) {
                 Ok(Submitted { run, is_new: true }) => {
                     log::info!("run {}: rule {} has {} look at {resource}", run.id, rule.name, rule.model);
+                    fault::point(|| "submitted".into());
                 }
                 Ok(_) => {}
                 Err(e @ (SubmitError::QueueFull { .. } | SubmitError::Store(_))) => {

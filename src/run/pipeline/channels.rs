@@ -6,16 +6,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Clock, Monitor, RunError};
+use super::{Clock, Monitor, RunError, told};
 use crate::imaging::{self, Geometry, SourceFrame, Volume, VoxelBudget};
 use crate::manifest::{MismatchPolicy, VolumesSpec};
 use crate::run::record::Stage;
 use crate::run::select::Input;
 use crate::source::InstanceSource;
-
-/// Most voxels of one run, all channels together: 2 GiB of f32, 18 times a breast exam of four phases with 110 slices of 256 × 256.
-/// A server has other work to do than one run.
-pub(super) const MAX_RUN_VOXELS: usize = 1 << 29;
 
 /// Slices that lean by more against their normal are told of: less is what rounded positions give.
 const TILT_DEGREES: f64 = 0.5;
@@ -85,7 +81,7 @@ fn read_instance(
 ) -> Result<Vec<SourceFrame>, RunError> {
     let bytes = clock.time(Stage::Fetch, || source.fetch(&input.id))?;
     let frames = clock.time(Stage::Read, || imaging::read_frames_within(&bytes, source.frame_decoder(), budget));
-    frames.map_err(|e| RunError::Volume(format!("{}: instance {}: {e}", input.view, input.id)))
+    frames.map_err(|e| RunError::Volume(format!("{}: instance {}: {}", input.view, input.id, told(&e))))
 }
 
 /// One volume a channel, all on the grid of the first.

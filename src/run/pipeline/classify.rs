@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array3, Axis};
 
-use super::{Clock, Monitor, Outcome, RunError};
-use crate::imaging::{self, ImageAttributes};
+use super::{Clock, Monitor, Outcome, RunError, told};
+use crate::imaging::{self, ImageAttributes, VoxelBudget};
 use crate::model::{LoadedModel, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
 use crate::result::{self, ResultContext, ResultUids, SrSopClass};
+use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
 use crate::source::{InstanceSource, SourceError};
@@ -24,11 +25,12 @@ pub(super) fn outcome(
     source: &dyn InstanceSource,
     model: &mut LoadedModel,
     request: &RunRequest,
+    limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
 ) -> Result<Outcome, RunError> {
     let chain = TransformChain::new(&model.manifest.preprocessing)?;
-    let prepared = prepare_all(source, &chain, &request.inputs, monitor, clock)?;
+    let prepared = prepare_all(source, &chain, &request.inputs, limits, monitor, clock)?;
     let prediction = infer_all(model, &request.inputs, &prepared, monitor, clock)?;
     let images = attributes_of_all(&request.inputs, &prepared)?;
     let results = clock.time(Stage::Encode, || {
@@ -51,6 +53,7 @@ fn prepare_all(
     source: &dyn InstanceSource,
     chain: &TransformChain,
     inputs: &[Input],
+    limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
 ) -> Result<Vec<PreparedImage>, RunError> {
@@ -69,7 +72,7 @@ fn prepare_all(
                     if monitor.is_cancelled() {
                         break;
                     }
-                    let image = match prepare(source, chain, input, clock) {
+                    let image = match prepare(source, chain, input, &limits.budget_of_part(PREPARE_THREADS), clock) {
                         Ok(image) => image,
                         Err(error) => {
                             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -95,6 +98,7 @@ fn prepare(
     source: &dyn InstanceSource,
     chain: &TransformChain,
     input: &Input,
+    budget: &VoxelBudget,
     clock: &Clock,
 ) -> Result<PreparedImage, SourceError> {
     let bytes = match clock.time(Stage::Fetch, || source.fetch(&input.id)) {
@@ -102,11 +106,12 @@ fn prepare(
         Err(e) if e.is_transient() => return Err(e),
         Err(e) => return Ok(PreparedImage { attributes: None, array: Err(e.to_string()) }),
     };
-    let image = match clock.time(Stage::Read, || imaging::read_instance(&bytes, source.frame_decoder())) {
+    let image = match clock.time(Stage::Read, || imaging::read_instance_within(&bytes, source.frame_decoder(), budget))
+    {
         Ok(image) => image,
         // The report still names the image that failed.
         Err(e) => {
-            return Ok(PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(e.to_string()) });
+            return Ok(PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(told(&e)) });
         }
     };
     drop(bytes);
@@ -213,8 +218,9 @@ mod tests {
         let inputs: Vec<Input> = ["1", "2", "3"].map(input).to_vec();
         let manifest = include_str!("../../../models/mammography-4view-demo/manifest.json");
         let chain = TransformChain::new(&Manifest::from_json(manifest).unwrap().preprocessing).unwrap();
-        let prepare =
-            |error: fn() -> SourceError| prepare_all(&Failing(error), &chain, &inputs, &Quiet, &Clock::start());
+        let prepare = |error: fn() -> SourceError| {
+            prepare_all(&Failing(error), &chain, &inputs, Limits::default(), &Quiet, &Clock::start())
+        };
         let busy = prepare(|| SourceError::Host("the disk is full".into()));
         assert!(busy.is_err_and(|e| e.is_transient() && e.to_string() == "the disk is full"));
         // One that is gone stays gone: the report says so where it can.

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::limits::Limits;
 use super::record::{RunRequest, Stage};
+use crate::imaging::ImagingError;
 use crate::manifest::TaskSpec;
 use crate::model::LoadedModel;
 use crate::result::{Report, ResultError, ResultObject, Results};
@@ -97,6 +99,14 @@ pub struct AnalysedSlice {
     pub mask_frames: Vec<usize>,
 }
 
+/// An image's or file's error, with the setting that drew the line where it is one of size.
+fn told(error: &ImagingError) -> String {
+    match error {
+        ImagingError::TooManyVoxels { .. } => format!("{error} (Ai.Limits.MemoryMegabytes)"),
+        error => error.to_string(),
+    }
+}
+
 /// What a run leaves.
 #[derive(Debug)]
 pub struct RunOutcome {
@@ -109,7 +119,7 @@ pub struct RunOutcome {
     pub stage_seconds: BTreeMap<String, f64>,
 }
 
-/// Runs `model` on the request's inputs and stores the result objects.
+/// Runs `model` on the request's inputs, within `limits`, and stores the result objects.
 ///
 /// # Errors
 /// [`RunError`]; then nothing is stored.
@@ -118,12 +128,13 @@ pub fn run(
     store: &dyn ResultStore,
     model: &mut LoadedModel,
     request: &RunRequest,
+    limits: Limits,
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
     let Outcome { results, slices, warnings } = match model.manifest.task {
-        TaskSpec::Classification(_) => classify::outcome(source, model, request, monitor, &clock)?,
-        TaskSpec::Segmentation(_) => segment::outcome(source, model, request, monitor, &clock)?,
+        TaskSpec::Classification(_) => classify::outcome(source, model, request, limits, monitor, &clock)?,
+        TaskSpec::Segmentation(_) => segment::outcome(source, model, request, limits, monitor, &clock)?,
     };
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
@@ -132,17 +143,24 @@ pub fn run(
         monitor.progress(Stage::Store, 0, results.objects.len());
         let uids: Vec<&str> = results.objects.iter().map(|o| o.sop_instance_uid.as_str()).collect();
         monitor.storing(&uids)?;
-        Ok(store_all(store, &results.objects)?)
+        Ok(store_all(store, &results.objects, monitor)?)
     })?;
     Ok(RunOutcome { report: results.report, slices, stored, warnings, stage_seconds: clock.seconds() })
 }
 
 /// All of a run's objects or none.
-fn store_all(store: &dyn ResultStore, objects: &[ResultObject]) -> Result<Vec<StoredInstance>, SourceError> {
+fn store_all(
+    store: &dyn ResultStore,
+    objects: &[ResultObject],
+    monitor: &dyn Monitor,
+) -> Result<Vec<StoredInstance>, SourceError> {
     let mut stored: Vec<StoredInstance> = Vec::with_capacity(objects.len());
     for object in objects {
         match store.store(object) {
-            Ok(instance) => stored.push(instance),
+            Ok(instance) => {
+                stored.push(instance);
+                monitor.progress(Stage::Store, stored.len(), objects.len());
+            }
             Err(error) => {
                 for new in stored.iter().filter(|s| s.status == StoreStatus::Stored) {
                     if let Err(e) = store.discard(&new.path) {

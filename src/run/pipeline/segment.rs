@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::channels::{Channels, MAX_RUN_VOXELS, channels, read_all};
+use super::channels::{Channels, channels, read_all};
 use super::{AnalysedSlice, Clock, Monitor, Outcome, RunError};
-use crate::imaging::{SegObject, SliceSource, Volume, VoxelBudget};
+use crate::imaging::{SegObject, SliceSource, Volume};
 use crate::manifest::{SegmentationSpec, SelectSpec, TaskSpec};
 use crate::model::{InferError, LoadedModel, inferer};
 use crate::predict::{SegmentMask, Segmentation, activate, measure};
@@ -14,6 +14,7 @@ use crate::result::{
     self, ChannelSource, ResultContext, ResultKind, ResultUids, Results, SegmentationContext, SrSopClass,
     distinct_instances,
 };
+use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::source::InstanceSource;
 use crate::transform::{PreparedVolume, VolumeChain, postprocess};
@@ -23,6 +24,7 @@ pub(super) fn outcome(
     source: &dyn InstanceSource,
     model: &mut LoadedModel,
     request: &RunRequest,
+    limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
 ) -> Result<Outcome, RunError> {
@@ -31,7 +33,7 @@ pub(super) fn outcome(
         return Err(RunError::Volume("the model segments, but its input.select is not Volumes".into()));
     };
     let chain = VolumeChain::new(&manifest.preprocessing)?;
-    let series = read_all(source, &request.inputs, &VoxelBudget::new(MAX_RUN_VOXELS), monitor, clock)?;
+    let series = read_all(source, &request.inputs, &limits.budget(), monitor, clock)?;
     let Channels { volumes, resampled, warnings } = clock.time(Stage::Read, || channels(rule, series))?;
     let prepared = clock.time(Stage::Prepare, || chain.apply(&volumes))?;
     monitor.progress(Stage::Prepare, 1, 1);

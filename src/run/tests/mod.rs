@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::limits::Limits;
 use super::pipeline::RunOutcome;
 use super::record::{ModelCard, Origin, Run, RunRequest};
 use super::store::{Claim, InsertRule, Inserted, Lease, RunStore, sqlite};
@@ -113,6 +114,8 @@ fn settings() -> WorkerSettings {
         backoff: Duration::ZERO,
         history: 100,
         history_days: None,
+        nice: 0,
+        limits: Limits::default(),
     }
 }
 

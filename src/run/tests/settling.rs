@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::model::LoadedModels;
+use crate::run::Timestamp;
 use crate::run::pipeline::{Monitor, RunError};
 use crate::run::record::RunState;
 use crate::run::store::TakeBack;
@@ -214,4 +215,56 @@ fn a_store_that_is_away_keeps_nobody_from_stopping() {
         bench.worker.store.signal().raise();
     });
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+/// A registry that knows the manifest of "model", which wants later results in the place of earlier ones.
+fn registry() -> (tempfile::TempDir, ModelRegistry) {
+    let models = tempfile::tempdir().unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_str(include_str!("../../../models/mammography-4view-demo/manifest.json")).unwrap();
+    manifest["name"] = "model".into();
+    std::fs::create_dir(models.path().join("model")).unwrap();
+    std::fs::write(models.path().join("model/manifest.json"), manifest.to_string()).unwrap();
+    let registry = ModelRegistry::scan(models.path()).unwrap();
+    (models, registry)
+}
+
+/// A run by rule on these instances, the `n`th that was asked for.
+fn by_rule(uids: &[&str], n: i64) -> Run {
+    let mut request = request(uids[0]);
+    request.inputs = uids.iter().flat_map(|uid| self::request(uid).inputs).collect();
+    request.origin = Origin::Rule("rule".into());
+    let mut run = Run::new(request, run("").card);
+    run.created = Timestamp::from_milliseconds(run.created.milliseconds() + n).unwrap();
+    run
+}
+
+#[test]
+fn of_two_runs_on_growing_inputs_the_later_ones_results_stay_whoever_finishes_first() {
+    for earlier_first in [true, false] {
+        let (_models, registry) = registry();
+        let mut bench = Bench::new();
+        bench.worker.models = registry;
+        for run in [by_rule(&["1"], 0), by_rule(&["1", "2"], 1)] {
+            bench.store.insert(&run, InsertRule { limit: 9, unless_known: true }).unwrap();
+        }
+        let (earlier, earlier_attempt) = bench.claim();
+        let (later, later_attempt) = bench.claim();
+        assert!(later.supersedes(&earlier));
+        let end = |run: &Run, attempt: &Attempt, uid: &str| {
+            attempt.storing(&[uid]).unwrap();
+            bench.archive.put(uid);
+            bench.worker.settle(run.clone(), attempt, Ok(outcome(&[(uid, Stored)])));
+        };
+        if earlier_first {
+            end(&earlier, &earlier_attempt, "sr-of-1");
+            end(&later, &later_attempt, "sr-of-2");
+        } else {
+            end(&later, &later_attempt, "sr-of-2");
+            end(&earlier, &earlier_attempt, "sr-of-1");
+        }
+        assert_eq!(bench.archive.uids(), ["sr-of-2"], "earlier first: {earlier_first}");
+        assert_eq!(bench.get(&earlier).superseded_by, Some(later.id.clone()));
+        assert_eq!(bench.get(&later).superseded_by, None);
+    }
 }
