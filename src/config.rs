@@ -239,7 +239,7 @@ mod tests {
             (json!({"Threads": 0}), "Ai.Threads: found 0"),
             (json!({"Nice": 20}), "Ai.Nice: found 20, expected 0 to 19"),
             (json!({"Limits": {"MemoryMegabytes": 1}}), "Ai.Limits.MemoryMegabytes: found 1, expected at least 64"),
-            (json!({"Limits": {"Memory": 1}}), "Ai.Limits: unknown field `Memory`"),
+            (json!({"Limits": {"Memory": 1}}), "Ai.Limits.Memory: unknown field `Memory`"),
             (json!({"Runs": {"LeaseSeconds": 1}}), "Ai.Runs.LeaseSeconds: found 1, expected at least 5"),
             (json!({"Runs": {"Attempts": 0}}), "Ai.Runs.Attempts: found 0"),
             (json!({"Runs": {"Node": ""}}), "Ai.Runs.Node: found an empty name"),

@@ -277,11 +277,12 @@ impl RunService {
     }
 }
 
-/// Gives the calling thread the niceness: the server's other threads, which receive images and answer, go first.
+/// The calling thread, and every thread that it starts, stands back by so much: the server's other threads, which receive images and answer, go
+/// first.
 fn stand_back(nice: u8) {
-    // On Linux a priority is a thread's, and "no process" is the caller (setpriority(2), NOTES).
-    if let Err(error) = rustix::process::setpriority_process(None, nice.into()) {
-        log::warn!("the worker's threads cannot have niceness {nice}: {error}");
+    // On Linux the niceness is a thread's, whatever POSIX says (nice(2), C library/kernel differences).
+    if let Err(error) = rustix::process::nice(nice.into()) {
+        log::warn!("the worker's threads cannot stand back by {nice}: {error}");
     }
 }
 

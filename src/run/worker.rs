@@ -84,7 +84,7 @@ pub struct WorkerSettings {
     pub backoff: Duration,
     pub history: usize,
     pub history_days: Option<u32>,
-    /// Of the worker's threads, as setpriority(2) has it: 0 to 19.
+    /// How far the worker's threads stand back behind the server's own, as nice(2) has it: 0 to 19.
     pub nice: u8,
     pub limits: Limits,
 }
