@@ -78,7 +78,7 @@ impl Default for Config {
             models_directory: "/usr/share/orthanc-ai/models".into(),
             device: "auto".into(),
             threads: None,
-            nice: 19,
+            nice: 10,
             limits: Limits::default(),
             worker: true,
             automatic: false,

@@ -24,9 +24,8 @@ fn an_image_beyond_the_memory_limit_is_refused_before_it_is_decoded(version: Ver
     let large = orthanc_ai::phantom::ExamOptions { size: (2048, 1664), spacing_mm: 0.11, ..exam::options(7202) };
     let large = server.upload_study(&exam::files(&large));
     let before = server.count_instances();
-    let run = server.analyse(&large);
-    assert_eq!(run["State"], "Failed", "{run:#}");
-    let error = run["Error"].as_str().unwrap();
+    let body = json!({"Model": DEMO, "Synchronous": true});
+    let error = server.post(&format!("/studies/{large}/ai"), &body).error(422);
     assert!(error.contains("found 3407872 pixels after 0 of other files, expected at most 2097152"), "{error}");
     assert!(error.contains("Ai.Limits.MemoryMegabytes"), "{error}");
     assert_eq!(server.count_instances(), before);
