@@ -107,7 +107,9 @@ fn run_store(host: &Host, config: &Config, orthanc: &Value) -> Arc<dyn RunStore>
     }
     let from = host.configuration_path().unwrap_or_default();
     let folder = if from.is_dir() { Some(from.as_path()) } else { from.parent() };
-    store::sqlite::open(config.runs.database_path(orthanc, folder.unwrap_or(Path::new(""))))
+    let path = config.runs.database_path(orthanc, folder.unwrap_or(Path::new("")));
+    // A file with a name of its own may be several servers'; the one beside the index is as much one server's as the index is.
+    if config.runs.database.is_some() { store::sqlite::open_shared(path) } else { store::sqlite::open(path) }
 }
 
 fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {

@@ -51,7 +51,6 @@ struct PostgresConnection {
 impl Database for Postgres {
     type Connection = PostgresConnection;
     const KIND: &'static str = "PostgreSQL";
-    const IS_SHARED: bool = true;
     const DIALECT: Dialect = Dialect {
         now: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         for_update: "FOR UPDATE",
@@ -68,6 +67,10 @@ impl Database for Postgres {
         let mut connection = PostgresConnection { client, statements: HashMap::new() };
         schema::migrate(&mut connection, &Self::DIALECT)?;
         Ok(connection)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {

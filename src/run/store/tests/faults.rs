@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::run::store::{RunFilter, StoreError};
+use crate::run::store::{RunFilter, StoreError, TakeBack};
 
 #[track_caller]
 fn unavailable(store: &dyn RunStore) -> String {
@@ -40,7 +40,7 @@ fn a_file_that_is_not_ours_is_refused_and_left_alone() {
     for (path, expected) in [
         (text, "the file is not a SQLite database"),
         (index, "the database of another program"),
-        (newer, "of a newer version of this plugin: found 99, expected at most 1"),
+        (newer, "of a newer version of this plugin: found 99, expected at most 2"),
     ] {
         let before = fs::read(&path).unwrap();
         let store = sqlite::open(path.clone());
@@ -151,10 +151,29 @@ fn a_refused_connection_names_no_password() {
 
 #[test]
 fn nodes_that_start_together_make_one_schema() {
-    let Some(bench) = Bench::postgres() else { return };
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| bench.open().check().unwrap());
-        }
-    });
+    for bench in [Bench::postgres(), Bench::file()].into_iter().flatten() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| comes_back(&*bench.open()));
+            }
+        });
+        insert(&*bench.open(), &run("1"));
+    }
+}
+
+#[test]
+fn an_older_schema_becomes_this_one() {
+    let bench = Bench::file().unwrap();
+    let running = insert(&*bench.open(), &run("1"));
+    claimed(&*bench.open(), "a");
+    let connection = rusqlite::Connection::open(bench.path()).unwrap();
+    let older = "ALTER TABLE orthanc_ai_runs DROP COLUMN heartbeat;
+        UPDATE orthanc_ai_settings SET value = 1 WHERE name = 'schema'";
+    connection.execute_batch(older).unwrap();
+    drop(connection);
+    let store = bench.open();
+    assert_eq!(state(&*store, &running), RunState::Running);
+    // Of a version that recorded no heartbeats: nobody is at it any more.
+    store.take_back(TakeBack::Silent { node: "a", silence: MINUTE }, 3).unwrap();
+    assert_eq!(claimed(&*store, "a").0.attempts, 2);
 }

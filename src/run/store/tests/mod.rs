@@ -50,7 +50,7 @@ impl Bench {
     fn open(&self) -> Arc<dyn RunStore> {
         match self {
             Self::Memory(store) => store.clone(),
-            Self::File(_) => sqlite::open(self.path()),
+            Self::File(_) => sqlite::open_shared(self.path()),
             Self::Postgres(address) => postgres::open(address.parse().unwrap()),
         }
     }
