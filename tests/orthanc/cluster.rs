@@ -5,6 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+use orthanc_ai::phantom::{ExamOptions, PhantomInstance};
 use serde_json::{Value, json};
 
 use crate::exam;
@@ -92,14 +95,34 @@ fn wait_succeeded(server: &Orthanc, count: usize) -> Vec<Value> {
     }
 }
 
-/// Coarse: there are hundreds of them.
-fn files(seed: u64) -> Vec<Vec<u8>> {
-    exam::files(&orthanc_ai::phantom::ExamOptions { size: (416, 320), spacing_mm: 0.56, ..exam::options(seed) })
+/// A quarter of the usual size.
+fn small(seed: u64) -> ExamOptions {
+    ExamOptions { size: (416, 320), spacing_mm: 0.56, ..exam::options(seed) }
+}
+
+/// As many studies: one exam's images under other names, since painting hundreds takes minutes.
+fn exams(seed: u64, count: usize) -> Vec<Vec<Vec<u8>>> {
+    let views = exam::views(&small(seed));
+    let names = [
+        (tags::PATIENT_ID, VR::LO),
+        (tags::STUDY_INSTANCE_UID, VR::UI),
+        (tags::SERIES_INSTANCE_UID, VR::UI),
+        (tags::SOP_INSTANCE_UID, VR::UI),
+    ];
+    let file = |view: &PhantomInstance, number: usize| {
+        exam::rewrite(view.object.clone(), |dataset| {
+            for (tag, vr) in names {
+                let name = dataset.element(tag).unwrap().to_str().unwrap().trim_end_matches(['\0', ' ']).to_string();
+                exam::put_text(dataset, tag, vr, &format!("{name}.{}", number + 1));
+            }
+        })
+    };
+    (0..count).map(|number| views.iter().map(|view| file(view, number)).collect()).collect()
 }
 
 /// Large enough that a run takes some seconds.
 fn large_files(seed: u64) -> Vec<Vec<u8>> {
-    exam::files(&orthanc_ai::phantom::ExamOptions { size: (2496, 1920), spacing_mm: 0.093, ..exam::options(seed) })
+    exam::files(&ExamOptions { size: (2496, 1920), spacing_mm: 0.093, ..exam::options(seed) })
 }
 
 /// What has been sent, to whom.
@@ -147,10 +170,10 @@ fn three_servers_one_of_which_is_killed_make_each_result_once(version: Version) 
         cluster.node(name, json!({"Rules": rules(), "Threads": 1, "Runs": settings}))
     };
     let mut nodes = ["one", "two", "three"].map(start);
-    // The position in the log of changes is known from now on.
-    std::thread::sleep(Duration::from_secs(2));
-
-    let exams: Vec<_> = (0..STUDIES).map(|number| files(70_000 + number as u64)).collect();
+    // The position in the log of changes is known after a moment.
+    let ready = Instant::now() + Duration::from_secs(2);
+    let exams = exams(70_000, STUDIES);
+    std::thread::sleep(ready.saturating_duration_since(Instant::now()));
     let begin = Instant::now();
     let (next, dead) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     let sent = Mutex::new(BTreeMap::new());
@@ -229,7 +252,7 @@ fn one_receives_and_another_works(version: Version) {
     let receiver = cluster.node("receiver", receiver);
     let worker = cluster.node("worker", json!({"Runs": settings("worker")}));
     std::thread::sleep(Duration::from_secs(2));
-    let studies: Vec<String> = (0..4).map(|i| receiver.upload_study(&files(71_000 + i))).collect();
+    let studies: Vec<String> = (0..4).map(|i| receiver.upload_study(&exam::files(&small(71_000 + i)))).collect();
     let runs = wait_succeeded(&receiver, 4);
     assert!(runs.iter().all(|r| r["Node"] == "worker" && r["Attempts"] == 1), "{runs:#?}");
     assert!(studies.iter().all(|study| reports(&receiver, study) == 1 && reports(&worker, study) == 1));
@@ -325,7 +348,8 @@ fn servers_share_a_sqlite_file(version: Version) {
     };
     let mut nodes = ["one", "two"].map(start);
     std::thread::sleep(Duration::from_secs(2));
-    let studies: Vec<String> = (0..STUDIES).map(|i| nodes[i % 2].upload_study(&files(73_000 + i as u64))).collect();
+    let studies: Vec<String> =
+        exams(73_000, STUDIES).iter().enumerate().map(|(i, exam)| nodes[i % 2].upload_study(exam)).collect();
     wait_until("a run that runs", || is_running(&nodes[1]));
     nodes[0].kill();
     let done = wait_succeeded(&nodes[1], STUDIES);

@@ -14,6 +14,7 @@ pub mod sqlite;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::time::{Duration, Instant};
 

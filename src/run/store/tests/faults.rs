@@ -126,7 +126,7 @@ fn a_panic_inside_a_change_changes_nothing() {
 #[test]
 fn a_database_server_may_go_and_come_back() {
     let Some(mut server) = PostgresServer::start() else { return };
-    let store = postgres::open(server.database().parse().unwrap());
+    let store = postgres::open(server.database().parse().unwrap(), None);
     let kept = insert(&*store, &run("1"));
     server.stop();
     let error = store.insert(&run("2"), WITHOUT_LIMIT).unwrap_err();
@@ -142,10 +142,10 @@ fn a_database_server_may_go_and_come_back() {
 fn a_refused_connection_names_no_password() {
     let Some(server) = PostgresServer::start() else { return };
     let address = format!("{} password=secret", server.address("nothing"));
-    let reason = unavailable(&*postgres::open(address.parse().unwrap()));
+    let reason = unavailable(&*postgres::open(address.parse().unwrap(), None));
     assert!(reason.contains("\"nothing\" does not exist"), "{reason}");
     let nowhere = "host=/nowhere user=somebody password=secret dbname=nothing";
-    let reason = unavailable(&*postgres::open(nowhere.parse().unwrap()));
+    let reason = unavailable(&*postgres::open(nowhere.parse().unwrap(), None));
     assert!(!reason.contains("secret") && !reason.contains("nowhere"), "{reason}");
 }
 

@@ -6,6 +6,7 @@ mod history;
 mod keys;
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres_server;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -51,7 +52,7 @@ impl Bench {
         match self {
             Self::Memory(store) => store.clone(),
             Self::File(_) => sqlite::open_shared(self.path()),
-            Self::Postgres(address) => postgres::open(address.parse().unwrap()),
+            Self::Postgres(address) => postgres::open(address.parse().unwrap(), None),
         }
     }
 }
