@@ -38,6 +38,13 @@ impl Cluster {
         Some(Self { version, index: database.database(), storage: tempfile::tempdir().unwrap(), database })
     }
 
+    /// All connections are encrypted: Orthanc's by its OpenSSL, ours by rustls beside it.
+    fn encrypted(version: Version) -> Option<Self> {
+        let database = PostgresServer::start_with_tls()?;
+        let index = format!("{} sslmode=require", database.tcp_address(&database.database()));
+        Some(Self { version, index, storage: tempfile::tempdir().unwrap(), database })
+    }
+
     /// One server of it.
     fn node(&self, name: &str, ai: Value) -> Orthanc {
         let orthanc = json!({
@@ -245,13 +252,18 @@ fn three_servers_one_of_which_is_killed_make_each_result_once(version: Version) 
 }
 
 fn one_receives_and_another_works(version: Version) {
-    let Some(cluster) = Cluster::new(version) else { return };
+    let Some(cluster) = Cluster::encrypted(version) else { return };
     // In the database of the index: the names of our tables do not collide with Orthanc's.
-    let settings = |name: &str| json!({"PostgreSql": cluster.index, "Node": name});
+    let authority = cluster.database.folder().join("ca.pem");
+    let settings =
+        |name: &str| json!({"PostgreSql": cluster.index, "PostgreSqlCaCertificates": authority, "Node": name});
     let receiver = json!({"Worker": false, "Rules": rules(), "Runs": settings("receiver")});
     let receiver = cluster.node("receiver", receiver);
     let worker = cluster.node("worker", json!({"Runs": settings("worker")}));
     std::thread::sleep(Duration::from_secs(2));
+    let sessions = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND";
+    let count = |of: &str| cluster.database.query(&cluster.index, &format!("SELECT count(*) {sessions} {of}"));
+    assert_eq!((count("application_name = 'orthanc-ai' AND ssl").trim(), count("NOT ssl").trim()), ("2", "0"));
     let studies: Vec<String> = (0..4).map(|i| receiver.upload_study(&exam::files(&small(71_000 + i)))).collect();
     let runs = wait_succeeded(&receiver, 4);
     assert!(runs.iter().all(|r| r["Node"] == "worker" && r["Attempts"] == 1), "{runs:#?}");
