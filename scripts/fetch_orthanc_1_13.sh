@@ -1,7 +1,7 @@
 #!/bin/bash
 # fetch_orthanc_1_13.sh header|server: Orthanc 1.13.0 from Debian's next release, unpacked in $ORTHANC_AI_CACHE/orthanc-1.13.0.
 #   header  the plugin SDK (usr/include/orthanc/OrthancCPlugin.h), which the build needs
-#   server  also Orthanc with its DICOMweb plugin and every library they load, for the tests (scripts/orthanc.sh runs it)
+#   server  also Orthanc with its DICOMweb and PostgreSQL plugins and every library they load, for the tests (scripts/orthanc.sh runs it)
 # Nothing is installed and no package script runs, so neither root nor a second machine is needed. apt checks the release's signature
 # and with it each package's hash; its configuration, lists and status lie in a folder of ours, the system's stay as they are.
 set -euo pipefail
@@ -12,11 +12,12 @@ SUITE=${ORTHANC_1_13_SUITE:-forky}
 OURS=$ORTHANC_AI_CACHE/orthanc-$VERSION
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$ORTHANC_AI_CACHE/downloads/apt-$SUITE
+SERVER='orthanc orthanc-dicomweb orthanc-postgresql orthanc-dev libgcc-s1'
 
 main() {
     case ${1:-} in
         header) local packages='orthanc-dev' megabytes=300 ;;
-        server) local packages='orthanc orthanc-dicomweb orthanc-dev libgcc-s1' megabytes=700 ;;
+        server) local packages=$SERVER megabytes=700 ;;
         *) die "fetch_orthanc_1_13.sh: header or server, not '${1:-}'" ;;
     esac
     ! given_by_user "$1" || return 0
@@ -45,7 +46,10 @@ given_by_user() {
     fi
 }
 
-is_complete() { [ -e "$1/.$2" ] && cmp -s "$1/.$2" <(inventory "$1"); }
+is_complete() { [ -e "$1/.$2" ] && cmp -s "$1/.$2" <(inventory "$1") && { [ "$2" = header ] || has_all_packages "$1"; }; }
+
+# A server that an earlier checkout unpacked from fewer packages is completed.
+has_all_packages() { [ "$(cat "$1/.packages" 2>/dev/null)" = "$SERVER" ]; }
 
 # An apt of our own on the archive that the system's apt uses.
 private_apt() {
@@ -113,9 +117,15 @@ unpack() {
     # orthanc-dev drops its header and, with the server, nothing else that compilers would look for.
     [ -e "$target/usr/include/orthanc/OrthancCPlugin.h" ] || die "orthanc-dev of $SUITE has no usr/include/orthanc/OrthancCPlugin.h"
     inventory "$target" >"$target/.header"
-    [ "$1" = header ] || cp "$target/.header" "$target/.server"
-    rm -rf "$OURS"
+    if [ "$1" = server ]; then
+        cp "$target/.header" "$target/.server"
+        echo "$SERVER" >"$target/.packages"
+    fi
+    # Two renames: a test that starts a server meanwhile finds one.
+    rm -rf "$OURS.old"
+    [ ! -e "$OURS" ] || mv "$OURS" "$OURS.old"
     mv "$target" "$OURS"
+    rm -rf "$OURS.old"
     say "$(wc -w <<<"$closure") packages, $(du -sm "$OURS" | cut -f1) MB in $OURS"
 }
 

@@ -2,7 +2,7 @@
 # setup.sh build|demo|test: installs and downloads what that step needs; each level holds the one before it. Done work is skipped.
 #   build  compilers, libtorch, the Orthanc SDK header
 #   demo   + Orthanc and its DICOMweb plugin (Debian's packages)
-#   test   + Orthanc 1.13.0 beside it, DICOM validators, Chromium, Node.js and the OHIF viewer
+#   test   + Orthanc 1.13.0 beside it, PostgreSQL, DICOM validators, Chromium, Node.js and the OHIF viewer
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -52,7 +52,7 @@ packages() {
     echo orthanc orthanc-dicomweb curl jq       # the demonstration
     [ "$LEVEL" != demo ] || return 0
     echo dcmtk dicom3tools                      # dsrdump, dciodvfy
-    echo postgresql                             # a server of the tests' own; Debian's service is not used
+    echo postgresql orthanc-postgresql          # a server of the tests' own (Debian's service is not used), and Orthanc's index in it
     echo chromium
     # A Node.js that is there already (a vendor's package brings its own npm) conflicts with Debian's: leave it.
     have node || echo nodejs

@@ -50,6 +50,8 @@ pub struct RunsConfig {
     pub database: Option<PathBuf>,
     /// Where several servers share the runs: "host=… user=… password=… dbname=…" or postgresql://…
     pub postgre_sql: Option<Secret>,
+    /// PEM of the authorities of PostgreSQL's certificate: with it the connection is encrypted, and to no other server.
+    pub postgre_sql_ca_certificates: Option<PathBuf>,
     /// This server's name among those that share the runs, the same at each start; absent: host name and HTTP port.
     pub node: Option<String>,
     /// Seconds of silence after which another server takes over a run.
@@ -97,6 +99,7 @@ impl Default for RunsConfig {
             synchronous_timeout: 3600,
             database: None,
             postgre_sql: None,
+            postgre_sql_ca_certificates: None,
             node: None,
             lease_seconds: 60,
             attempts: 3,
@@ -159,6 +162,9 @@ impl Config {
             // The parser's own words could quote the password.
             let expected = "expected \"host=… user=… password=… dbname=…\" or postgresql://user@host/dbname";
             return refuse("Runs.PostgreSql", &format!("found an invalid connection string, {expected}"));
+        }
+        if config.runs.postgre_sql_ca_certificates.is_some() && config.runs.postgre_sql.is_none() {
+            return refuse("Runs.PostgreSqlCaCertificates", "found without PostgreSql");
         }
         if !config.worker && config.runs.postgre_sql.is_none() && config.runs.database.is_none() {
             let reason = "found false without Runs.PostgreSql or Runs.Database: nobody else would see the runs";
@@ -245,6 +251,10 @@ mod tests {
             (json!({"Runs": {"Node": ""}}), "Ai.Runs.Node: found an empty name"),
             (json!({"Runs": {"PostgreSql": "secret=1"}}), "Ai.Runs.PostgreSql: found an invalid connection string"),
             (json!({"Runs": {"PostgreSql": "host=h", "Database": "d"}}), "Ai.Runs.Database: found together"),
+            (
+                json!({"Runs": {"PostgreSqlCaCertificates": "ca.pem"}}),
+                "Ai.Runs.PostgreSqlCaCertificates: found without",
+            ),
             (json!({"Rules": [{"Name": "a"}]}), "Ai.Rules[0]: missing field `Model`"),
             (
                 json!({"Rules": [{"Name": "a", "Model": "m", "Where": [{"keyword": "X", "exists": true}]}]}),

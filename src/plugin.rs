@@ -104,12 +104,15 @@ fn start(host: &Host) -> Result<(), PluginError> {
 
 /// Where the runs are kept. Nothing is opened yet: Orthanc has not made its folders.
 fn run_store(host: &Host, config: &Config, orthanc: &Value) -> Arc<dyn RunStore> {
-    if let Some(postgres) = config.runs.postgres() {
-        return store::postgres::open(postgres);
-    }
     let from = host.configuration_path().unwrap_or_default();
-    let folder = if from.is_dir() { Some(from.as_path()) } else { from.parent() };
-    store::sqlite::open(config.runs.database_path(orthanc, folder.unwrap_or(Path::new(""))))
+    let folder = if from.is_dir() { Some(from.as_path()) } else { from.parent() }.unwrap_or(Path::new(""));
+    if let Some(postgres) = config.runs.postgres() {
+        let authorities = config.runs.postgre_sql_ca_certificates.as_ref().map(|file| folder.join(file));
+        return store::postgres::open(postgres, authorities);
+    }
+    let path = config.runs.database_path(orthanc, folder);
+    // A file with a name of its own may be several servers'; the one beside the index is as much one server's as the index is.
+    if config.runs.database.is_some() { store::sqlite::open_shared(path) } else { store::sqlite::open(path) }
 }
 
 fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {

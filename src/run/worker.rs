@@ -23,6 +23,8 @@ use crate::source::{InstanceSource, ResultStore};
 const POLL: Duration = Duration::from_secs(1);
 /// How often other nodes' leases are looked at.
 const EXPIRY: Duration = Duration::from_secs(5);
+/// A worker of this node's name that has sent no heartbeat for so long is this node in an earlier life, and no other server: ten heartbeats.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Between attempts to reach a store that is away.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -127,8 +129,11 @@ impl Worker {
         }
     }
 
-    /// Takes back what this node was at when it ended without a word.
+    /// Takes back what this node was at when it ended without a word. On a shared store that is seen by and by.
     pub fn recover(&self) {
+        if self.store.is_shared() {
+            return;
+        }
         let ended = self.insist(|| self.store.take_back(TakeBack::Node(&self.settings.node), self.settings.attempts));
         self.give_up(ended.unwrap_or_default());
     }
@@ -137,13 +142,24 @@ impl Worker {
         let now = Instant::now();
         if expiry.get().is_none_or(|last| now - last >= EXPIRY.min(self.settings.lease)) {
             self.metrics.count(&*self.store);
-            self.give_up(self.store.take_back(TakeBack::Expired, self.settings.attempts)?);
+            self.take_back_of_the_dead()?;
             expiry.set(Some(now));
         }
         let names: Vec<&str> = models.names().collect();
         // Where nobody else works, a run whose model is not loaded shall not wait for ever: it is claimed, and fails in words.
         let names = self.store.is_shared().then_some(&names[..]);
         self.store.claim(&Claim { node: &self.settings.node, models: names, lease: self.settings.lease })
+    }
+
+    /// Other nodes' runs when their leases have run out, and on a shared store this node's own of an earlier life sooner.
+    fn take_back_of_the_dead(&self) -> Result<(), StoreError> {
+        let attempts = self.settings.attempts;
+        self.give_up(self.store.take_back(TakeBack::Expired, attempts)?);
+        if self.store.is_shared() {
+            let own = TakeBack::Silent { node: &self.settings.node, silence: SILENCE };
+            self.give_up(self.store.take_back(own, attempts)?);
+        }
+        Ok(())
     }
 
     fn carry_out(&self, run: Run, models: &mut LoadedModels) {

@@ -4,6 +4,7 @@ mod automatic;
 mod bad_input;
 mod bad_volumes;
 mod breast_mri;
+mod cluster;
 mod durable;
 mod end_to_end;
 mod exam;

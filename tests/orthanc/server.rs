@@ -94,6 +94,8 @@ pub struct Options {
     pub orthanc: Value,
     /// The plugin built with the feature `fault-injection`.
     pub fault: bool,
+    /// Files of Orthanc's own plugins that it loads, too.
+    pub plugins: &'static [&'static str],
 }
 
 fn free_port() -> u16 {
@@ -106,6 +108,13 @@ fn merge(into: &mut Value, from: &Value) {
             into.insert(k.clone(), v.clone());
         }
     }
+}
+
+/// Where the server has its own plugins.
+fn plugins_folder(version: Version) -> PathBuf {
+    let out = Command::new(root().join("scripts/orthanc.sh")).args([version.name(), "--plugins"]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    PathBuf::from(String::from_utf8(out.stdout).unwrap().trim())
 }
 
 fn process(version: Version, folder: &Path, log: &Path) -> Child {
@@ -153,6 +162,12 @@ impl Orthanc {
         let name = if options.fault { "build/fault-injection/libOrthancAi.so" } else { "build/libOrthancAi.so" };
         let plugin = root().join(name);
         assert!(plugin.exists(), "{name} is not built: run `make build` (or `make test`, which does)");
+        let mut plugins = vec![plugin];
+        for own in options.plugins {
+            let path = plugins_folder(version).join(own);
+            assert!(path.exists(), "{own} is not installed: scripts/setup.sh test does it");
+            plugins.push(path);
+        }
         let mut ai = json!({"Enable": true, "ModelsDirectory": root().join("models")});
         merge(&mut ai, &options.ai);
         let mut config = json!({
@@ -165,7 +180,7 @@ impl Orthanc {
             "AuthenticationEnabled": false,
             "HttpCompressionEnabled": false,
             "StableAge": 1,
-            "Plugins": [plugin],
+            "Plugins": plugins,
             "Ai": ai,
         });
         merge(&mut config, &options.orthanc);
@@ -200,6 +215,11 @@ impl Orthanc {
             assert!(Instant::now() < deadline, "{what}: it still lives\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The same while other threads talk to it.
+    pub fn kill_under_way(&self) {
+        assert!(Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Changes the configuration that the next start reads.
@@ -272,12 +292,17 @@ impl Orthanc {
             .into()
     }
 
+    #[track_caller]
     fn answer(response: ureq::http::Response<ureq::Body>) -> Answer {
+        Self::try_answer(response).unwrap()
+    }
+
+    fn try_answer(response: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
         let status = response.status().as_u16();
         let text = |v: &ureq::http::HeaderValue| v.to_str().unwrap_or_default().to_string();
         let headers = response.headers().iter().map(|(n, v)| (n.to_string(), text(v))).collect();
-        let body = response.into_body().with_config().limit(1 << 30).read_to_vec().unwrap();
-        Answer { status, headers, body }
+        let body = response.into_body().with_config().limit(1 << 30).read_to_vec()?;
+        Ok(Answer { status, headers, body })
     }
 
     fn try_get(&self, path: &str) -> Option<Answer> {
@@ -316,7 +341,7 @@ impl Orthanc {
 
     /// Uploads one file; None where the server ends the connection without an answer.
     pub fn try_upload(&self, file: &[u8]) -> Option<Answer> {
-        Self::agent().post(self.url("/instances")).send(file).ok().map(Self::answer)
+        Self::agent().post(self.url("/instances")).send(file).and_then(Self::try_answer).ok()
     }
 
     /// Uploads a study; gives Orthanc's id of it.

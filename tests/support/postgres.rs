@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 pub struct PostgresServer {
     programs: PathBuf,
     folder: PathBuf,
+    /// Of `localhost`, where it listens there beside its socket.
+    port: Option<u16>,
+    tls: bool,
     /// The server ends at a line, and the folder too when this is closed: with the process, however that ends.
     running: Option<(Child, ChildStdin)>,
 }
@@ -16,6 +19,40 @@ pub struct PostgresServer {
 impl PostgresServer {
     /// None, and a line that says so, where no server is installed (Debian: package postgresql).
     pub fn start() -> Option<Self> {
+        let mut server = Self::make()?;
+        server.restart();
+        Some(server)
+    }
+
+    /// One that listens at `localhost`, too.
+    #[allow(dead_code)]
+    pub fn start_with_tcp() -> Option<Self> {
+        let mut server = Self::make()?;
+        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        server.restart();
+        Some(server)
+    }
+
+    /// The same with a certificate for `localhost` of the authority in `ca.pem`; `other.pem` is another one.
+    #[allow(dead_code)]
+    pub fn start_with_tls() -> Option<Self> {
+        let mut server = Self::make()?;
+        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        server.tls = true;
+        let script = r#"cd "$1"
+            key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -batch"
+            openssl req -x509 $key -keyout ca.key -out ca.pem -days 2 -subj /CN=ca
+            openssl req -x509 $key -keyout other.key -out other.pem -days 2 -subj /CN=other
+            openssl req $key -keyout server.key -out server.csr -subj /CN=localhost -addext subjectAltName=DNS:localhost
+            openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -copy_extensions copy -days 2 -out server.pem
+            chmod 600 server.key"#;
+        run(Command::new("sh").args(["-ec", script, "sh"]).arg(&server.folder));
+        server.restart();
+        Some(server)
+    }
+
+    /// Not started yet.
+    fn make() -> Option<Self> {
         let Some(programs) = programs() else {
             eprintln!("SKIPPED: no PostgreSQL server is installed (package postgresql)");
             return None;
@@ -24,31 +61,57 @@ impl PostgresServer {
         let folder = PathBuf::from(folder);
         let mut initdb = Command::new(programs.join("initdb"));
         run(initdb.args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"]).arg(folder.join("data")));
-        let mut server = Self { programs, folder, running: None };
-        server.restart();
-        Some(server)
+        Some(Self { programs, folder, port: None, tls: false, running: None })
+    }
+
+    #[allow(dead_code)]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A new and empty database; its connection string.
     pub fn database(&self) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut createdb = Command::new(self.programs.join("createdb"));
-        run(createdb.arg("-h").arg(&self.folder).args(["-U", "postgres", &name]));
+        run(self.client("createdb").args(["-U", "postgres", &name]));
         self.address(&name)
     }
 
     pub fn address(&self, database: &str) -> String {
-        format!("host={} user=postgres dbname={database}", self.folder.display())
+        let port = self.port.map(|port| format!(" port={port}")).unwrap_or_default();
+        format!("host={} user=postgres dbname={database}{port}", self.folder.display())
+    }
+
+    /// Of the same database at `localhost`.
+    #[allow(dead_code)]
+    pub fn tcp_address(&self, address: &str) -> String {
+        address.replace(&self.folder.display().to_string(), "localhost")
+    }
+
+    /// What a statement answers in the database of a connection string.
+    #[allow(dead_code)]
+    pub fn query(&self, address: &str, sql: &str) -> String {
+        run(Command::new(self.programs.join("psql")).args(["-AtX", "-d", address, "-c", sql]))
+    }
+
+    /// One of PostgreSQL's programs, told where the server is.
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command.arg("-h").arg(&self.folder).args(["-p", &self.port.unwrap_or(5432).to_string()]);
+        command
     }
 
     /// Starts the server, or starts it again after [`Self::stop`].
     pub fn restart(&mut self) {
-        let script = r#""$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=50 >"$2/log" 2>&1 &
+        let script = r#""$1" -D "$2/data" -k "$2" -c "listen_addresses=$3" -p "$4" -c fsync=off -c max_connections=50 -c ssl="$5" \
+                -c ssl_cert_file="$2/server.pem" -c ssl_key_file="$2/server.key" >"$2/log" 2>&1 &
             if read -r _; then kill -QUIT $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$2"; fi"#;
         let mut command =
             unprivileged(Command::new("sh").args(["-c", script, "sh"]).arg(self.programs.join("postgres")));
-        let mut child = command.arg(&self.folder).stdin(Stdio::piped()).spawn().unwrap();
+        let listen = if self.port.is_some() { "127.0.0.1" } else { "" };
+        let (port, tls) = (self.port.unwrap_or(5432).to_string(), if self.tls { "on" } else { "off" });
+        command.arg(&self.folder).args([listen, &port, tls]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take().unwrap();
         self.running = Some((child, stdin));
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -63,8 +126,7 @@ impl PostgresServer {
     }
 
     fn is_ready(&self) -> bool {
-        let mut ready = Command::new(self.programs.join("pg_isready"));
-        ready.arg("-q").arg("-h").arg(&self.folder).status().is_ok_and(|status| status.success())
+        self.client("pg_isready").arg("-q").status().is_ok_and(|status| status.success())
     }
 
     /// As a power failure would: connections end without a word.

@@ -109,10 +109,11 @@ pub(super) trait Connection {
 pub(super) trait Database: Send + Sync {
     type Connection: Connection + Send;
     const KIND: &'static str;
-    const IS_SHARED: bool;
     const DIALECT: Dialect;
     /// Connects and brings the schema up to date.
     fn open(&self) -> Result<Self::Connection, Fault>;
+    /// Other servers may be at the same tables.
+    fn is_shared(&self) -> bool;
     /// For the log of this server, in words; may name a path, never a password.
     fn describe(&self) -> String;
 }
@@ -148,6 +149,10 @@ impl<D: Database> Access<D> {
     pub fn new(database: D) -> Self {
         let state = State { connection: None, used: Instant::now(), failure: None, is_reported: false };
         Self { database, state: Mutex::new(state) }
+    }
+
+    pub fn database(&self) -> &D {
+        &self.database
     }
 
     /// Reads that need no transaction.

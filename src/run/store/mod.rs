@@ -14,6 +14,7 @@ pub mod sqlite;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -123,8 +124,10 @@ pub enum Cancelled {
 pub enum TakeBack<'a> {
     /// Of workers whose lease has run out.
     Expired,
-    /// Of the node itself, in an earlier life.
+    /// Of the node itself, in an earlier life: where the store is its own.
     Node(&'a str),
+    /// The same where the store is shared: another server may have been given the node's name, and its heartbeats go on.
+    Silent { node: &'a str, silence: Duration },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +143,7 @@ pub trait RunStore: Send + Sync {
     /// "SQLite" or "PostgreSQL".
     fn kind(&self) -> &'static str;
 
-    /// Other nodes work on the same runs.
+    /// Other nodes may work on the same runs.
     fn is_shared(&self) -> bool;
 
     /// Told of every change that this process makes.

@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use postgres::config::SslMode;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use postgres::{Client, Config, NoTls, Statement};
+use postgres::{Client, Config, Statement};
 
 use super::RunStore;
 use super::connection::{Connection, Database, Dialect, Durability, Fault, Value};
 use super::schema;
 use super::sql::SqlRunStore;
+use super::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A server or a network that has died without a word is noticed after about this long.
@@ -20,9 +23,12 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// A statement that takes longer is broken off: the callers include REST requests.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The store in the database that `config` names. Connects to nothing before it is asked. The connection is not encrypted:
-/// a server that insists on TLS refuses it.
-pub fn open(mut config: Config) -> Arc<dyn RunStore> {
+/// The store in the database that `config` names. Connects to nothing before it is asked. The connection is encrypted where the server can,
+/// or must be (`sslmode=require`). With a file of `authorities` (PEM) it must be, and the server's certificate must be of one of them.
+pub fn open(mut config: Config, authorities: Option<PathBuf>) -> Arc<dyn RunStore> {
+    if authorities.is_some() {
+        config.ssl_mode(SslMode::Require);
+    }
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
@@ -36,11 +42,12 @@ pub fn open(mut config: Config) -> Arc<dyn RunStore> {
         STATEMENT_TIMEOUT.as_millis()
     );
     config.options(timeouts.trim());
-    Arc::new(SqlRunStore::new(Postgres { config }))
+    Arc::new(SqlRunStore::new(Postgres { config, authorities }))
 }
 
 struct Postgres {
     config: Config,
+    authorities: Option<PathBuf>,
 }
 
 struct PostgresConnection {
@@ -51,7 +58,6 @@ struct PostgresConnection {
 impl Database for Postgres {
     type Connection = PostgresConnection;
     const KIND: &'static str = "PostgreSQL";
-    const IS_SHARED: bool = true;
     const DIALECT: Dialect = Dialect {
         now: "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)",
         for_update: "FOR UPDATE",
@@ -64,10 +70,16 @@ impl Database for Postgres {
     };
 
     fn open(&self) -> Result<PostgresConnection, Fault> {
-        let client = self.config.connect(NoTls).map_err(|e| Fault::Gone(reason(&e)))?;
+        // Read at each connection: certificates are replaced while servers run.
+        let tls = tls::connector(self.authorities.as_deref()).map_err(Fault::Gone)?;
+        let client = self.config.connect(tls).map_err(|e| Fault::Gone(reason(&e)))?;
         let mut connection = PostgresConnection { client, statements: HashMap::new() };
         schema::migrate(&mut connection, &Self::DIALECT)?;
         Ok(connection)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {
@@ -167,6 +179,9 @@ impl<'a> FromSql<'a> for Value {
 fn reason(error: &postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", error.message(), error.code().code());
+    }
+    if let Some(reason) = tls::reason(error) {
+        return reason;
     }
     match error.source() {
         Some(source) => format!("{error}: {source}"),

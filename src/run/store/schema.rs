@@ -7,7 +7,8 @@
 use super::connection::{Connection, Dialect, Durability, Fault, transaction};
 
 /// Each takes the schema from one version to the next.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE orthanc_ai_settings (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
     CREATE TABLE orthanc_ai_runs (
         sequence {serial},
@@ -45,7 +46,10 @@ const MIGRATIONS: [&str; 1] = ["
         PRIMARY KEY (instance, run)
     );
     CREATE INDEX orthanc_ai_stored_run ON orthanc_ai_stored (run);
-"];
+",
+    // A lease says until when a run is a worker's, not whether the worker lives.
+    "ALTER TABLE orthanc_ai_runs ADD COLUMN heartbeat BIGINT;",
+];
 
 const VERSION: i64 = MIGRATIONS.len() as i64;
 

@@ -69,7 +69,7 @@ impl<D: Database> RunStore for SqlRunStore<D> {
     }
 
     fn is_shared(&self) -> bool {
-        D::IS_SHARED
+        self.access.database().is_shared()
     }
 
     fn signal(&self) -> &Signal {
@@ -150,8 +150,8 @@ impl<D: Database> RunStore for SqlRunStore<D> {
             }
         }
         let sql = format!(
-            "UPDATE orthanc_ai_runs SET state = 'Running', node = ?1, lease_until = {{now}} + ?2, attempts = attempts + 1,
-                started = {{now}}, finished = NULL, not_before = NULL, error = NULL, job_id = NULL, stage = NULL, progress = 0
+            "UPDATE orthanc_ai_runs SET state = 'Running', node = ?1, lease_until = {{now}} + ?2, heartbeat = {{now}},
+                attempts = attempts + 1, started = {{now}}, finished = NULL, not_before = NULL, error = NULL, job_id = NULL, stage = NULL, progress = 0
             WHERE id = (
                 SELECT id FROM orthanc_ai_runs
                 WHERE state = 'Queued' AND (not_before IS NULL OR not_before <= {{now}}) {of_models}
@@ -183,8 +183,8 @@ impl<D: Database> RunStore for SqlRunStore<D> {
         progress: u8,
     ) -> Result<Heartbeat, StoreError> {
         let sql = format!(
-            "UPDATE orthanc_ai_runs SET lease_until = {{now}} + ?4, stage = ?5, progress = ?6 WHERE {HELD}
-            RETURNING cancel_requested"
+            "UPDATE orthanc_ai_runs SET lease_until = {{now}} + ?4, heartbeat = {{now}}, stage = ?5, progress = ?6
+            WHERE {HELD} RETURNING cancel_requested"
         );
         let mut values = held(lease).to_vec();
         values.extend([milliseconds(length), stage.map(Stage::name).into(), i64::from(progress).into()]);
@@ -227,9 +227,12 @@ impl<D: Database> RunStore for SqlRunStore<D> {
     }
 
     fn take_back(&self, whose: TakeBack, attempts: u32) -> Result<Vec<Run>, StoreError> {
-        let (whose, value) = match whose {
-            TakeBack::Expired => ("lease_until < {now}", None),
-            TakeBack::Node(node) => ("node = ?3", Some(Value::from(node))),
+        let (whose, more) = match whose {
+            TakeBack::Expired => ("lease_until < {now}", Vec::new()),
+            TakeBack::Node(node) => ("node = ?3", vec![node.into()]),
+            TakeBack::Silent { node, silence } => {
+                ("node = ?3 AND COALESCE(heartbeat, 0) < {now} - ?4", vec![node.into(), milliseconds(silence)])
+            }
         };
         let sql = format!(
             "UPDATE orthanc_ai_runs SET
@@ -241,7 +244,7 @@ impl<D: Database> RunStore for SqlRunStore<D> {
             WHERE state = 'Running' AND {whose} RETURNING {COLUMNS}"
         );
         let mut values: Vec<Value> = vec![i64::from(attempts).into(), attempts.to_string().into()];
-        values.extend(value);
+        values.extend(more);
         let runs = readable(self.change_quietly(&sql, &values)?);
         Ok(runs.into_iter().filter(|run| run.state.is_final()).collect())
     }

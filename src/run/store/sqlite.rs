@@ -1,4 +1,5 @@
-//! Runs in a SQLite file of our own, beside the archive: the default, for one Orthanc.
+//! Runs in a SQLite file of our own: beside the archive, for one Orthanc, which is the default; or where an administrator wants it, for
+//! several on one machine (WAL needs memory that they share: a network's file system has none).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,26 +18,31 @@ const APPLICATION_ID: i64 = 0x6f61_6931;
 /// How long another program may keep the file locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The store in `path`, whose folder has to be there. Opens nothing before it is asked.
+/// The store in `path`, whose folder has to be there, of one server. Opens nothing before it is asked.
 pub fn open(path: PathBuf) -> Arc<dyn RunStore> {
-    Arc::new(SqlRunStore::new(Sqlite { path: Some(path), flags: OpenFlags::default() }))
+    Arc::new(SqlRunStore::new(Sqlite { path: Some(path), flags: OpenFlags::default(), is_shared: false }))
+}
+
+/// As [`open`], of servers that may be several.
+pub fn open_shared(path: PathBuf) -> Arc<dyn RunStore> {
+    Arc::new(SqlRunStore::new(Sqlite { path: Some(path), flags: OpenFlags::default(), is_shared: true }))
 }
 
 /// A store that ends with the process, for tests.
 pub fn in_memory() -> Arc<dyn RunStore> {
-    Arc::new(SqlRunStore::new(Sqlite { path: None, flags: OpenFlags::default() }))
+    Arc::new(SqlRunStore::new(Sqlite { path: None, flags: OpenFlags::default(), is_shared: false }))
 }
 
 struct Sqlite {
     /// None: in memory.
     path: Option<PathBuf>,
     flags: OpenFlags,
+    is_shared: bool,
 }
 
 impl Database for Sqlite {
     type Connection = rusqlite::Connection;
     const KIND: &'static str = "SQLite";
-    const IS_SHARED: bool = false;
     const DIALECT: Dialect = Dialect {
         now: "CAST(round(unixepoch('subsec') * 1000) AS INTEGER)",
         for_update: "",
@@ -68,6 +74,10 @@ impl Database for Sqlite {
         }
         schema::migrate(&mut connection, &Self::DIALECT)?;
         Ok(connection)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     fn describe(&self) -> String {
@@ -170,7 +180,7 @@ mod tests {
     fn a_file_that_cannot_be_written_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runs.sqlite");
-        let with = |flags| Sqlite { path: Some(path.clone()), flags }.open();
+        let with = |flags| Sqlite { path: Some(path.clone()), flags, is_shared: false }.open();
         with(OpenFlags::default()).unwrap();
         // As SQLite opens a file, or one on a medium, that it may not write.
         match with(OpenFlags::SQLITE_OPEN_READ_ONLY) {
@@ -182,8 +192,8 @@ mod tests {
     #[test]
     fn a_full_disk_refuses_one_change_and_keeps_the_rest() {
         let folder = tempfile::tempdir().unwrap();
-        let mut connection =
-            Sqlite { path: Some(folder.path().join("runs.sqlite")), flags: OpenFlags::default() }.open().unwrap();
+        let path = Some(folder.path().join("runs.sqlite"));
+        let mut connection = Sqlite { path, flags: OpenFlags::default(), is_shared: false }.open().unwrap();
         let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         connection.query_row(&format!("PRAGMA max_page_count = {}", pages + 4), [], |_| Ok(())).unwrap();
         let sql = "INSERT INTO orthanc_ai_settings (name, value) VALUES (?1, 1)";

@@ -18,6 +18,7 @@ on_every_store!(
     a_released_run_has_lost_no_attempt,
     a_retry_waits_its_time,
     a_restarted_node_takes_its_runs_back,
+    a_live_server_of_the_same_name_keeps_its_runs,
     attempts_are_spent_by_crashes,
     cancel_reaches_runs_of_any_node,
     a_cancelled_run_is_not_tried_again,
@@ -149,6 +150,27 @@ fn a_restarted_node_takes_its_runs_back(bench: &Bench) {
     assert_eq!(state(&*store, &mine), RunState::Queued);
     assert_eq!(state(&*store, &other), RunState::Running);
     assert_eq!(claimed(&*restarted, "a").0.attempts, 2);
+}
+
+fn a_live_server_of_the_same_name_keeps_its_runs(bench: &Bench) {
+    let (live, other) = (bench.open(), bench.open());
+    let (dead, beating) = (insert(&*live, &run("1")), insert(&*live, &run("2")));
+    let (_, lost) = claimed(&*live, "a");
+    std::thread::sleep(Duration::from_millis(1000));
+    let (_, lease) = claimed(&*live, "a");
+    let silence = Duration::from_millis(700);
+    let silent = |node| other.take_back(TakeBack::Silent { node, silence }, 3).unwrap();
+    assert!(silent("b").is_empty());
+    assert_eq!(state(&*other, &dead), RunState::Running, "of another node, whose lease goes on");
+    assert!(silent("a").is_empty());
+    assert_eq!((state(&*other, &dead), state(&*other, &beating)), (RunState::Queued, RunState::Running));
+    assert_eq!(claimed(&*other, "a").0.attempts, 2);
+    assert_eq!(live.heartbeat(&lost, MINUTE, None, 0).unwrap(), Heartbeat::Lost);
+    std::thread::sleep(Duration::from_millis(1000));
+    assert_eq!(live.heartbeat(&lease, MINUTE, None, 0).unwrap(), Heartbeat::Held);
+    assert!(silent("a").is_empty());
+    assert_eq!(state(&*other, &beating), RunState::Running);
+    finish(&*live, &lease, RunState::Succeeded);
 }
 
 fn attempts_are_spent_by_crashes(bench: &Bench) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::run::store::{RunFilter, StoreError};
+use crate::run::store::{RunFilter, StoreError, TakeBack};
 
 #[track_caller]
 fn unavailable(store: &dyn RunStore) -> String {
@@ -40,7 +40,7 @@ fn a_file_that_is_not_ours_is_refused_and_left_alone() {
     for (path, expected) in [
         (text, "the file is not a SQLite database"),
         (index, "the database of another program"),
-        (newer, "of a newer version of this plugin: found 99, expected at most 1"),
+        (newer, "of a newer version of this plugin: found 99, expected at most 2"),
     ] {
         let before = fs::read(&path).unwrap();
         let store = sqlite::open(path.clone());
@@ -126,7 +126,7 @@ fn a_panic_inside_a_change_changes_nothing() {
 #[test]
 fn a_database_server_may_go_and_come_back() {
     let Some(mut server) = PostgresServer::start() else { return };
-    let store = postgres::open(server.database().parse().unwrap());
+    let store = postgres::open(server.database().parse().unwrap(), None);
     let kept = insert(&*store, &run("1"));
     server.stop();
     let error = store.insert(&run("2"), WITHOUT_LIMIT).unwrap_err();
@@ -142,19 +142,38 @@ fn a_database_server_may_go_and_come_back() {
 fn a_refused_connection_names_no_password() {
     let Some(server) = PostgresServer::start() else { return };
     let address = format!("{} password=secret", server.address("nothing"));
-    let reason = unavailable(&*postgres::open(address.parse().unwrap()));
+    let reason = unavailable(&*postgres::open(address.parse().unwrap(), None));
     assert!(reason.contains("\"nothing\" does not exist"), "{reason}");
     let nowhere = "host=/nowhere user=somebody password=secret dbname=nothing";
-    let reason = unavailable(&*postgres::open(nowhere.parse().unwrap()));
+    let reason = unavailable(&*postgres::open(nowhere.parse().unwrap(), None));
     assert!(!reason.contains("secret") && !reason.contains("nowhere"), "{reason}");
 }
 
 #[test]
 fn nodes_that_start_together_make_one_schema() {
-    let Some(bench) = Bench::postgres() else { return };
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| bench.open().check().unwrap());
-        }
-    });
+    for bench in [Bench::postgres(), Bench::file()].into_iter().flatten() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| comes_back(&*bench.open()));
+            }
+        });
+        insert(&*bench.open(), &run("1"));
+    }
+}
+
+#[test]
+fn an_older_schema_becomes_this_one() {
+    let bench = Bench::file().unwrap();
+    let running = insert(&*bench.open(), &run("1"));
+    claimed(&*bench.open(), "a");
+    let connection = rusqlite::Connection::open(bench.path()).unwrap();
+    let older = "ALTER TABLE orthanc_ai_runs DROP COLUMN heartbeat;
+        UPDATE orthanc_ai_settings SET value = 1 WHERE name = 'schema'";
+    connection.execute_batch(older).unwrap();
+    drop(connection);
+    let store = bench.open();
+    assert_eq!(state(&*store, &running), RunState::Running);
+    // Of a version that recorded no heartbeats: nobody is at it any more.
+    store.take_back(TakeBack::Silent { node: "a", silence: MINUTE }, 3).unwrap();
+    assert_eq!(claimed(&*store, "a").0.attempts, 2);
 }

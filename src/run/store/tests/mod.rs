@@ -6,6 +6,7 @@ mod history;
 mod keys;
 #[path = "../../../../tests/support/postgres.rs"]
 mod postgres_server;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -50,8 +51,8 @@ impl Bench {
     fn open(&self) -> Arc<dyn RunStore> {
         match self {
             Self::Memory(store) => store.clone(),
-            Self::File(_) => sqlite::open(self.path()),
-            Self::Postgres(address) => postgres::open(address.parse().unwrap()),
+            Self::File(_) => sqlite::open_shared(self.path()),
+            Self::Postgres(address) => postgres::open(address.parse().unwrap(), None),
         }
     }
 }
