@@ -2,10 +2,11 @@
 //!
 //! What is here: [`entry`] (the four exported functions), [`host`] (the re-settable context), [`guard`] (the panic boundary),
 //! [`buffer`] (memory that the core owns), [`rest_server`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
-//! [`metrics`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
+//! [`metrics`], [`audit`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::used_underscore_items, reason = "the params structures of the SDK begin with an underscore")]
 
+pub mod audit;
 pub mod buffer;
 pub mod decode;
 pub mod entry;

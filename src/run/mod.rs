@@ -3,10 +3,13 @@
 //! [`select`] decides what a model takes, [`pipeline`] carries one run out (one line a stage), [`store`] keeps runs and the queue,
 //! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
 //! [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus. [`automatic`] asks for runs of what arrives, by rule.
+//! [`marks`] shows on the study how its runs ended, [`audit`] tells the host's audit log who did what.
 
 mod attempt;
+pub mod audit;
 pub mod automatic;
 pub mod host_job;
+pub mod marks;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;

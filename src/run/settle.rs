@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::audit::{Action, AuditEvent};
+use super::marks::Change;
 use super::pipeline::{AnalysedSlice, RunError, RunOutcome};
 use super::record::{ImageResult, Run, RunState, SliceResult};
 use super::store::{Heartbeat, RunFilter};
@@ -42,6 +44,7 @@ impl Worker {
         let ours: Vec<&str> = outcome.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
         self.discard_left(run, &ours);
         self.supersede_earlier(run, &ours);
+        self.marks.set(&*self.store, run, Change::Ends(RunState::Succeeded));
         let finish = || {
             self.store.update(&attempt.lease, &mut |record| {
                 record.state = RunState::Succeeded;
@@ -52,7 +55,10 @@ impl Worker {
             })
         };
         match self.insist(finish) {
-            Some(Some(run)) => self.tell_finished(&run),
+            Some(Some(run)) => {
+                self.tell_finished(&run);
+                (self.audit)(&AuditEvent::own(Action::ResultsStored, &run));
+            }
             Some(None) => self.finished_by_another(run, outcome),
             // The server stops, the store is away: the next start does it again and finds the results stored.
             None => log::warn!("run {}: its end could not be recorded", run.id),
@@ -100,6 +106,9 @@ impl Worker {
             return log::warn!("run {}: another node has taken it over", run.id);
         }
         self.discard_left(run, &[]);
+        if state == RunState::Failed {
+            self.marks.set(&*self.store, run, Change::Ends(state));
+        }
         let finish = || {
             self.store.update(&attempt.lease, &mut |record| {
                 record.state = state;
@@ -117,6 +126,9 @@ impl Worker {
     pub(super) fn give_up(&self, runs: Vec<Run>) {
         for run in runs {
             self.discard_left(&run, &[]);
+            if run.state == RunState::Failed {
+                self.marks.set(&*self.store, &run, Change::Ends(run.state));
+            }
             self.tell_finished(&run);
         }
     }
@@ -152,6 +164,7 @@ impl Worker {
                 }
             }
             self.insist(|| self.store.supersede(&earlier.id, &run.id));
+            (self.audit)(&AuditEvent::own(Action::ResultsDeleted, earlier));
             log::info!("run {}: superseded by run {}", earlier.id, run.id);
         }
     }

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::audit::Audit;
+use super::marks::Marks;
 use super::metrics::Metrics;
 use super::pipeline::{self, RunError, RunOutcome};
 use super::record::{Run, RunId};
@@ -95,6 +97,8 @@ pub struct Worker {
     pub announce: fn(&Run) -> Option<String>,
     pub settings: WorkerSettings,
     pub metrics: Arc<Metrics>,
+    pub marks: Marks,
+    pub audit: Audit,
 }
 
 impl Worker {

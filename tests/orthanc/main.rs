@@ -8,6 +8,7 @@ mod durable;
 mod end_to_end;
 mod exam;
 mod lifecycle;
+mod operations;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod real_data;
