@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::{Config, ConfigError, stable_age};
 use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind, ResourceLevel};
-use crate::orthanc::{Host, HostError, audit, explorer, host, metrics, rest_server};
+use crate::orthanc::{Host, HostError, audit, explorer, host, http_filter, metrics, rest_server};
 use crate::run::audit::AuditEvent;
 use crate::run::automatic::{self, Automatic, Trigger};
 use crate::run::marks::Marks;
@@ -100,6 +100,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
     #[cfg(feature = "fault-injection")]
     crate::orthanc::fault::register(host)?;
     rest_server::register(host, api::ROUTES)?;
+    http_filter::register(host, api::forms::is_allowed)?;
     events::subscribe(host, on_event)?;
     metrics::on_refresh(host, show_metrics)?;
     explorer::extend_orthanc_explorer(host, web::EXPLORER_JS)?;

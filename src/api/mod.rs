@@ -7,6 +7,7 @@ mod analyse;
 mod assets;
 mod audit;
 mod body;
+pub mod forms;
 mod info;
 mod overlay;
 pub mod permissions;

@@ -47,6 +47,7 @@ struct State {
     on_change: sys::OrthancPluginOnChangeCallback,
     on_stored: sys::OrthancPluginOnStoredInstanceCallback,
     on_refresh: sys::OrthancPluginRefreshMetricsCallback,
+    filter: sys::OrthancPluginIncomingHttpRequestFilter2,
     job: Option<FakeJob>,
     texts: Vec<String>,
 }
@@ -213,6 +214,19 @@ impl Fake {
         let instance = (&raw const origin).cast::<sys::OrthancPluginDicomInstance>();
         // SAFETY: the callback is ours; its arguments are as the header says.
         unsafe { callback(instance, id.as_deref().map_or(ptr::null(), CStr::as_ptr)) }
+    }
+
+    pub fn filter(&self, method: u32, uri: &str, headers: &[(&[u8], &[u8])]) -> i32 {
+        let callback = self.state().filter.unwrap();
+        let uri = CString::new(uri).unwrap();
+        let owned = |bytes: &[u8]| CString::new(bytes).unwrap();
+        let headers: Vec<_> = headers.iter().map(|(k, v)| (owned(k), owned(v))).collect();
+        let keys: Vec<_> = headers.iter().map(|(key, _)| key.as_ptr()).collect();
+        let values: Vec<_> = headers.iter().map(|(_, value)| value.as_ptr()).collect();
+        let (count, none) = (headers.len() as u32, ptr::null());
+        let method = sys::HttpMethod(method);
+        // SAFETY: the callback is ours; its arguments are as the header says.
+        unsafe { callback(method, uri.as_ptr(), ptr::null(), count, keys.as_ptr(), values.as_ptr(), 0, none, none) }
     }
 
     pub fn refresh(&self) {
@@ -492,6 +506,9 @@ unsafe extern "C" fn invoke_service(context: *mut sys::Context, service: Service
         }
         Service::RegisterRefreshMetricsCallback => {
             state.on_refresh = unsafe { params!(_OrthancPluginRegisterRefreshMetricsCallback).callback };
+        }
+        Service::RegisterIncomingHttpRequestFilter2 => {
+            state.filter = unsafe { params!(_OrthancPluginIncomingHttpRequestFilter2).callback };
         }
         Service::GetInstanceOrigin => {
             let params = unsafe { params!(_OrthancPluginAccessDicomInstance) };

@@ -35,7 +35,7 @@ impl Method {
         }
     }
 
-    fn from_sys(method: sys::HttpMethod) -> Option<Self> {
+    pub(super) fn from_sys(method: sys::HttpMethod) -> Option<Self> {
         Some(match method {
             sys::HttpMethod::Get => Self::Get,
             sys::HttpMethod::Post => Self::Post,
@@ -174,7 +174,7 @@ unsafe fn strings<'a>(array: *const *const c_char, count: u32) -> impl Iterator<
 ///
 /// # Safety
 /// As for [`strings`], for both arrays.
-unsafe fn pairs<'a>(
+pub(super) unsafe fn pairs<'a>(
     keys: *const *const c_char,
     values: *const *const c_char,
     count: u32,
@@ -185,7 +185,7 @@ unsafe fn pairs<'a>(
 }
 
 /// `%41` → `A`, `+` → space; what is no valid escape stays.
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -5,12 +5,13 @@
 use serde_json::{Value, json};
 
 use super::record::Run;
+use crate::source::StoreStatus;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A new run was asked for, by a person or by a rule.
     AnalysisRequested,
-    /// A run has succeeded, and its objects lie in the archive.
+    /// A run has succeeded, and what was not there before lies in the archive.
     ResultsStored,
     /// What a run had stored was removed: with the run, or because a more complete input was analysed.
     ResultsDeleted,
@@ -46,10 +47,11 @@ impl<'a> AuditEvent<'a> {
         Self { action, user: None, run }
     }
 
-    /// What the log keeps beside user, study and action.
+    /// What the log keeps beside user, study and action. `Instances` are the objects that were not there before the run.
     pub fn data(&self) -> Value {
         let run = self.run;
-        let instances: Vec<&str> = run.stored.iter().map(|s| s.id.as_str()).collect();
+        let own = run.stored.iter().filter(|s| s.status == StoreStatus::Stored);
+        let instances: Vec<&str> = own.map(|s| s.id.as_str()).collect();
         json!({
             "RunID": run.id,
             "Model": run.request.model,

@@ -57,7 +57,9 @@ impl Worker {
         match self.insist(finish) {
             Some(Some(run)) => {
                 self.tell_finished(&run);
-                (self.audit)(&AuditEvent::own(Action::ResultsStored, &run));
+                if run.status == Some(StoreStatus::Stored) {
+                    (self.audit)(&AuditEvent::own(Action::ResultsStored, &run));
+                }
             }
             Some(None) => self.finished_by_another(run, outcome),
             // The server stops, the store is away: the next start does it again and finds the results stored.
