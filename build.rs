@@ -67,6 +67,7 @@ fn generate_bindings(include: &Path, target: &Path) {
         .allowlist_type("_OrthancPlugin(SetPluginProperty|RetrieveDynamicString|CallRestApi|AccessDicomInstance)")
         .allowlist_type("_OrthancPlugin(GetImageInfo|FreeImage|CreateImage|CreateMemoryBuffer|LogMessage)")
         .allowlist_type("_OrthancPlugin(SetMetricsValue|SetMetricsIntegerValue|RegisterRefreshMetricsCallback)")
+        .allowlist_type("_OrthancPlugin(EmitAuditLog|AuditLogHandler|IncomingHttpRequestFilter2)")
         .allowlist_type("_OrthancPlugin(CreateJob2?|FreeJob|SubmitJob)")
         .derive_default(true)
         .generate_comments(false)

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::run::Limits;
 use crate::run::automatic::Rule;
+use crate::run::marks::MarkSettings;
 
 /// Keys as an administrator writes them; `ORTHANC__AI__MODELS_DIRECTORY` in the Docker image maps to `Ai.ModelsDirectory`.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub automatic: bool,
     /// Which arrivals are analysed by themselves.
     pub rules: Vec<Rule>,
+    /// What is written on a study whose analyses have ended.
+    pub marks: MarkSettings,
     pub runs: RunsConfig,
 }
 
@@ -85,6 +88,7 @@ impl Default for Config {
             worker: true,
             automatic: false,
             rules: Vec::new(),
+            marks: MarkSettings::default(),
             runs: RunsConfig::default(),
         }
     }
@@ -134,6 +138,9 @@ impl Config {
             if config.rules[..i].iter().any(|other| other.name == rule.name) {
                 return refuse(&format!("Rules[{i}].Name"), "found the name of an earlier rule, expected another");
             }
+        }
+        if let Err((key, reason)) = config.marks.validate() {
+            return refuse(&format!("Marks.{key}"), &reason);
         }
         if config.threads == Some(0) {
             return refuse("Threads", "found 0, expected at least 1");
@@ -264,6 +271,9 @@ mod tests {
                 json!({"Rules": [{"Name": "a", "Model": "m"}, {"Name": "a", "Model": "n"}]}),
                 "Ai.Rules[1].Name: found the name",
             ),
+            (json!({"Marks": {"DoneLabel": "is done"}}), "Ai.Marks.DoneLabel: expected at most 64 letters"),
+            (json!({"Marks": {"DoneLabel": "ai-failed"}}), "Ai.Marks.FailedLabel: found the same"),
+            (json!({"Marks": {"Metadata": 7}}), "Ai.Marks.Metadata: found 7, expected 0 (none) or 1024 to 65535"),
             (json!({"Worker": false}), "Ai.Worker: found false without Runs.PostgreSql or"),
         ] {
             let error = Config::from_orthanc(&json!({"Ai": section})).unwrap_err().to_string();

@@ -8,12 +8,15 @@ use serde_json::Value;
 
 use crate::config::{Config, ConfigError, stable_age};
 use crate::model::{Device, ModelError, ModelRegistry};
-use crate::orthanc::events::{self, Event, EventKind};
-use crate::orthanc::{Host, HostError, explorer, metrics, rest_server};
+use crate::orthanc::events::{self, Event, EventKind, ResourceLevel};
+use crate::orthanc::{Host, HostError, audit, explorer, host, http_filter, metrics, rest_server};
+use crate::run::audit::AuditEvent;
 use crate::run::automatic::{self, Automatic, Trigger};
+use crate::run::marks::Marks;
+use crate::run::metrics::MetricValue;
 use crate::run::service::{Ports, ServiceSettings};
 use crate::run::worker::WorkerSettings;
-use crate::run::{RunService, RunStore, host_job, store};
+use crate::run::{self, RunService, RunStore, host_job, store};
 use crate::source::orthanc::OrthancSource;
 use crate::source::{Level, Resource};
 use crate::{api, web};
@@ -80,8 +83,13 @@ fn start(host: &Host) -> Result<(), PluginError> {
         return Ok(());
     }
     let device = Device::from_choice(&config.device, config.threads)?;
-    let ports =
-        Ports { source: Arc::new(OrthancSource), results: Arc::new(OrthancSource), announce: host_job::announce };
+    let ports = Ports {
+        source: Arc::new(OrthancSource),
+        results: Arc::new(OrthancSource),
+        announce: host_job::announce,
+        marks: Marks::new(config.marks.clone(), Arc::new(OrthancSource)),
+        audit: tell_audit_log,
+    };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
     let store = run_store(host, &config, &orthanc);
     let service = RunService::new(settings(&config, &orthanc), models, device, store, ports);
@@ -94,6 +102,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
     #[cfg(feature = "fault-injection")]
     rest_server::register(host, api::fault::ROUTES)?;
     rest_server::register(host, api::ROUTES)?;
+    http_filter::register(host, api::forms::is_allowed)?;
     events::subscribe(host, on_event)?;
     metrics::on_refresh(host, show_metrics)?;
     explorer::extend_orthanc_explorer(host, web::EXPLORER_JS)?;
@@ -166,12 +175,31 @@ fn on_event(event: Event) {
     }
 }
 
+/// Nothing on a core without an audit log.
+fn tell_audit_log(event: &AuditEvent) {
+    let Some(host) = host::current().filter(audit::is_there) else { return };
+    let entry = audit::AuditLog {
+        user: event.user.unwrap_or_default(),
+        level: ResourceLevel::Study,
+        resource_id: &event.run.request.study,
+        action: event.action.name(),
+        data: &event.data(),
+    };
+    if let Err(e) = audit::emit(&host, &entry) {
+        log::warn!("run {}: the audit log is not told: {e}", event.run.id);
+    }
+}
+
 /// Runs inside the scrape.
 fn show_metrics(host: &Host) {
     let Some(service) = service() else { return };
-    for (name, value) in service.metrics.values() {
+    let models = service.models.list();
+    for (name, value) in service.metrics.values().into_iter().chain(run::metrics::models(&models)) {
         // The next scrape tries again.
-        let _refused = metrics::set(host, &name, value as f32);
+        let _refused = match value {
+            MetricValue::Integer(value) => metrics::set_integer(host, &name, value),
+            MetricValue::Float(value) => metrics::set(host, &name, value as f32),
+        };
     }
 }
 

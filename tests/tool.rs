@@ -60,3 +60,43 @@ fn models_are_checked() {
     let output = tool(&["check", "nothing"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("unknown model \"nothing\""));
 }
+
+#[test]
+fn rules_of_a_configuration_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let exam = folder.path().join("exam");
+    let exam = exam.to_str().unwrap();
+    ok(&["phantom", "mammography", "--out", exam, "--rows", "832", "--columns", "640", "--spacing-mm", "0.28"]);
+    let config = folder.path().join("orthanc.json");
+    let text = format!(
+        r#"{{
+  // Orthanc allows comments.
+  "Name": "http://x", /* and these,
+  over lines */
+  "Ai": {{ "Rules": [
+    {{ "Name": "all", "Model": "{DEMO}" }},
+    {{ "Name": "ct", "Model": "{DEMO}", "Where": [ {{ "keyword": "Modality", "equals": "CT" }} ] }},
+    {{ "Name": "from MG1", "Model": "{DEMO}", "RemoteAet": ["MG1"] }},
+    {{ "Name": "gone", "Model": "no-such-model" }}
+  ] }}
+}}"#
+    );
+    std::fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let text = ok(&["inspect", exam, "--config", config]);
+    for expected in [
+        format!("rule \"all\" ({DEMO}, StableStudy) applies: 4 images fit"),
+        "found 0 instances that fulfil the rule, expected 1 or more; not fulfilled: Modality = CT".into(),
+        "rule \"from MG1\"".into(),
+        "does not apply: RemoteAet in [MG1] expected, found no DICOM sender".into(),
+        "does not apply: unknown model \"no-such-model\"".into(),
+    ] {
+        assert!(text.contains(&expected), "{expected}:\n{text}");
+    }
+    let text = ok(&["inspect", exam, "--config", config, "--remote-aet", "MG1"]);
+    assert!(text.contains(&format!("rule \"from MG1\" ({DEMO}, StableStudy) applies")), "{text}");
+    std::fs::write(config, "{\n\n  // one\n  \"Ai\": {\"Rules\": 3}}").unwrap();
+    assert!(refused(&["inspect", exam, "--config", config]).contains("Ai.Rules"));
+    std::fs::write(config, "{\n\n  // one\n  \"Ai\": }").unwrap();
+    assert!(refused(&["inspect", exam, "--config", config]).contains("line 4"));
+}

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::body::{self, RunBody};
-use super::{allow, orthanc_id, service, store_error};
+use super::{allow, audit, orthanc_id, service, store_error};
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::audit::Action;
 use crate::run::automatic;
 use crate::run::{Origin, Run, RunFilter, RunRequest, RunService, RunState, SubmitError};
 use crate::source::orthanc::{OrthancSource, series_uid, study_of};
@@ -63,7 +64,7 @@ fn automatic(resource: &Resource, headers: &[InstanceHeader]) -> Result<Vec<Valu
     let Some(life) = crate::plugin::life() else { return Ok(Vec::new()) };
     let settings = &life.automatic.settings;
     let remote_aet = automatic::sender(&settings.rules, &OrthancSource, resource).map_err(source_error)?;
-    let verdicts = automatic::explain(&life.service, settings, headers, remote_aet.as_deref());
+    let verdicts = automatic::explain(&life.service.models, settings, headers, remote_aet.as_deref());
     let verdict = |verdict: automatic::Verdict| {
         json!({
             "Rule": verdict.rule,
@@ -90,8 +91,12 @@ fn analyse(request: &Request<'_>, resource: &Resource) -> Result<Response, RestE
     let headers = OrthancSource.headers(resource).map_err(source_error)?;
     let requests = run_requests(&service, resource, &headers, &body)?;
     let mut runs = Vec::with_capacity(requests.len());
-    for request in requests {
-        runs.push(service.submit(request).map_err(submit_error)?.run);
+    for wanted in requests {
+        let submitted = service.submit(wanted).map_err(submit_error)?;
+        if submitted.is_new {
+            audit::tell(request, &service, Action::AnalysisRequested, &submitted.run);
+        }
+        runs.push(submitted.run);
     }
     if !synchronous {
         let references: Vec<Value> = runs.iter().map(reference).collect();

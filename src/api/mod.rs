@@ -5,11 +5,14 @@
 
 mod analyse;
 mod assets;
+mod audit;
 mod body;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+pub mod forms;
 mod info;
 mod overlay;
+pub mod permissions;
 mod runs;
 
 use std::sync::Arc;
@@ -49,8 +52,12 @@ fn store_error(error: StoreError) -> RestError {
     }
 }
 
-/// 405 with the methods that the route has, for any other.
+/// 405 with the methods that the route has, for any other. 403 for a GET in disguise: Orthanc takes `GET …?_method=DELETE` for a DELETE, and
+/// any page can make a browser send that, with the user's credentials, as the address of a picture.
 fn allow(request: &Request<'_>, methods: &[Method]) -> Result<(), RestError> {
+    if request.method != Method::Get && request.query("_method").is_some() {
+        return Err(RestError::new(403, "_method: found in a GET, expected a request of that method"));
+    }
     if methods.contains(&request.method) {
         return Ok(());
     }

@@ -3,11 +3,13 @@
 use serde_json::json;
 
 use super::body::{self, EmptyBody};
-use super::{allow, service, store_error};
+use super::{allow, audit, service, store_error};
 use crate::orthanc::RestError;
 use crate::orthanc::host;
 use crate::orthanc::rest_client::RestClient;
 use crate::orthanc::rest_server::{Method, Request, Response};
+use crate::run::audit::Action;
+use crate::run::marks::Change;
 use crate::run::service::ChangeError;
 use crate::run::{Run, RunFilter, RunId, RunState};
 use crate::source::{Level, Resource, StoreStatus};
@@ -55,7 +57,7 @@ pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get, Method::Delete])?;
     let id = run_id(request);
     if request.method == Method::Delete {
-        return delete(&id);
+        return delete(request, &id);
     }
     let run = service()?.store.get(&id).map_err(store_error)?;
     let run = run.ok_or_else(|| RestError::not_found(format!("unknown run {id}")))?;
@@ -63,7 +65,7 @@ pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
 }
 
 /// Deletes what the run stored, then forgets the run. An object that another run stored first stays with that run.
-fn delete(id: &RunId) -> Result<Response, RestError> {
+fn delete(request: &Request<'_>, id: &RunId) -> Result<Response, RestError> {
     let service = service()?;
     let run = service.finished(id, "a finished run: cancel it first").map_err(change_error)?;
     let client = RestClient::new(host::current().ok_or_else(|| RestError::unavailable("the server is stopping", 2))?);
@@ -74,7 +76,9 @@ fn delete(id: &RunId) -> Result<Response, RestError> {
             Err(e) => return Err(RestError::new(500, format!("{} was not deleted: {e}", stored.path))),
         }
     }
+    service.marks.set(&*service.store, &run, Change::Forgotten);
     service.store.remove(id).map_err(store_error)?;
+    audit::tell(request, &service, Action::ResultsDeleted, &run);
     Response::json(&json!({}))
 }
 
@@ -84,9 +88,12 @@ pub fn action(request: &Request<'_>) -> Result<Response, RestError> {
     let id = run_id(request);
     let service = service()?;
     if request.groups.get(1) == Some(&"cancel") {
-        return Response::json(&service.cancel(&id).map_err(change_error)?.view());
+        let run = service.cancel(&id).map_err(change_error)?;
+        audit::tell(request, &service, Action::RunCancelled, &run);
+        return Response::json(&run.view());
     }
     let run = service.retry(&id).map_err(change_error)?;
+    audit::tell(request, &service, Action::AnalysisRequested, &run);
     Response::json(&super::analyse::reference(&run))
 }
 

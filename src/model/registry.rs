@@ -29,6 +29,10 @@ pub enum ModelState {
     Failed,
 }
 
+impl ModelState {
+    pub const ALL: [Self; 4] = [Self::Loading, Self::Ready, Self::NoWeights, Self::Failed];
+}
+
 /// What anyone may know of a model.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]

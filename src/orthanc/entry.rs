@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 
 use super::guard::guard;
 use super::host::{self, Host};
-use super::{events, log, metrics, rest_server, sys};
+use super::{events, http_filter, log, metrics, rest_server, sys};
 use crate::plugin;
 
 /// What the plugin is called in `/plugins`.
@@ -68,6 +68,7 @@ pub unsafe extern "C" fn OrthancPluginGetVersion() -> *const c_char {
 /// The library stays mapped across POST `/tools/reset`, so its statics outlive the server they were filled for.
 fn forget_previous_life() {
     rest_server::clear();
+    http_filter::clear();
     events::clear();
     metrics::clear();
 }

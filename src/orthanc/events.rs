@@ -60,7 +60,7 @@ pub enum ResourceLevel {
 }
 
 impl ResourceLevel {
-    fn from_sys(level: sys::OrthancPluginResourceType) -> Option<Self> {
+    pub(super) fn from_sys(level: sys::OrthancPluginResourceType) -> Option<Self> {
         use sys::OrthancPluginResourceType as Sys;
         Some(match level {
             Sys::Patient => Self::Patient,
@@ -69,6 +69,16 @@ impl ResourceLevel {
             Sys::Instance => Self::Instance,
             _ => return None,
         })
+    }
+
+    pub(super) fn to_sys(self) -> sys::OrthancPluginResourceType {
+        use sys::OrthancPluginResourceType as Sys;
+        match self {
+            Self::Patient => Sys::Patient,
+            Self::Study => Sys::Study,
+            Self::Series => Sys::Series,
+            Self::Instance => Sys::Instance,
+        }
     }
 }
 

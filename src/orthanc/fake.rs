@@ -41,11 +41,13 @@ struct State {
     configuration: Option<String>,
     image: Option<FakeImage>,
     rest_answer: (u16, Option<Vec<u8>>),
+    rest_answer_headers: Option<String>,
     rest_calls: Vec<RestCall>,
     routes: Vec<(String, sys::OrthancPluginRestCallback)>,
     on_change: sys::OrthancPluginOnChangeCallback,
     on_stored: sys::OrthancPluginOnStoredInstanceCallback,
     on_refresh: sys::OrthancPluginRefreshMetricsCallback,
+    filter: sys::OrthancPluginIncomingHttpRequestFilter2,
     job: Option<FakeJob>,
     texts: Vec<String>,
 }
@@ -153,6 +155,11 @@ impl Fake {
         self.state().rest_answer = (status, body.map(<[u8]>::to_vec));
     }
 
+    /// The headers of the next answers, as the core gives them: a JSON object.
+    pub fn set_rest_answer_headers(&self, json: &str) {
+        self.state().rest_answer_headers = Some(json.into());
+    }
+
     pub fn rest_calls(&self) -> Vec<RestCall> {
         self.state().rest_calls.clone()
     }
@@ -171,7 +178,8 @@ impl Fake {
         let callback = self.state().routes[route].1.unwrap();
         let mut answer = Answer::default();
         let output = (&raw mut answer).cast::<sys::OrthancPluginRestOutput>();
-        let code = request.with_raw(|uri, request| {
+        let whole = self.host().at_least(1, 12, 9);
+        let code = request.with_raw(whole, |uri, request| {
             // SAFETY: the callback is ours; its arguments are as the header says.
             unsafe { callback(output, uri, request) }
         });
@@ -206,6 +214,19 @@ impl Fake {
         let instance = (&raw const origin).cast::<sys::OrthancPluginDicomInstance>();
         // SAFETY: the callback is ours; its arguments are as the header says.
         unsafe { callback(instance, id.as_deref().map_or(ptr::null(), CStr::as_ptr)) }
+    }
+
+    pub fn filter(&self, method: u32, uri: &str, headers: &[(&[u8], &[u8])]) -> i32 {
+        let callback = self.state().filter.unwrap();
+        let uri = CString::new(uri).unwrap();
+        let owned = |bytes: &[u8]| CString::new(bytes).unwrap();
+        let headers: Vec<_> = headers.iter().map(|(k, v)| (owned(k), owned(v))).collect();
+        let keys: Vec<_> = headers.iter().map(|(key, _)| key.as_ptr()).collect();
+        let values: Vec<_> = headers.iter().map(|(_, value)| value.as_ptr()).collect();
+        let (count, none) = (headers.len() as u32, ptr::null());
+        let method = sys::HttpMethod(method);
+        // SAFETY: the callback is ours; its arguments are as the header says.
+        unsafe { callback(method, uri.as_ptr(), ptr::null(), count, keys.as_ptr(), values.as_ptr(), 0, none, none) }
     }
 
     pub fn refresh(&self) {
@@ -247,6 +268,8 @@ pub struct ClientRequest<'a> {
     pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a [u8], &'a [u8])],
     pub body: &'a [u8],
+    /// Given by cores from 1.12.9 on.
+    pub authentication: &'a [u8],
 }
 
 /// The structure as a core before 1.12.9 allocates it: without the two fields at the end, so that reading them shows.
@@ -272,7 +295,11 @@ const _: () = {
 };
 
 impl ClientRequest<'_> {
-    fn with_raw<T>(&self, body: impl FnOnce(*const c_char, *const sys::OrthancPluginHttpRequest) -> T) -> T {
+    fn with_raw<T>(
+        &self,
+        whole: bool,
+        body: impl FnOnce(*const c_char, *const sys::OrthancPluginHttpRequest) -> T,
+    ) -> T {
         let owned = |bytes: &[u8]| CString::new(bytes).unwrap();
         let uri = owned(self.uri.as_bytes());
         let groups: Vec<_> = self.groups.iter().map(|group| owned(group.as_bytes())).collect();
@@ -297,7 +324,17 @@ impl ClientRequest<'_> {
             headers_keys: headers_keys.as_ptr(),
             headers_values: headers_values.as_ptr(),
         };
-        body(uri.as_ptr(), (&raw const raw).cast())
+        if !whole {
+            return body(uri.as_ptr(), (&raw const raw).cast());
+        }
+        let mut request = sys::OrthancPluginHttpRequest {
+            authenticationPayload: self.authentication.as_ptr().cast(),
+            authenticationPayloadSize: self.authentication.len() as u32,
+            ..Default::default()
+        };
+        // SAFETY: the older structure is the beginning of this one (asserted above).
+        unsafe { ptr::copy_nonoverlapping(&raw const raw, (&raw mut request).cast::<OldHttpRequest>(), 1) };
+        body(uri.as_ptr(), &raw const request)
     }
 }
 
@@ -446,6 +483,10 @@ unsafe extern "C" fn invoke_service(context: *mut sys::Context, service: Service
                 body: bytes(params.body, params.bodySize),
                 after_plugins: params.afterPlugins != 0,
             });
+            if let Some(headers) = state.rest_answer_headers.as_ref().filter(|_| !params.answerHeaders.is_null()) {
+                let (data, size) = (allocate(&core.live, headers.as_bytes()), headers.len() as u32);
+                unsafe { params.answerHeaders.write(MemoryBuffer { data, size }) };
+            }
             let (status, body) = &state.rest_answer;
             unsafe { params.httpStatus.write(*status) };
             if let Some(body) = body {
@@ -465,6 +506,9 @@ unsafe extern "C" fn invoke_service(context: *mut sys::Context, service: Service
         }
         Service::RegisterRefreshMetricsCallback => {
             state.on_refresh = unsafe { params!(_OrthancPluginRegisterRefreshMetricsCallback).callback };
+        }
+        Service::RegisterIncomingHttpRequestFilter2 => {
+            state.filter = unsafe { params!(_OrthancPluginIncomingHttpRequestFilter2).callback };
         }
         Service::GetInstanceOrigin => {
             let params = unsafe { params!(_OrthancPluginAccessDicomInstance) };
@@ -568,6 +612,13 @@ unsafe extern "C" fn invoke_service(context: *mut sys::Context, service: Service
         Service::SetMetricsValue => {
             let params = unsafe { params!(_OrthancPluginSetMetricsValue) };
             state.texts.push(format!("{} {:?}", text(params.name), params.value));
+        }
+        Service::EmitAuditLog => {
+            let params = unsafe { params!(_OrthancPluginEmitAuditLog) };
+            let data = String::from_utf8(bytes(params.logData, params.logDataSize)).unwrap();
+            let (plugin, user, level) = (text(params.sourcePlugin), text(params.userId), params.resourceType.0);
+            let (resource, action) = (text(params.resourceId), text(params.action));
+            state.texts.push(format!("audit {plugin} [{user}] {level} {resource} {action} {data}"));
         }
         Service::SetMetricsIntegerValue => {
             let params = unsafe { params!(_OrthancPluginSetMetricsIntegerValue) };

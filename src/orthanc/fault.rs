@@ -28,6 +28,7 @@ static ROUTES: [Route; 7] = [
 /// The core refuses.
 pub fn register(host: &Host) -> Result<(), HostError> {
     rest_server::register(host, &ROUTES)?;
+    super::audit::handler::register(host)?;
     events::subscribe(host, |event| {
         log::info!("event {:?} {:?} {:?}", event.kind, event.level, event.resource_id);
         assert!(event.kind != events::EventKind::NewSeries, "planted in the event NewSeries");

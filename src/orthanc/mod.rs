@@ -1,11 +1,12 @@
 //! The host: the only folder that talks to Orthanc's C interface, and the only one with unsafe code (SAFETY.md).
 //!
 //! What is here: [`entry`] (the four exported functions), [`host`] (the re-settable context), [`guard`] (the panic boundary),
-//! [`buffer`] (memory that the core owns), [`rest_server`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
-//! [`metrics`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
+//! [`buffer`] (memory that the core owns), [`rest_server`], [`http_filter`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
+//! [`metrics`], [`audit`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::used_underscore_items, reason = "the params structures of the SDK begin with an underscore")]
 
+pub mod audit;
 pub mod buffer;
 pub mod decode;
 pub mod entry;
@@ -18,6 +19,7 @@ mod fake;
 pub mod fault;
 pub mod guard;
 pub mod host;
+pub mod http_filter;
 pub mod jobs;
 pub mod log;
 pub mod metrics;

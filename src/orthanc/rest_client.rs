@@ -3,6 +3,7 @@
 //! Works from the event OrthancStarted until OrthancStopped has been handled; before and after, the core answers `DatabaseNotInitialized`.
 //! Never call it inside an event or a stored-instance callback.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
 use std::ptr;
 
@@ -85,6 +86,29 @@ impl RestClient {
     /// # Errors
     /// As [`Self::get`].
     pub fn call(&self, method: Method, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Buffer, HostError> {
+        self.send(method, uri, headers, body, None)
+    }
+
+    /// GET, and the `ETag` of the answer (of metadata: its revision), where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_with_etag(&self, uri: &str) -> Result<(Buffer, Option<String>), HostError> {
+        let mut headers = Buffer::empty(&self.host);
+        let answer = self.send(Method::Get, uri, &[], &[], Some(&mut headers))?;
+        let headers: BTreeMap<String, String> = serde_json::from_slice(&headers).unwrap_or_default();
+        let etag = headers.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("etag"));
+        Ok((answer, etag.map(|(_, value)| value)))
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        answer_headers: Option<&mut Buffer>,
+    ) -> Result<Buffer, HostError> {
         const CALL: &str = "CallRestApi";
         let c_uri = c_string("a URI", uri)?;
         let strings = |what, pick: fn(&(&str, &str)) -> String| -> Result<Vec<CString>, HostError> {
@@ -98,7 +122,7 @@ impl RestClient {
         let mut status: u16 = 0;
         let params = sys::_OrthancPluginCallRestApi {
             answerBody: answer.as_mut_ptr(),
-            answerHeaders: ptr::null_mut(),
+            answerHeaders: answer_headers.map_or(ptr::null_mut(), Buffer::as_mut_ptr),
             httpStatus: &raw mut status,
             method: match method {
                 Method::Get => sys::HttpMethod::Get,
@@ -207,6 +231,19 @@ mod tests {
         assert!(client.get_json::<serde_json::Value>("/a").is_err());
         fake.set_rest_answer(200, Some(b"\xff"));
         assert!(client.get("/a").unwrap().to_str().is_err());
+        assert_eq!(fake.unfreed(), 0);
+    }
+
+    #[test]
+    fn an_etag_comes_with_the_answer() {
+        let fake = Fake::new("1.13.0");
+        let client = RestClient::new(fake.host().clone());
+        fake.set_rest_answer(200, Some(b"x=1"));
+        assert_eq!(client.get_with_etag("/a").unwrap().1, None);
+        fake.set_rest_answer_headers(r#"{"content-type": "text/plain", "ETag": "\"1-5661\""}"#);
+        let (answer, etag) = client.get_with_etag("/a").unwrap();
+        assert_eq!((&*answer, etag.as_deref()), (&b"x=1"[..], Some("\"1-5661\"")));
+        drop(answer);
         assert_eq!(fake.unfreed(), 0);
     }
 

@@ -35,7 +35,7 @@ impl Method {
         }
     }
 
-    fn from_sys(method: sys::HttpMethod) -> Option<Self> {
+    pub(super) fn from_sys(method: sys::HttpMethod) -> Option<Self> {
         Some(match method {
             sys::HttpMethod::Get => Self::Get,
             sys::HttpMethod::Post => Self::Post,
@@ -59,12 +59,22 @@ pub struct Request<'a> {
     /// Names in lower case.
     pub headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub body: &'a [u8],
+    /// What the plugin that authenticates requests says of this one's user; empty where there is none, and before Orthanc 1.12.9.
+    pub authentication: &'a [u8],
 }
 
 impl<'a> Request<'a> {
     /// A request with nothing but method and path.
     pub fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, groups: Vec::new(), query: Vec::new(), headers: Vec::new(), body: &[] }
+        Self {
+            method,
+            path,
+            groups: Vec::new(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: &[],
+            authentication: &[],
+        }
     }
 
     /// The header of that name, in whatever case.
@@ -129,7 +139,20 @@ impl<'a> Request<'a> {
         };
         let method = Method::from_sys(method).ok_or_else(|| problem("an unknown method"))?;
         let groups = groups.ok_or_else(|| problem("a URI that is not UTF-8"))?;
-        Ok(Self { method, path, groups, query, headers, body })
+        Ok(Self { method, path, groups, query, headers, body, authentication: &[] })
+    }
+
+    /// Reads the fields that cores from 1.12.9 on have.
+    ///
+    /// # Safety
+    /// As for [`Self::read`], and `request` is the whole structure: the core is 1.12.9 or later.
+    unsafe fn read_authentication(&mut self, request: *const sys::OrthancPluginHttpRequest) {
+        // SAFETY: `request` is not null ([`Self::read`] has gone well) and whole, by this function's contract.
+        let (payload, size) = unsafe { ((*request).authenticationPayload, (*request).authenticationPayloadSize) };
+        if !payload.is_null() && size > 0 {
+            // SAFETY: "the content of the custom payload" and "the size of the custom authentication payload".
+            self.authentication = unsafe { std::slice::from_raw_parts(payload.cast::<u8>(), size as usize) };
+        }
     }
 }
 
@@ -151,7 +174,7 @@ unsafe fn strings<'a>(array: *const *const c_char, count: u32) -> impl Iterator<
 ///
 /// # Safety
 /// As for [`strings`], for both arrays.
-unsafe fn pairs<'a>(
+pub(super) unsafe fn pairs<'a>(
     keys: *const *const c_char,
     values: *const *const c_char,
     count: u32,
@@ -162,7 +185,7 @@ unsafe fn pairs<'a>(
 }
 
 /// `%41` → `A`, `+` → space; what is no valid escape stays.
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -283,7 +306,7 @@ fn push(route: Route) -> Result<Callback, HostError> {
 unsafe extern "C" fn rest_callback<const N: usize>(
     output: *mut sys::OrthancPluginRestOutput,
     uri: *const c_char,
-    request: *const sys::OrthancPluginHttpRequest,
+    raw: *const sys::OrthancPluginHttpRequest,
 ) -> sys::Code {
     guard("a REST callback", sys::Code::Plugin, || {
         let route = ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(N).copied();
@@ -291,10 +314,14 @@ unsafe extern "C" fn rest_callback<const N: usize>(
             return sys::Code::BadSequenceOfCalls;
         };
         // SAFETY: the core's arguments of OrthancPluginRestCallback, valid until this function returns.
-        let response = match unsafe { Request::read(uri, request) } {
+        let response = match unsafe { Request::read(uri, raw) } {
             Ok(mut request) => {
                 if !host.at_least(1, 13, 0) {
                     request.decode_query();
+                }
+                if host.at_least(1, 12, 9) {
+                    // SAFETY: the core's argument, read above; this core has the fields.
+                    unsafe { request.read_authentication(raw) };
                 }
                 answer(route, &request)
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::audit::{Action, AuditEvent};
 use super::record::{Run, RunState};
 use super::service::RunService;
 use crate::orthanc::host;
@@ -75,10 +76,13 @@ impl Job for HostJob {
     }
 
     fn stop(&mut self, reason: StopReason) {
-        if reason == StopReason::Canceled
-            && let Err(e) = self.service.cancel(&self.run.id)
-        {
-            log::debug!("run {}: {e}", self.run.id);
+        if reason != StopReason::Canceled {
+            return;
+        }
+        match self.service.cancel(&self.run.id) {
+            // Who asked is not said to jobs.
+            Ok(run) => (self.service.audit)(&AuditEvent::own(Action::RunCancelled, &run)),
+            Err(e) => log::debug!("run {}: {e}", self.run.id),
         }
     }
 

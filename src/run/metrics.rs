@@ -1,4 +1,5 @@
-//! What `/tools/metrics-prometheus` shows of the runs: atomics alone, since they are read inside the scrape, under a lock of the core.
+//! What `/tools/metrics-prometheus` shows of runs and models: atomics and one line of /proc, since they are read inside the scrape, under
+//! a lock of the core.
 //!
 //! Counters begin at 0 with the server, as Prometheus expects; each node of a cluster counts its own work.
 
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::record::{RunState, Stage};
 use super::store::{RunCount, RunStore};
+use crate::model::{ModelInfo, ModelState};
 
 const STATES: [RunState; 3] = [RunState::Succeeded, RunState::Failed, RunState::Cancelled];
 const STAGES: [Stage; 7] = Stage::ALL;
@@ -23,6 +25,26 @@ struct ModelMetrics {
     /// Seconds since 1970, 0 before the first.
     last_success: AtomicI64,
 }
+
+/// A metric's value. Which of the two a metric has never changes: the core keeps it by kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MetricValue {
+    Integer(i64),
+    Float(f64),
+}
+
+/// Every metric's name, with the labels it has.
+pub const NAMES: [(&str, &[&str]); 9] = [
+    ("orthanc_ai_queue_length", &[]),
+    ("orthanc_ai_running", &[]),
+    ("orthanc_ai_store_reachable", &[]),
+    ("orthanc_ai_models", &["state"]),
+    ("orthanc_ai_process_resident_memory_bytes", &[]),
+    ("orthanc_ai_runs_total", &["model", "state"]),
+    ("orthanc_ai_stage_seconds_total", &["model", "stage"]),
+    ("orthanc_ai_retries_total", &["model"]),
+    ("orthanc_ai_last_success_timestamp_seconds", &["model"]),
+];
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -103,25 +125,30 @@ impl Metrics {
 
     /// (name with labels, value), as Orthanc prints them.
     #[allow(clippy::cast_precision_loss, reason = "a metric is a floating-point number")]
-    pub fn values(&self) -> Vec<(String, f64)> {
-        let load = |value: &AtomicI64| value.load(Ordering::Relaxed) as f64;
+    pub fn values(&self) -> Vec<(String, MetricValue)> {
+        let load = |value: &AtomicI64| MetricValue::Integer(value.load(Ordering::Relaxed));
+        let counter =
+            |value: &AtomicU64| MetricValue::Integer(i64::try_from(value.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
         let mut values = vec![
             ("orthanc_ai_queue_length".to_owned(), load(&self.queued)),
             ("orthanc_ai_running".to_owned(), load(&self.running)),
             ("orthanc_ai_store_reachable".to_owned(), load(&self.store_reachable)),
         ];
+        if let Some(bytes) = resident_bytes() {
+            values.push(("orthanc_ai_process_resident_memory_bytes".to_owned(), MetricValue::Integer(bytes)));
+        }
         for model in &self.models {
             let name = &model.name;
             for (state, count) in STATES.iter().zip(&model.runs) {
                 let label = format!("orthanc_ai_runs_total{{model=\"{name}\",state=\"{state:?}\"}}");
-                values.push((label, count.load(Ordering::Relaxed) as f64));
+                values.push((label, counter(count)));
             }
             for (stage, total) in STAGES.iter().zip(&model.stage_microseconds) {
                 let label = format!("orthanc_ai_stage_seconds_total{{model=\"{name}\",stage=\"{}\"}}", stage.name());
-                values.push((label, total.load(Ordering::Relaxed) as f64 / 1e6));
+                let seconds = total.load(Ordering::Relaxed) as f64 / 1e6;
+                values.push((label, MetricValue::Float(seconds)));
             }
-            let retries = model.retries.load(Ordering::Relaxed) as f64;
-            values.push((format!("orthanc_ai_retries_total{{model=\"{name}\"}}"), retries));
+            values.push((format!("orthanc_ai_retries_total{{model=\"{name}\"}}"), counter(&model.retries)));
             let last = load(&model.last_success);
             values.push((format!("orthanc_ai_last_success_timestamp_seconds{{model=\"{name}\"}}"), last));
         }
@@ -129,8 +156,27 @@ impl Metrics {
     }
 }
 
+/// How many models are in each state.
+pub fn models(models: &[ModelInfo]) -> impl Iterator<Item = (String, MetricValue)> {
+    ModelState::ALL.into_iter().map(|state| {
+        let count = models.iter().filter(|m| m.state == state).count();
+        let name = format!("orthanc_ai_models{{state=\"{state:?}\"}}");
+        (name, MetricValue::Integer(i64::try_from(count).unwrap_or(i64::MAX)))
+    })
+}
+
+/// Memory that the whole server holds in RAM: on a CPU the networks are in it.
+fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -144,7 +190,12 @@ mod tests {
         metrics.retried("b");
         metrics.queue(Some((4, 1)));
         metrics.queue(None);
-        let values: BTreeMap<String, f64> = metrics.values().into_iter().collect();
+        let number = |value| match value {
+            MetricValue::Integer(n) => n as f64,
+            MetricValue::Float(x) => x,
+        };
+        let values: BTreeMap<String, f64> = metrics.values().into_iter().map(|(n, v)| (n, number(v))).collect();
+        assert!(values["orthanc_ai_process_resident_memory_bytes"] > 1e6);
         for (name, expected) in [
             ("orthanc_ai_runs_total{model=\"a\",state=\"Succeeded\"}", 2.0),
             ("orthanc_ai_runs_total{model=\"a\",state=\"Failed\"}", 1.0),
@@ -156,6 +207,70 @@ mod tests {
             ("orthanc_ai_store_reachable", 0.0),
         ] {
             assert_eq!(values[name], expected, "{name}");
+        }
+    }
+
+    /// The names in a text: of metrics in expressions, of what is shown.
+    fn names(text: &str) -> BTreeSet<String> {
+        let name = regex::Regex::new("orthanc_ai_[a-z_]+").unwrap();
+        name.find_iter(text).map(|m| m.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_nothing_else_is_asked_for() {
+        let metrics = Metrics::new(["a".to_owned()]);
+        let shown: Vec<String> = metrics.values().into_iter().chain(models(&[])).map(|(name, _)| name).collect();
+        let expected: BTreeSet<String> = NAMES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names(&shown.join(" ")), expected);
+        for (name, labels) in NAMES {
+            let of_it = shown.iter().filter(|s| s.split('{').next() == Some(name));
+            for shown in of_it {
+                let found: Vec<&str> =
+                    shown.split(['{', ',', '}']).filter_map(|part| Some(part.split_once('=')?.0)).collect();
+                assert_eq!(found, labels, "{shown}");
+            }
+        }
+        let read = |text: &str| names(text);
+        let documented = read(include_str!("../../docs/monitoring/README.md"));
+        let documented: BTreeSet<String> = documented.into_iter().filter(|name| name != "orthanc_ai_").collect();
+        assert_eq!(documented, expected);
+        let dashboard: serde_json::Value =
+            serde_json::from_str(include_str!("../../docs/monitoring/grafana-dashboard.json")).unwrap();
+        let mut expressions = Vec::new();
+        expressions_in(&dashboard, &mut expressions);
+        assert!(expressions.len() >= 8, "{expressions:?}");
+        for text in [&expressions.join("\n"), include_str!("../../docs/monitoring/alerts.yml")] {
+            let asked = read(text);
+            assert!(asked.is_subset(&expected), "{:?}", asked.difference(&expected).collect::<Vec<_>>());
+            labels_exist(text);
+        }
+    }
+
+    /// What panels and variables ask Prometheus.
+    fn expressions_in(value: &serde_json::Value, into: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    match value.as_str() {
+                        Some(text) if matches!(key.as_str(), "expr" | "query" | "definition") => into.push(text.into()),
+                        _ => expressions_in(value, into),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| expressions_in(item, into)),
+            _ => {}
+        }
+    }
+
+    /// Prometheus adds `instance` and `job` itself.
+    fn labels_exist(text: &str) {
+        let selector = regex::Regex::new(r"(orthanc_ai_[a-z_]+)\{([^}]*)\}").unwrap();
+        for found in selector.captures_iter(text) {
+            let known = NAMES.iter().find(|(name, _)| *name == &found[1]).map_or(&[][..], |(_, labels)| labels);
+            for label in found[2].split(',').filter_map(|part| part.split(['=', '!']).next()) {
+                let label = label.trim();
+                assert!(known.contains(&label) || matches!(label, "instance" | "job"), "{}: {label}", &found[1]);
+            }
         }
     }
 }

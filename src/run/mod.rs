@@ -2,13 +2,16 @@
 //!
 //! [`select`] decides what a model takes, [`pipeline`] carries one run out (one line a stage), [`store`] keeps runs and the queue,
 //! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
-//! [`limits`] says what a run may take. [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus. [`automatic`] asks for runs of what arrives, by rule.
+//! [`limits`] says what a run may take. [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus, [`marks`] on the study,
+//! [`audit`] to the host's audit log. [`automatic`] asks for runs of what arrives, by rule.
 
 mod attempt;
+pub mod audit;
 pub mod automatic;
 pub mod fault;
 pub mod host_job;
 pub mod limits;
+pub mod marks;
 pub mod metrics;
 pub mod pipeline;
 pub mod record;

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::audit::{Action, Audit, AuditEvent};
+use super::marks::Marks;
 use super::metrics::Metrics;
 use super::record::{ModelCard, Origin, Run, RunId, RunRequest, RunState};
 use super::select::{self, NotApplicable, Selection};
@@ -55,6 +57,8 @@ pub struct RunService {
     pub store: Arc<dyn RunStore>,
     pub settings: ServiceSettings,
     pub metrics: Arc<Metrics>,
+    pub marks: Marks,
+    pub audit: Audit,
     control: Arc<Control>,
     /// Until the server has started.
     idle: Mutex<Option<Worker>>,
@@ -72,11 +76,13 @@ pub struct ServiceSettings {
     pub worker: WorkerSettings,
 }
 
-/// The worker's two ports, and how it shows a run in the host.
+/// The worker's ports, and how it shows a run in the host.
 pub struct Ports {
     pub source: Arc<dyn InstanceSource + Send>,
     pub results: Arc<dyn ResultStore + Send>,
     pub announce: fn(&Run) -> Option<String>,
+    pub marks: Marks,
+    pub audit: Audit,
 }
 
 impl RunService {
@@ -99,6 +105,8 @@ impl RunService {
             announce: ports.announce,
             settings: settings.worker.clone(),
             metrics: metrics.clone(),
+            marks: ports.marks.clone(),
+            audit: ports.audit,
         };
         Self {
             device,
@@ -106,6 +114,8 @@ impl RunService {
             store,
             settings,
             metrics,
+            marks: ports.marks,
+            audit: ports.audit,
             control,
             idle: Mutex::new(Some(worker)),
             worker: Mutex::new(None),
@@ -170,17 +180,7 @@ impl RunService {
         headers: &[InstanceHeader],
         channels: &[String],
     ) -> Result<Selection, SubmitError> {
-        let info = self.known(model)?;
-        let manifest = self.models.manifest(model).ok_or_else(|| not_ready(&info))?;
-        select::select(&manifest.input, headers, channels)
-            .map_err(|reason| SubmitError::NotApplicable { model: model.into(), reason })
-    }
-
-    fn known(&self, name: &str) -> Result<ModelInfo, SubmitError> {
-        self.models.get(name).ok_or_else(|| SubmitError::UnknownModel {
-            name: name.chars().take(64).collect(),
-            known: self.models.list().into_iter().map(|m| m.name).collect(),
-        })
+        select(&self.models, model, headers, channels)
     }
 
     /// Puts a run into the queue, unless one that answers the same question waits or runs already; what a rule asks for is not
@@ -206,14 +206,16 @@ impl RunService {
             ..RunFilter::default()
         };
         for earlier in self.store.list(&waiting)?.iter().filter(|earlier| run.supersedes(earlier)) {
-            self.store.cancel(&earlier.id)?;
+            if let Cancelled::Now(cancelled) = self.store.cancel(&earlier.id)? {
+                (self.audit)(&AuditEvent::own(Action::RunCancelled, &cancelled));
+            }
             self.store.supersede(&earlier.id, &run.id)?;
         }
         Ok(())
     }
 
     fn put(&self, request: RunRequest, unless_known: bool) -> Result<Submitted, SubmitError> {
-        let info = self.known(&request.model)?;
+        let info = known(&self.models, &request.model)?;
         let manifest = self.models.manifest(&request.model).filter(|_| info.can_run());
         let manifest = manifest.ok_or_else(|| not_ready(&info))?;
         let weights_sha256 = self.models.weights_sha256(&request.model).map_err(|error| SubmitError::NotReady {
@@ -284,6 +286,29 @@ fn stand_back(nice: u8) {
     if let Err(error) = rustix::process::nice(nice.into()) {
         log::warn!("the worker's threads cannot stand back by {nice}: {error}");
     }
+}
+
+/// Whether `model` takes these instances; `channels` as [`select::select`] takes them.
+///
+/// # Errors
+/// As [`RunService::select`].
+pub fn select(
+    models: &ModelRegistry,
+    model: &str,
+    headers: &[InstanceHeader],
+    channels: &[String],
+) -> Result<Selection, SubmitError> {
+    let info = known(models, model)?;
+    let manifest = models.manifest(model).ok_or_else(|| not_ready(&info))?;
+    select::select(&manifest.input, headers, channels)
+        .map_err(|reason| SubmitError::NotApplicable { model: model.into(), reason })
+}
+
+fn known(models: &ModelRegistry, name: &str) -> Result<ModelInfo, SubmitError> {
+    models.get(name).ok_or_else(|| SubmitError::UnknownModel {
+        name: name.chars().take(64).collect(),
+        known: models.list().into_iter().map(|m| m.name).collect(),
+    })
 }
 
 /// One line a model: the administrator's first look.

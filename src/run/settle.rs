@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::attempt::Attempt;
+use super::audit::{Action, AuditEvent};
 use super::fault;
+use super::marks::Change;
 use super::pipeline::{AnalysedSlice, RunError, RunOutcome};
 use super::record::{ImageResult, Run, RunState, SliceResult};
 use super::store::{Heartbeat, RunFilter};
@@ -43,6 +45,7 @@ impl Worker {
         let ours: Vec<&str> = outcome.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
         self.discard_left(run, &ours);
         self.supersede_earlier(run, &ours);
+        self.marks.set(&*self.store, run, Change::Ends(RunState::Succeeded));
         fault::point(|| "settling".into());
         let finish = || {
             self.store.update(&attempt.lease, &mut |record| {
@@ -57,6 +60,9 @@ impl Worker {
             Some(Some(run)) => {
                 fault::point(|| "finished".into());
                 self.tell_finished(&run);
+                if run.status == Some(StoreStatus::Stored) {
+                    (self.audit)(&AuditEvent::own(Action::ResultsStored, &run));
+                }
                 self.give_way_to_later(&run);
             }
             Some(None) => self.finished_by_another(run, outcome),
@@ -106,6 +112,9 @@ impl Worker {
             return log::warn!("run {}: another node has taken it over", run.id);
         }
         self.discard_left(run, &[]);
+        if state == RunState::Failed {
+            self.marks.set(&*self.store, run, Change::Ends(state));
+        }
         let finish = || {
             self.store.update(&attempt.lease, &mut |record| {
                 record.state = state;
@@ -123,6 +132,9 @@ impl Worker {
     pub(super) fn give_up(&self, runs: Vec<Run>) {
         for run in runs {
             self.discard_left(&run, &[]);
+            if run.state == RunState::Failed {
+                self.marks.set(&*self.store, &run, Change::Ends(run.state));
+            }
             self.tell_finished(&run);
         }
     }
@@ -179,6 +191,7 @@ impl Worker {
             }
         }
         self.insist(|| self.store.supersede(&earlier.id, &later.id));
+        (self.audit)(&AuditEvent::own(Action::ResultsDeleted, earlier));
         log::info!("run {}: superseded by run {}", earlier.id, later.id);
     }
 

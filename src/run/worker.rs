@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use super::attempt::Attempt;
 use super::fault;
 use super::limits::Limits;
+use super::audit::Audit;
+use super::marks::Marks;
 use super::metrics::Metrics;
 use super::pipeline::{self, RunError, RunOutcome};
 use super::record::{Run, RunId};
@@ -102,6 +104,8 @@ pub struct Worker {
     pub announce: fn(&Run) -> Option<String>,
     pub settings: WorkerSettings,
     pub metrics: Arc<Metrics>,
+    pub marks: Marks,
+    pub audit: Audit,
 }
 
 impl Worker {

@@ -1,9 +1,10 @@
-//! The two ports of the pipeline: where instances come from and where results go.
+//! The ports of the pipeline: where instances come from, where results go, and what is written on their studies ([`notes`]).
 //!
 //! [`orthanc`] speaks to the server we live in, [`directory`] to a folder: the same pipeline runs over both.
 
 pub mod directory;
 pub mod header;
+pub mod notes;
 pub mod orthanc;
 
 use std::fmt;

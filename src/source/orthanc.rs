@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::notes::{Note, StudyNotes};
 use super::{
     Catalogue, Change, ChangeKind, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource,
     ResultStore, SourceError, StoreStatus, StoredInstance,
@@ -15,6 +16,7 @@ use super::{
 use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
 use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
 use crate::orthanc::rest_client::RestClient;
+use crate::orthanc::rest_server::Method;
 use crate::orthanc::{Host, HostError, host};
 use crate::result::ResultObject;
 
@@ -293,6 +295,67 @@ fn decoded_frame(image: DecodedImage) -> Result<Pixels, String> {
         other => return Err(format!("Orthanc decodes to {other:?}, expected a monochrome format")),
     };
     pixels.map_err(|e| format!("Orthanc decodes to an image of another size than it says: {e}"))
+}
+
+/// The metadata of a study under a number. By number it needs no entry in `UserMetadata`.
+fn metadata(study: &str, number: u16) -> (Resource, String) {
+    let resource = Resource::new(Level::Study, study);
+    let path = format!("{resource}/metadata/{number}");
+    (resource, path)
+}
+
+impl StudyNotes for OrthancSource {
+    fn note(&self, study: &str, number: u16) -> Result<Option<Note>, SourceError> {
+        let (resource, path) = metadata(study, number);
+        match client()?.get_with_etag(&path) {
+            Ok((text, version)) => Ok(Some(Note { text: String::from_utf8_lossy(&text).into_owned(), version })),
+            // That the study is gone shows when something is written.
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(host_error(&resource, &e)),
+        }
+    }
+
+    fn set_note(
+        &self,
+        study: &str,
+        number: u16,
+        text: Option<&str>,
+        before: Option<&Note>,
+    ) -> Result<bool, SourceError> {
+        let (resource, path) = metadata(study, number);
+        // Looked at where `CheckRevisions` is on.
+        let version = before.and_then(|note| note.version.as_deref()).map(|version| ("If-Match", version));
+        let method = if text.is_some() { Method::Put } else { Method::Delete };
+        match client()?.call(method, &path, version.as_slice(), text.unwrap_or_default().as_bytes()) {
+            Ok(_) => Ok(true),
+            Err(e) if e.http_status() == Some(409) => Ok(false),
+            Err(e) if e.is_not_found() && text.is_none() => Ok(true),
+            Err(e) => Err(host_error(&resource, &e)),
+        }
+    }
+
+    /// The core has labels since 1.12.0, its database not always.
+    fn labels(&self, study: &str) -> Result<Option<Vec<String>>, SourceError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct System {
+            #[serde(default)]
+            has_labels: bool,
+        }
+        if !host_json::<System>("/system")?.has_labels {
+            return Ok(None);
+        }
+        let resource = Resource::new(Level::Study, study);
+        get_json(&resource, &format!("{resource}/labels")).map(Some)
+    }
+
+    fn set_label(&self, study: &str, label: &str, present: bool) -> Result<(), SourceError> {
+        let resource = Resource::new(Level::Study, study);
+        let path = format!("{resource}/labels/{label}");
+        let client = client()?;
+        let answer = if present { client.put(&path, &[]).map(drop) } else { client.delete(&path) };
+        answer.map_err(|e| host_error(&resource, &e))
+    }
 }
 
 impl ResultStore for OrthancSource {

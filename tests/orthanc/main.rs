@@ -12,6 +12,7 @@ mod kills;
 mod late_input;
 mod lifecycle;
 mod limits;
+mod operations;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 mod real_data;

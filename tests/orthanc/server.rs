@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
 use serde_json::{Value, json};
 
 /// The servers that every live test runs on: the oldest and the newest supported.
@@ -47,6 +48,8 @@ pub struct Orthanc {
     child: Child,
     folder: tempfile::TempDir,
     log: PathBuf,
+    /// Of the first of `RegisteredUsers`, for every request.
+    authorization: Option<String>,
 }
 
 pub struct Answer {
@@ -131,6 +134,11 @@ fn process(version: Version, folder: &Path, log: &Path) -> Child {
         .unwrap()
 }
 
+/// HTTP basic authentication.
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
 impl Orthanc {
     pub fn start(version: Version) -> Self {
         Self::with(version, &Options::default())
@@ -188,7 +196,9 @@ impl Orthanc {
         fs::write(&file, serde_json::to_vec_pretty(&config).unwrap()).unwrap();
         let log = folder.path().join("orthanc.log");
         let child = process(version, folder.path(), &log);
-        Self { http, dicom, version, child, folder, log }
+        let user = config["RegisteredUsers"].as_object().and_then(|users| users.iter().next());
+        let authorization = user.map(|(name, password)| basic(name, password.as_str().unwrap()));
+        Self { http, dicom, version, child, folder, log, authorization }
     }
 
     /// Starts a server that has ended once more, on what it has left. Its log goes on.
@@ -305,8 +315,15 @@ impl Orthanc {
         Ok(Answer { status, headers, body })
     }
 
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("Authorization", authorization),
+            None => request,
+        }
+    }
+
     fn try_get(&self, path: &str) -> Option<Answer> {
-        Self::agent().get(self.url(path)).call().ok().map(Self::answer)
+        self.authorized(Self::agent().get(self.url(path))).call().ok().map(Self::answer)
     }
 
     #[track_caller]
@@ -316,7 +333,7 @@ impl Orthanc {
 
     #[track_caller]
     pub fn delete(&self, path: &str) -> Answer {
-        Self::answer(Self::agent().delete(self.url(path)).call().unwrap())
+        Self::answer(self.authorized(Self::agent().delete(self.url(path))).call().unwrap())
     }
 
     #[track_caller]
@@ -326,7 +343,7 @@ impl Orthanc {
 
     #[track_caller]
     pub fn post_bytes(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
-        let request = Self::agent().post(self.url(path)).header("Content-Type", content_type);
+        let request = self.authorized(Self::agent().post(self.url(path))).header("Content-Type", content_type);
         match request.send(body) {
             Ok(response) => Self::answer(response),
             Err(e) => panic!("POST {path}: {e}:\n{}", self.log()),
@@ -341,7 +358,7 @@ impl Orthanc {
 
     /// Uploads one file; None where the server ends the connection without an answer.
     pub fn try_upload(&self, file: &[u8]) -> Option<Answer> {
-        Self::agent().post(self.url("/instances")).send(file).and_then(Self::try_answer).ok()
+        self.authorized(Self::agent().post(self.url("/instances"))).send(file).and_then(Self::try_answer).ok()
     }
 
     /// Uploads a study; gives Orthanc's id of it.

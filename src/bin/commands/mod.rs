@@ -1,6 +1,7 @@
 //! The tool's subcommands, one file each: arguments and what is printed; the work is the library's.
 
 pub mod check;
+mod configuration;
 pub mod inspect;
 pub mod phantom;
 pub mod run;

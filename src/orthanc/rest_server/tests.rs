@@ -73,6 +73,7 @@ fn a_request_is_read_whole() {
             query: &[("b", "1"), ("a", "2"), ("a", "3")],
             headers: &[(b"x", b"1"), (b"content-type", b"caf\xe9")],
             body: b"0123",
+            authentication: b"",
         };
         let (code, answer) = fake.request(0, &request);
         assert_eq!((code, answer.status, answer.mime_type.as_str()), (sys::Code::Success, 200, "text/plain"));
@@ -192,4 +193,25 @@ fn one_route_too_many_and_a_nul_are_refused() {
     fake.fail(Service::RegisterRestCallbackNoLock, sys::Code::BadSequenceOfCalls);
     assert!(register(fake.host(), &ROUTES).is_err());
     clear();
+}
+
+#[test]
+fn the_payload_of_an_authentication_is_read_where_the_core_has_one() {
+    static ROUTE: [Route; 1] = [Route {
+        pattern: "/ai/who",
+        handler: |request| Ok(Response::ok("text/plain", request.authentication.to_vec())),
+    }];
+    for (version, expected) in [("1.12.8", &b""[..]), ("1.12.9", b"alice"), ("1.13.0", b"alice")] {
+        let _alone = alone();
+        clear();
+        let fake = Fake::new(version);
+        host::set_current(Some(fake.host().clone()));
+        register(fake.host(), &ROUTE).unwrap();
+        let request = ClientRequest { method: GET, uri: "/ai/who", authentication: b"alice", ..Default::default() };
+        assert_eq!(fake.request(0, &request).1.body, expected, "{version}");
+        let nobody = ClientRequest { method: GET, uri: "/ai/who", ..Default::default() };
+        assert_eq!(fake.request(0, &nobody).1.body, b"");
+        host::set_current(None);
+        clear();
+    }
 }

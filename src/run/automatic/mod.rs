@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use super::fault;
+use super::audit::{Action, AuditEvent};
 use super::select::Selection;
-use super::service::{RunService, SubmitError, Submitted};
+use super::service::{self, RunService, SubmitError, Submitted};
 use super::{Origin, RunRequest, Timestamp};
+use crate::model::ModelRegistry;
 use crate::source::{Catalogue, InstanceHeader, InstanceSource, Level, Resource, SourceError};
 use replay::{Later, Replay};
 pub use rule::{QuietHours, Rule, Trigger};
@@ -55,8 +57,7 @@ impl Settings {
     }
 
     /// The rules as written, and those that `Ai.Automatic` stands for.
-    pub fn rules(&self, service: &RunService) -> Vec<Rule> {
-        let models = service.models.list();
+    pub fn rules(&self, models: &ModelRegistry) -> Vec<Rule> {
         let of_model = |name: String| Rule {
             name: format!("Automatic: {name}"),
             model: name,
@@ -69,7 +70,7 @@ impl Settings {
             enable: true,
         };
         let automatic =
-            models.into_iter().filter(|m| self.automatic && m.can_run() && !m.demo).map(|m| of_model(m.name));
+            models.list().into_iter().filter(|m| self.automatic && m.can_run() && !m.demo).map(|m| of_model(m.name));
         self.rules.iter().cloned().chain(automatic).collect()
     }
 
@@ -91,16 +92,16 @@ pub struct Verdict {
 
 /// What each rule would do with a resource, in words: for the administrator who wonders.
 pub fn explain(
-    service: &RunService,
+    models: &ModelRegistry,
     settings: &Settings,
     headers: &[InstanceHeader],
     remote_aet: Option<&str>,
 ) -> Vec<Verdict> {
     let verdict = |rule: Rule| {
-        let outcome = judge(service, &rule, headers, remote_aet).map(|selection| selection.inputs.len());
+        let outcome = judge(models, &rule, headers, remote_aet).map(|selection| selection.inputs.len());
         Verdict { rule: rule.name, model: rule.model, trigger: rule.trigger, outcome }
     };
-    settings.rules(service).into_iter().map(verdict).collect()
+    settings.rules(models).into_iter().map(verdict).collect()
 }
 
 /// What one run would take of a resource by the rule, and then by its model's own.
@@ -108,13 +109,13 @@ pub fn explain(
 /// # Errors
 /// Why there is none, in words.
 fn judge(
-    service: &RunService,
+    models: &ModelRegistry,
     rule: &Rule,
     headers: &[InstanceHeader],
     remote_aet: Option<&str>,
 ) -> Result<Selection, String> {
     let candidates = rule.candidates(headers, remote_aet)?;
-    service.select(&rule.model, &candidates, &[]).map_err(|e| e.to_string())
+    service::select(models, &rule.model, &candidates, &[]).map_err(|e| e.to_string())
 }
 
 /// Who sent the resource, where a rule wants to know.
@@ -312,7 +313,7 @@ impl Watcher {
 
     /// Looks at a resource by every rule with the trigger; what a rule and its model take is submitted.
     fn evaluate(&self, resource: &Resource, trigger: Trigger) -> Result<(), Later> {
-        let rules: Vec<Rule> = self.settings.rules(&self.service);
+        let rules: Vec<Rule> = self.settings.rules(&self.service.models);
         let rules: Vec<Rule> = rules.into_iter().filter(|r| r.enable && r.trigger == trigger).collect();
         if rules.is_empty() {
             return Ok(());
@@ -335,7 +336,7 @@ impl Watcher {
         let remote_aet = sender(rules.iter().copied(), &*self.ports.catalogue, resource)?;
         let study = self.study_of(resource)?;
         for rule in &rules {
-            let selection = match judge(&self.service, rule, &headers, remote_aet.as_deref()) {
+            let selection = match judge(&self.service.models, rule, &headers, remote_aet.as_deref()) {
                 Ok(selection) => selection,
                 Err(reason) => {
                     log::debug!("rule {}: not {resource}: {reason}", rule.name);
@@ -357,6 +358,7 @@ impl Watcher {
                 Ok(Submitted { run, is_new: true }) => {
                     log::info!("run {}: rule {} has {} look at {resource}", run.id, rule.name, rule.model);
                     fault::point(|| "submitted".into());
+                    (self.service.audit)(&AuditEvent::own(Action::AnalysisRequested, &run));
                 }
                 Ok(_) => {}
                 Err(e @ (SubmitError::QueueFull { .. } | SubmitError::Store(_))) => {

@@ -1,14 +1,16 @@
 //! The worker and the service over a store in memory, without a network and without a server.
 
+mod marks;
 mod service;
 mod settling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::limits::Limits;
+use super::marks::{MarkSettings, Marks};
 use super::pipeline::RunOutcome;
 use super::record::{ModelCard, Origin, Run, RunRequest};
 use super::store::{Claim, InsertRule, Inserted, Lease, RunStore, sqlite};
@@ -16,6 +18,7 @@ use super::worker::{Control, Worker, WorkerSettings};
 use crate::model::ModelRegistry;
 use crate::result::{Report, ResultObject};
 use crate::run::metrics::Metrics;
+use crate::source::notes::{Note, StudyNotes};
 use crate::source::{
     InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource, ResultStore, SourceError, StoreStatus,
     StoredInstance,
@@ -63,15 +66,77 @@ impl ResultStore for Archive {
     }
 }
 
+/// One study's text and labels.
+#[derive(Default)]
+struct Notes {
+    state: Mutex<NotesState>,
+}
+
+struct NotesState {
+    text: Option<String>,
+    labels: BTreeSet<String>,
+    has_labels: bool,
+    away: bool,
+    /// Written by another node after the next look.
+    meanwhile: Option<String>,
+}
+
+impl Default for NotesState {
+    fn default() -> Self {
+        Self { text: None, labels: BTreeSet::new(), has_labels: true, away: false, meanwhile: None }
+    }
+}
+
+impl StudyNotes for Notes {
+    fn note(&self, _: &str, number: u16) -> Result<Option<Note>, SourceError> {
+        assert_eq!(number, 4230);
+        let mut state = self.state.lock().unwrap();
+        if state.away {
+            return Err(SourceError::Host("away".into()));
+        }
+        let note = state.text.clone().map(|text| Note { version: Some(text.clone()), text });
+        if let Some(text) = state.meanwhile.take() {
+            state.text = Some(text);
+        }
+        Ok(note)
+    }
+
+    fn set_note(&self, _: &str, _: u16, text: Option<&str>, before: Option<&Note>) -> Result<bool, SourceError> {
+        let mut state = self.state.lock().unwrap();
+        if state.text != before.and_then(|note| note.version.clone()) {
+            return Ok(false);
+        }
+        state.text = text.map(str::to_owned);
+        Ok(true)
+    }
+
+    fn labels(&self, study: &str) -> Result<Option<Vec<String>>, SourceError> {
+        assert_eq!(study, "study");
+        let state = self.state.lock().unwrap();
+        if state.away {
+            return Err(SourceError::Host("away".into()));
+        }
+        Ok(state.has_labels.then(|| state.labels.iter().cloned().collect()))
+    }
+
+    fn set_label(&self, _: &str, label: &str, present: bool) -> Result<(), SourceError> {
+        let labels = &mut self.state.lock().unwrap().labels;
+        let changed = if present { labels.insert(label.into()) } else { labels.remove(label) };
+        assert!(changed, "asked for what is so already");
+        Ok(())
+    }
+}
+
 struct Bench {
     store: Arc<dyn RunStore>,
     archive: Arc<Archive>,
+    notes: Arc<Notes>,
     worker: Worker,
 }
 
 impl Bench {
     fn new() -> Self {
-        let (store, archive) = (sqlite::in_memory(), Arc::new(Archive::default()));
+        let (store, archive, notes) = (sqlite::in_memory(), Arc::new(Archive::default()), Arc::new(Notes::default()));
         let worker = Worker {
             store: store.clone(),
             models: ModelRegistry::default(),
@@ -81,8 +146,10 @@ impl Bench {
             announce: |_| Some("job".into()),
             settings: settings(),
             metrics: Arc::new(Metrics::new(["m".to_owned()])),
+            marks: Marks::new(MarkSettings::default(), notes.clone()),
+            audit: |_| (),
         };
-        Self { store, archive, worker }
+        Self { store, archive, notes, worker }
     }
 
     fn insert(&self, uid: &str) -> Run {

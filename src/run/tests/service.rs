@@ -19,7 +19,13 @@ fn service(queue_limit: usize) -> (tempfile::TempDir, RunService) {
     std::fs::write(models.path().join("model/weights.safetensors"), b"weights").unwrap();
     let settings =
         ServiceSettings { queue_limit, synchronous_timeout: Duration::from_secs(1), works: false, worker: settings() };
-    let ports = Ports { source: Arc::new(NoSource), results: Arc::new(Archive::default()), announce: |_| None };
+    let ports = Ports {
+        source: Arc::new(NoSource),
+        results: Arc::new(Archive::default()),
+        announce: |_| None,
+        marks: Marks::new(MarkSettings::default(), Arc::new(Notes::default())),
+        audit: |_| (),
+    };
     let registry = ModelRegistry::scan(models.path()).unwrap();
     let service = RunService::new(settings, registry, Device::cpu(), sqlite::in_memory(), ports);
     (models, service)
