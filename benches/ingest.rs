@@ -3,7 +3,7 @@
 //!
 //! Analysis is the worst that we have: SwinUNETR at its published size, one run after the other, on as many threads as there are cores. A
 //! round starts three servers one after the other (without the plugin, idle, analysing) and sends each the same files; the median of the
-//! rounds' ratios is printed. The client computes on the same machine. NICE=n is Ai.Nice, ROUNDS=n how many rounds.
+//! rounds' ratios is printed. The client computes on the same machine. BACKGROUND=false is Ai.Background, ROUNDS=n how many rounds.
 
 #[path = "full_size/mod.rs"]
 mod full_size;
@@ -36,7 +36,8 @@ fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let setting = |name: &str, default: usize| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let rounds: usize = std::env::var("ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
+    let background = !std::env::var("BACKGROUND").is_ok_and(|value| value == "false");
     let models = tempfile::tempdir().unwrap();
     full_size::write_breast_mri(models.path());
     let (work, files) = (study(1, [110, 128, 128]), small_instances());
@@ -45,15 +46,15 @@ fn main() {
         std::fs::write(folder.path().join(format!("{i:05}.dcm")), file).unwrap();
     }
     let ai = json!({
-        "ModelsDirectory": models.path(), "Device": "cpu", "Nice": setting("NICE", 10),
+        "ModelsDirectory": models.path(), "Device": "cpu", "Background": background,
         "Rules": [{"Name": "breast", "Model": full_size::BREAST_MRI, "Where": [{"keyword": "Modality", "equals": "MR"}]}],
     });
     let orthanc = json!({"DicomAlwaysAllowStore": true, "StableAge": 60});
-    println!("{INSTANCES} instances of {:.1} kB, Ai.Nice {}", files[0].len() as f64 / 1e3, setting("NICE", 10));
+    println!("{INSTANCES} instances of {:.1} kB, Ai.Background {background}", files[0].len() as f64 / 1e3);
     for version in [Version::V1_10_1, Version::V1_13_0] {
         let mut ratios: [Vec<f64>; 4] = Default::default();
         let mut rates: [Vec<f64>; 2] = Default::default();
-        for _ in 0..setting("ROUNDS", 5) {
+        for _ in 0..rounds {
             let [none, idle, busy] = [Plugin::None, Plugin::Idle, Plugin::Analysing].map(|plugin| {
                 let mut orthanc = orthanc.clone();
                 if plugin == Plugin::None {

@@ -23,8 +23,8 @@ pub struct Config {
     pub device: String,
     /// CPU threads of the networks; absent: one a core.
     pub threads: Option<usize>,
-    /// How far the threads of a run stand back behind the server's own (its receiving of images above all): 0, not at all, to 19.
-    pub nice: u8,
+    /// Runs compute on processors that the server's own threads (receiving images above all) and other programs leave; false: they compete for them.
+    pub background: bool,
     /// What one run may take.
     pub limits: Limits,
     /// False: this server takes requests, others that share its store of runs carry them out.
@@ -83,7 +83,7 @@ impl Default for Config {
             models_directory: "/usr/share/orthanc-ai/models".into(),
             device: "auto".into(),
             threads: None,
-            nice: 10,
+            background: true,
             limits: Limits::default(),
             worker: true,
             automatic: false,
@@ -144,9 +144,6 @@ impl Config {
         }
         if config.threads == Some(0) {
             return refuse("Threads", "found 0, expected at least 1");
-        }
-        if config.nice > 19 {
-            return refuse("Nice", &format!("found {}, expected 0 to 19", config.nice));
         }
         if config.limits.memory_megabytes < MIN_MEMORY_MB {
             let reason = format!("found {}, expected at least {MIN_MEMORY_MB}", config.limits.memory_megabytes);
@@ -250,7 +247,7 @@ mod tests {
             (json!({"Runs": {"QueueLimit": 0}}), "Ai.Runs.QueueLimit: found 0"),
             (json!({"Runs": {"QueueLimit": -1}}), "Ai.Runs.QueueLimit: invalid value"),
             (json!({"Threads": 0}), "Ai.Threads: found 0"),
-            (json!({"Nice": 20}), "Ai.Nice: found 20, expected 0 to 19"),
+            (json!({"Background": 1}), "Ai.Background: invalid type"),
             (json!({"Limits": {"MemoryMegabytes": 1}}), "Ai.Limits.MemoryMegabytes: found 1, expected at least 64"),
             (json!({"Limits": {"Memory": 1}}), "Ai.Limits.Memory: unknown field `Memory`"),
             (json!({"Runs": {"LeaseSeconds": 1}}), "Ai.Runs.LeaseSeconds: found 1, expected at least 5"),

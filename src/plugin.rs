@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config::{Config, ConfigError, stable_age};
 use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind, ResourceLevel};
-use crate::orthanc::{Host, HostError, audit, explorer, host, http_filter, metrics, rest_server};
+use crate::orthanc::{Host, HostError, audit, explorer, host, http_filter, metrics, rest_server, thread};
 use crate::run::audit::AuditEvent;
 use crate::run::automatic::{self, Automatic, Trigger};
 use crate::run::marks::Marks;
@@ -89,6 +89,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
         announce: host_job::announce,
         marks: Marks::new(config.marks.clone(), Arc::new(OrthancSource)),
         audit: tell_audit_log,
+        enter_thread: if config.background { stand_back } else { || () },
     };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
     let store = run_store(host, &config, &orthanc);
@@ -109,6 +110,13 @@ fn start(host: &Host) -> Result<(), PluginError> {
     explorer::set_root_uri(host, "../ai/app/index.html")?;
     log::info!("orthanc-ai {} on {}", env!("CARGO_PKG_VERSION"), device.describe());
     Ok(())
+}
+
+/// In the worker's thread.
+fn stand_back() {
+    if let Err(error) = thread::run_in_background() {
+        log::warn!("runs cannot compute in the background: {error}");
+    }
 }
 
 /// Where the runs are kept. Nothing is opened yet: Orthanc has not made its folders.
@@ -137,7 +145,6 @@ fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
             backoff: config.runs.backoff(),
             history: config.runs.history,
             history_days: config.runs.history_days,
-            nice: config.nice,
             limits: config.limits,
         },
     }

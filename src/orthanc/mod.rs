@@ -2,7 +2,7 @@
 //!
 //! What is here: [`entry`] (the four exported functions), [`host`] (the re-settable context), [`guard`] (the panic boundary),
 //! [`buffer`] (memory that the core owns), [`rest_server`], [`http_filter`] and [`rest_client`], [`decode`] (the core's image decoder), [`events`], [`jobs`],
-//! [`metrics`], [`audit`], [`explorer`], [`log`]. What is absent: any knowledge of models, runs or DICOM attributes.
+//! [`metrics`], [`audit`], [`explorer`], [`log`], [`thread`]. What is absent: any knowledge of models, runs or DICOM attributes.
 #![warn(clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::used_underscore_items, reason = "the params structures of the SDK begin with an underscore")]
 
@@ -27,6 +27,7 @@ pub mod rest_client;
 mod rest_error;
 pub mod rest_server;
 mod sys;
+pub mod thread;
 
 pub use error::{ErrorCode, HostError};
 pub use host::{Host, Version};

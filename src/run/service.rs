@@ -60,6 +60,7 @@ pub struct RunService {
     pub marks: Marks,
     pub audit: Audit,
     control: Arc<Control>,
+    enter_thread: fn(),
     /// Until the server has started.
     idle: Mutex<Option<Worker>>,
     worker: Mutex<Option<JoinHandle<()>>>,
@@ -83,6 +84,8 @@ pub struct Ports {
     pub announce: fn(&Run) -> Option<String>,
     pub marks: Marks,
     pub audit: Audit,
+    /// Called first in the worker's thread.
+    pub enter_thread: fn(),
 }
 
 impl RunService {
@@ -117,6 +120,7 @@ impl RunService {
             marks: ports.marks,
             audit: ports.audit,
             control,
+            enter_thread: ports.enter_thread,
             idle: Mutex::new(Some(worker)),
             worker: Mutex::new(None),
         }
@@ -130,9 +134,10 @@ impl RunService {
     pub fn begin(&self) -> std::io::Result<()> {
         let Some(worker) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let (registry, device, works) = (self.models.clone(), self.device, self.settings.works);
+        let enter_thread = self.enter_thread;
         let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
-            // Inherited by every thread that computes for it, libtorch's too.
-            stand_back(worker.settings.nice);
+            // Every thread that computes for it starts from this one, libtorch's too.
+            enter_thread();
             let stop = worker.control.stopping();
             if works {
                 let mut loaded = registry.load(device, stop);
@@ -276,15 +281,6 @@ impl RunService {
     pub fn finished(&self, id: &RunId, expected: &'static str) -> Result<Run, ChangeError> {
         let run = self.store.get(id)?.ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
         if run.state.is_final() { Ok(run) } else { Err(ChangeError::State { found: run.state, expected }) }
-    }
-}
-
-/// The calling thread, and every thread that it starts, stands back by so much: the server's other threads, which receive images and answer, go
-/// first.
-fn stand_back(nice: u8) {
-    // On Linux the niceness is a thread's, whatever POSIX says (nice(2), C library/kernel differences).
-    if let Err(error) = rustix::process::nice(nice.into()) {
-        log::warn!("the worker's threads cannot stand back by {nice}: {error}");
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
+use super::audit::Audit;
 use super::fault;
 use super::limits::Limits;
-use super::audit::Audit;
 use super::marks::Marks;
 use super::metrics::Metrics;
 use super::pipeline::{self, RunError, RunOutcome};
@@ -88,8 +88,6 @@ pub struct WorkerSettings {
     pub backoff: Duration,
     pub history: usize,
     pub history_days: Option<u32>,
-    /// How far the worker's threads stand back behind the server's own, as nice(2) has it: 0 to 19.
-    pub nice: u8,
     pub limits: Limits,
 }
 

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::fault;
 use super::audit::{Action, AuditEvent};
+use super::fault;
 use super::select::Selection;
 use super::service::{self, RunService, SubmitError, Submitted};
 use super::{Origin, RunRequest, Timestamp};

@@ -181,7 +181,6 @@ fn settings() -> WorkerSettings {
         backoff: Duration::ZERO,
         history: 100,
         history_days: None,
-        nice: 0,
         limits: Limits::default(),
     }
 }
