@@ -3,18 +3,23 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use orthanc_ai::phantom::Random;
+use orthanc_ai::phantom::{Orientation, Random, SeriesLayout};
 use serde_json::{Value, json};
 
+use crate::breast_mri;
 use crate::exam;
 use crate::on_every_orthanc;
+use crate::segmentation::ABOVE;
 use crate::server::{DEMO, Options, Orthanc, Version, root};
+use crate::torch_script::write_model;
 
 on_every_orthanc!(
     a_study_that_arrives_by_dicom_is_analysed_once,
     a_rule_says_why_it_does_not_apply,
     an_incomplete_study_waits_for_its_last_view,
     single_images_are_analysed_as_they_come,
+    a_series_is_analysed_when_it_is_stable,
+    a_full_queue_delays_and_loses_nothing,
     two_triggers_make_one_run,
     an_archive_is_not_analysed_because_the_plugin_was_installed,
     a_stable_event_that_a_kill_swallowed_is_made_good,
@@ -154,6 +159,38 @@ fn single_images_are_analysed_as_they_come(version: Version) {
     server.upload_study(&files);
     wait_for(&server, "a run an image", all_succeeded(4));
     assert_eq!(reports(&server, &study), 4);
+}
+
+fn a_series_is_analysed_when_it_is_stable(version: Version) {
+    let models = tempfile::tempdir().unwrap();
+    write_model(models.path(), ABOVE, &["volume"], |_| ());
+    let rules = json!([{"Name": "series", "Model": ABOVE, "Trigger": "StableSeries"}]);
+    let ai = json!({"ModelsDirectory": models.path(), "Rules": rules});
+    let server = Orthanc::with(version, &Options { ai, ..Options::default() });
+    // Four phases, each a series and so an input of its own.
+    let exam = breast_mri::study(&breast_mri::small(6036, Orientation::Axial), SeriesLayout::default());
+    let study = server.upload_study(&breast_mri::files(&exam));
+    let runs = wait_for(&server, "a run a series", all_succeeded(4));
+    assert!(runs.iter().all(|r| r["Resource"].as_str().unwrap().starts_with("/series/")), "{runs:#?}");
+    assert_eq!((results(&server, &study, "SEG"), reports(&server, &study)), (4, 4));
+}
+
+/// What finds no place in the queue waits outside.
+fn a_full_queue_delays_and_loses_nothing(version: Version) {
+    let ai = json!({"Rules": [rule("study", &json!({}))], "Runs": {"QueueLimit": 2}});
+    let server = Orthanc::with(version, &Options { ai, ..Options::default() });
+    server.post("/ai/queue/suspend", &json!({})).ok();
+    let studies: Vec<String> =
+        (6201..6206).map(|seed| server.upload_study(&exam::files(&exam::options(seed)))).collect();
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(wait_for(&server, "two runs", |runs| runs.len() == 2).len(), 2);
+    // A person is told.
+    let refused = server.post(&format!("/studies/{}/ai", studies[0]), &json!({"Model": DEMO, "Force": true}));
+    assert!(refused.error(503).contains("queue"));
+    assert!(refused.header("retry-after").is_some());
+    server.post("/ai/queue/resume", &json!({})).ok();
+    wait_for(&server, "a run a study", all_succeeded(5));
+    assert!(studies.iter().all(|study| reports(&server, study) == 1));
 }
 
 fn two_triggers_make_one_run(version: Version) {
