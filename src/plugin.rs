@@ -229,6 +229,7 @@ fn begin() {
 fn stop() {
     let life = LIFE.write().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(life) = life {
+        life.service.ask_to_stop();
         life.automatic.stop();
         life.service.stop();
     }

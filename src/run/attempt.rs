@@ -12,6 +12,8 @@ use super::worker::Worker;
 
 /// Between heartbeats: how fine progress is seen by others, and how soon a cancel from another node is.
 const BEAT: Duration = Duration::from_millis(500);
+/// How often what waits and runs is counted meanwhile.
+const BEATS_A_COUNT: u32 = 10;
 
 /// What the pipeline tells, kept in the store by a thread of its own: a window of a volume may take ten seconds.
 pub(super) struct Attempt<'a> {
@@ -43,7 +45,7 @@ impl<'a> Attempt<'a> {
 
     /// Keeps the lease until the end.
     pub fn beat(&self) {
-        loop {
+        for beat in 1_u32.. {
             let seen = self.end.seen();
             if self.over.load(Ordering::SeqCst) {
                 return;
@@ -52,6 +54,10 @@ impl<'a> Attempt<'a> {
             let (stage, progress) = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             if self.over.load(Ordering::SeqCst) {
                 return;
+            }
+            // The worker, who counts between runs, may be at this one for minutes.
+            if beat.is_multiple_of(BEATS_A_COUNT) {
+                self.worker.metrics.count(&*self.worker.store);
             }
             match self.worker.store.heartbeat(&self.lease, self.worker.settings.lease, stage, progress) {
                 // While the store is away nobody can take the run over: the work goes on.

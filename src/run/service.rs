@@ -9,6 +9,7 @@ use super::marks::Marks;
 use super::metrics::Metrics;
 use super::record::{ModelCard, Origin, Run, RunId, RunRequest, RunState};
 use super::select::{self, NotApplicable, Selection};
+use super::settle;
 use super::store::{Cancelled, InsertRule, Inserted, RunFilter, RunStore, StoreError};
 use super::worker::{Control, Worker, WorkerSettings};
 use crate::model::{Device, ModelInfo, ModelRegistry, ModelState};
@@ -61,6 +62,7 @@ pub struct RunService {
     pub audit: Audit,
     control: Arc<Control>,
     enter_thread: fn(),
+    results: Arc<dyn ResultStore + Send>,
     /// Until the server has started.
     idle: Mutex<Option<Worker>>,
     worker: Mutex<Option<JoinHandle<()>>>,
@@ -104,7 +106,7 @@ impl RunService {
             models: models.clone(),
             control: control.clone(),
             source: ports.source,
-            results: ports.results,
+            results: ports.results.clone(),
             announce: ports.announce,
             settings: settings.worker.clone(),
             metrics: metrics.clone(),
@@ -121,6 +123,7 @@ impl RunService {
             audit: ports.audit,
             control,
             enter_thread: ports.enter_thread,
+            results: ports.results,
             idle: Mutex::new(Some(worker)),
             worker: Mutex::new(None),
         }
@@ -154,10 +157,15 @@ impl RunService {
         Ok(())
     }
 
-    /// Puts the run in flight back into the queue, between two stages, and waits for the worker. The next start goes on.
-    pub fn stop(&self) {
+    /// The server stops: whoever works or waits here ends soon.
+    pub fn ask_to_stop(&self) {
         self.control.stop();
         self.store.signal().raise();
+    }
+
+    /// Puts the run in flight back into the queue, between two stages, and waits for the worker. The next start goes on.
+    pub fn stop(&self) {
+        self.ask_to_stop();
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if worker.is_some_and(|w| w.join().is_err()) {
             log::error!("the worker ended in a panic");
@@ -211,10 +219,12 @@ impl RunService {
             ..RunFilter::default()
         };
         for earlier in self.store.list(&waiting)?.iter().filter(|earlier| run.supersedes(earlier)) {
+            // One that has just been taken up ends cancelled, or is superseded when this run ends.
             if let Cancelled::Now(cancelled) = self.store.cancel(&earlier.id)? {
+                settle::discard_left(&*self.results, &cancelled, &[]);
+                self.store.supersede(&earlier.id, &run.id)?;
                 (self.audit)(&AuditEvent::own(Action::RunCancelled, &cancelled));
             }
-            self.store.supersede(&earlier.id, &run.id)?;
         }
         Ok(())
     }
@@ -255,7 +265,11 @@ impl RunService {
     /// [`ChangeError::UnknownRun`], [`ChangeError::State`] for a finished run.
     pub fn cancel(&self, id: &RunId) -> Result<Run, ChangeError> {
         match self.store.cancel(id)? {
-            Cancelled::Now(run) => Ok(run),
+            Cancelled::Now(run) => {
+                // Of an attempt that a kill ended.
+                settle::discard_left(&*self.results, &run, &[]);
+                Ok(run)
+            }
             Cancelled::Asked(run) => {
                 self.control.cancel(id);
                 Ok(run)

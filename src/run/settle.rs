@@ -13,7 +13,7 @@ use super::store::{Heartbeat, RunFilter};
 use super::timestamp::Timestamp;
 use super::worker::Worker;
 use crate::manifest::SupersedePolicy;
-use crate::source::{InstanceId, StoreStatus};
+use crate::source::{InstanceId, ResultStore, StoreStatus, StoredInstance};
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
@@ -184,35 +184,61 @@ impl Worker {
         if policy == Some(SupersedePolicy::Replace) { self.insist(list).unwrap_or_default() } else { Vec::new() }
     }
 
+    /// Whether a person has asked for the same, and was answered with this object.
+    fn is_also_a_persons(&self, stored: &str) -> bool {
+        let with_it = RunFilter { stored: Some(stored.to_owned()), ..RunFilter::default() };
+        let runs = self.insist(|| self.store.list(&with_it)).unwrap_or_default();
+        runs.iter().any(|run| run.request.origin.rule().is_none())
+    }
+
     fn supersede(&self, earlier: &Run, later: &Run, keep: &[&str]) {
-        for stored in earlier.stored.iter().filter(|s| earlier.made(&s.sop_instance_uid)) {
-            if !keep.contains(&stored.sop_instance_uid.as_str()) {
-                self.discard(earlier, &stored.path);
-            }
+        let outdated = |s: &&StoredInstance| {
+            let uid = s.sop_instance_uid.as_str();
+            earlier.made(uid) && !keep.contains(&uid) && !self.is_also_a_persons(&s.id)
+        };
+        let outdated: Vec<&StoredInstance> = earlier.stored.iter().filter(outdated).collect();
+        // What cannot be removed now is when the next run on the study ends.
+        if outdated.iter().filter(|stored| !self.discard(earlier, &stored.path)).count() > 0 {
+            return;
         }
         self.insist(|| self.store.supersede(&earlier.id, &later.id));
         (self.audit)(&AuditEvent::own(Action::ResultsDeleted, earlier));
         log::info!("run {}: superseded by run {}", earlier.id, later.id);
     }
 
-    /// Takes away what attempts of this run have put into the archive, but for `keep`: a run leaves all of its objects or none.
     fn discard_left(&self, run: &Run, keep: &[&str]) {
-        let intended: BTreeSet<&str> = run.intents.iter().map(|i| i.sop_instance_uid.as_str()).collect();
-        for uid in intended.into_iter().filter(|uid| run.made(uid) && !keep.contains(uid)) {
-            match self.results.find(uid) {
-                Ok(Some(path)) => self.discard(run, &path),
-                Ok(None) => {}
-                Err(e) => log::warn!("run {}: whether an object of an earlier attempt is left is unknown: {e}", run.id),
-            }
-        }
+        discard_left(&*self.results, run, keep);
     }
 
-    fn discard(&self, run: &Run, path: &str) {
-        match self.results.discard(path) {
-            Ok(()) => log::info!("run {}: the object {path} is removed from the archive", run.id),
-            Err(e) => log::warn!("run {}: the object {path} stays in the archive: {e}", run.id),
+    fn discard(&self, run: &Run, path: &str) -> bool {
+        discard(&*self.results, run, path)
+    }
+}
+
+/// Takes away what attempts of this run have put into the archive, but for `keep`: a run leaves all of its objects or none.
+pub(super) fn discard_left(results: &dyn ResultStore, run: &Run, keep: &[&str]) {
+    let intended: BTreeSet<&str> = run.intents.iter().map(|i| i.sop_instance_uid.as_str()).collect();
+    for uid in intended.into_iter().filter(|uid| run.made(uid) && !keep.contains(uid)) {
+        match results.find(uid) {
+            Ok(Some(path)) => {
+                discard(results, run, &path);
+            }
+            Ok(None) => {}
+            Err(e) => log::warn!("run {}: whether an object of an earlier attempt is left is unknown: {e}", run.id),
         }
     }
+}
+
+/// False where the object is still there.
+fn discard(results: &dyn ResultStore, run: &Run, path: &str) -> bool {
+    match results.discard(path) {
+        Ok(()) => log::info!("run {}: the object {path} is removed from the archive", run.id),
+        Err(e) => {
+            log::warn!("run {}: the object {path} stays in the archive: {e}", run.id);
+            return false;
+        }
+    }
+    true
 }
 
 fn fill_in(run: &mut Run, outcome: &RunOutcome) {

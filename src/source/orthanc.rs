@@ -69,7 +69,7 @@ pub fn study_of(resource: &Resource) -> Result<String, SourceError> {
 pub fn series_uid(id: &str) -> Result<String, SourceError> {
     let resource = Resource::new(Level::Series, id);
     let series: Series = get_json(&resource, &resource.to_string())?;
-    Ok(series.main_dicom_tags.get("SeriesInstanceUID").cloned().unwrap_or_default())
+    Ok(series.main_tag("SeriesInstanceUID"))
 }
 
 /// Orthanc's id of the instance with this SOPInstanceUID; None where there is none.
@@ -219,8 +219,7 @@ impl Catalogue for OrthancSource {
             Level::Series => vec![get_json(resource, &resource.to_string())?],
             Level::Instance => return Ok(None),
         };
-        let modality = |s: Series| s.main_dicom_tags.get("Modality").cloned().unwrap_or_default();
-        Ok(Some(series.into_iter().map(modality).collect()))
+        Ok(Some(series.iter().map(|s| s.main_tag("Modality")).collect()))
     }
 
     fn remote_aet(&self, resource: &Resource) -> Result<Option<String>, SourceError> {
@@ -248,7 +247,15 @@ impl Catalogue for OrthancSource {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Series {
-    main_dicom_tags: BTreeMap<String, String>,
+    /// Of ExtraMainDicomTags some may be sequences, and some null.
+    main_dicom_tags: BTreeMap<String, Value>,
+}
+
+impl Series {
+    /// A text; empty where there is none.
+    fn main_tag(&self, keyword: &str) -> String {
+        self.main_dicom_tags.get(keyword).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
 }
 
 fn host_json<T: for<'de> Deserialize<'de>>(path: &str) -> Result<T, SourceError> {

@@ -3,6 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dicom_core::value::{DataSetSequence, PrimitiveValue};
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
 use orthanc_ai::phantom::{Orientation, Random, SeriesLayout};
 use serde_json::{Value, json};
 
@@ -20,6 +24,7 @@ on_every_orthanc!(
     single_images_are_analysed_as_they_come,
     a_series_is_analysed_when_it_is_stable,
     a_full_queue_delays_and_loses_nothing,
+    sequences_among_the_main_tags_hinder_nothing,
     two_triggers_make_one_run,
     an_archive_is_not_analysed_because_the_plugin_was_installed,
     a_stable_event_that_a_kill_swallowed_is_made_good,
@@ -191,6 +196,24 @@ fn a_full_queue_delays_and_loses_nothing(version: Version) {
     server.post("/ai/queue/resume", &json!({})).ok();
     wait_for(&server, "a run a study", all_succeeded(5));
     assert!(studies.iter().all(|study| reports(&server, study) == 1));
+}
+
+/// From Orthanc 1.11.1 on a site may keep sequences with the series, for DICOMweb.
+fn sequences_among_the_main_tags_hinder_nothing(version: Version) {
+    let main_tags = json!({"ExtraMainDicomTags": {"Series": ["RequestAttributesSequence"]}});
+    let server = with_rules(version, &[rule("study", &json!({}))], main_tags);
+    let item = InMemDicomObject::from_element_iter([DataElement::new(
+        tags::SCHEDULED_PROCEDURE_STEP_ID,
+        VR::SH,
+        PrimitiveValue::from("S1"),
+    )]);
+    let files = exam::changed(&exam::options(6211), |_, dataset| {
+        let items = DataSetSequence::from(vec![item.clone()]);
+        dataset.put(DataElement::new(tags::REQUEST_ATTRIBUTES_SEQUENCE, VR::SQ, items));
+    });
+    let study = server.upload_study(&files);
+    wait_for(&server, "the run", all_succeeded(1));
+    assert_eq!(reports(&server, &study), 1);
 }
 
 fn two_triggers_make_one_run(version: Version) {

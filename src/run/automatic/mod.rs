@@ -6,6 +6,7 @@
 pub mod replay;
 pub mod rule;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -31,6 +32,8 @@ const CURSOR: &str = "changes";
 const DEBOUNCE: Duration = Duration::from_secs(2);
 /// How often the log of changes is read on.
 const TICK: Duration = Duration::from_secs(5);
+/// A resource that cannot be read for so long is left out.
+const GIVE_UP: Duration = Duration::from_secs(60);
 /// Events that wait for their evaluation; what is beyond, the replay finds.
 const MAX_WAITING: usize = 10_000;
 
@@ -163,6 +166,7 @@ impl Automatic {
             triggers: self.triggers.clone(),
             waiting: VecDeque::new(),
             recent: HashMap::new(),
+            unreadable: RefCell::default(),
             stopping: self.stopping.clone(),
         };
         let thread =
@@ -203,6 +207,8 @@ struct Watcher {
     waiting: VecDeque<(Resource, Trigger)>,
     /// Instances that were looked at, and when.
     recent: HashMap<Resource, Instant>,
+    /// Resources that could not be read, and since when.
+    unreadable: RefCell<HashMap<Resource, Instant>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -259,25 +265,53 @@ impl Watcher {
         self.settings.stable_age * 2 + Duration::from_secs(1)
     }
 
+    /// One that cannot be looked at now goes to the end: it keeps nobody else from being looked at.
     fn evaluate_waiting(&mut self, replay: &mut Option<Replay>) -> Result<(), Later> {
-        while let Some((resource, trigger)) = self.waiting.front().cloned() {
+        let mut outcome = Ok(());
+        for _ in 0..self.waiting.len() {
+            let Some((resource, trigger)) = self.waiting.pop_front() else { break };
             if self.stops() {
-                return Ok(());
+                break;
             }
             let debounced = trigger == Trigger::NewInstance
                 && self.recent.insert(resource.clone(), Instant::now()).is_some_and(|at| at.elapsed() < DEBOUNCE);
-            if !debounced {
-                let at = OffsetDateTime::now_utc();
-                self.evaluate(&resource, trigger).inspect_err(|_| {
+            if debounced {
+                continue;
+            }
+            let at = OffsetDateTime::now_utc();
+            match self.evaluate(&resource, trigger) {
+                Ok(()) => {
+                    if let Some(replay) = replay {
+                        replay.evaluated(resource, at);
+                    }
+                }
+                Err(Failure::Later(reason)) => {
                     self.recent.remove(&resource);
-                })?;
-                if let Some(replay) = replay {
-                    replay.evaluated(resource, at);
+                    self.waiting.push_front((resource, trigger));
+                    return Err(Later(reason));
+                }
+                Err(Failure::Unreadable(reason)) => {
+                    self.recent.remove(&resource);
+                    if !self.gives_up(&resource, &reason) {
+                        self.waiting.push_back((resource, trigger));
+                        outcome = Err(Later(reason));
+                    }
                 }
             }
-            self.waiting.pop_front();
         }
-        Ok(())
+        outcome
+    }
+
+    /// Whether a resource has been unreadable for so long, in a server that answers otherwise, that others shall not wait for it.
+    fn gives_up(&self, resource: &Resource, reason: &str) -> bool {
+        let mut unreadable = self.unreadable.borrow_mut();
+        let since = *unreadable.entry(resource.clone()).or_insert_with(Instant::now);
+        if since.elapsed() < GIVE_UP || self.ports.catalogue.last_change().is_err() {
+            return false;
+        }
+        unreadable.remove(resource);
+        log::error!("{resource} cannot be looked at and is left out: {reason}");
+        true
     }
 
     /// Reads the log of changes on. The first time ever it begins at its end: an archive of years is not analysed because a plugin was
@@ -286,10 +320,15 @@ impl Watcher {
         let store = self.service.store.clone();
         let later = |e: &dyn std::fmt::Display| Later(e.to_string());
         if replay.is_none() {
+            let end = self.ports.catalogue.last_change().map_err(|e| later(&e))?;
             let cursor = match store.cursor(CURSOR).map_err(|e| later(&e))? {
-                Some(cursor) => cursor,
-                None => {
-                    let end = self.ports.catalogue.last_change().map_err(|e| later(&e))?;
+                Some(cursor) if cursor <= end => cursor,
+                known => {
+                    if known.is_some() {
+                        log::warn!(
+                            "Orthanc's log of changes ends before the place that was read last: another index? It is read from its end on"
+                        );
+                    }
                     store.set_cursor(CURSOR, end).map_err(|e| later(&e))?;
                     end
                 }
@@ -299,7 +338,16 @@ impl Watcher {
         let Some(position) = replay.as_mut() else { return Ok(()) };
         loop {
             let before = position.cursor();
-            let mut look = |resource: &Resource, trigger: Trigger| self.evaluate(resource, trigger);
+            let mut look = |resource: &Resource, trigger: Trigger| {
+                if self.stops() {
+                    return Err(Later("the server stops".into()));
+                }
+                match self.evaluate(resource, trigger) {
+                    Err(Failure::Unreadable(reason)) if !self.gives_up(resource, &reason) => Err(Later(reason)),
+                    Err(Failure::Later(reason)) => Err(Later(reason)),
+                    Ok(()) | Err(Failure::Unreadable(_)) => Ok(()),
+                }
+            };
             let more = position.step(&*self.ports.catalogue, OffsetDateTime::now_utc(), &self.triggers, &mut look);
             if position.cursor() != before {
                 fault::point(|| "replayed".into());
@@ -312,20 +360,22 @@ impl Watcher {
     }
 
     /// Looks at a resource by every rule with the trigger; what a rule and its model take is submitted.
-    fn evaluate(&self, resource: &Resource, trigger: Trigger) -> Result<(), Later> {
+    fn evaluate(&self, resource: &Resource, trigger: Trigger) -> Result<(), Failure> {
         let rules: Vec<Rule> = self.settings.rules(&self.service.models);
         let rules: Vec<Rule> = rules.into_iter().filter(|r| r.enable && r.trigger == trigger).collect();
         if rules.is_empty() {
             return Ok(());
         }
         match self.submit_all(resource, &rules) {
-            // Deleted meanwhile.
-            Err(Failure::Gone) | Ok(()) => Ok(()),
-            Err(Failure::Later(reason)) => Err(Later(reason)),
+            // Or deleted meanwhile.
+            Ok(()) | Err(Unsubmitted::Gone) => {}
+            Err(Unsubmitted::Failed(failure)) => return Err(failure),
         }
+        self.unreadable.borrow_mut().remove(resource);
+        Ok(())
     }
 
-    fn submit_all(&self, resource: &Resource, rules: &[Rule]) -> Result<(), Failure> {
+    fn submit_all(&self, resource: &Resource, rules: &[Rule]) -> Result<(), Unsubmitted> {
         let modalities = self.ports.catalogue.modalities(resource)?;
         let rules: Vec<&Rule> = rules.iter().filter(|r| self.may_apply(r, modalities.as_deref())).collect();
         if rules.is_empty() {
@@ -362,7 +412,7 @@ impl Watcher {
                 }
                 Ok(_) => {}
                 Err(e @ (SubmitError::QueueFull { .. } | SubmitError::Store(_))) => {
-                    return Err(Failure::Later(e.to_string()));
+                    return Err(Unsubmitted::Failed(Failure::Later(e.to_string())));
                 }
                 Err(e) => log::warn!("rule {}: {resource}: {e}", rule.name),
             }
@@ -379,25 +429,33 @@ impl Watcher {
         on_modality.all(|c| modalities.iter().any(|m| c.holds(&|_| Some(m.as_str()))))
     }
 
-    fn study_of(&self, resource: &Resource) -> Result<String, Failure> {
+    fn study_of(&self, resource: &Resource) -> Result<String, Unsubmitted> {
         let mut at = resource.clone();
         while at.level != Level::Study {
-            at = self.ports.catalogue.parent(&at)?.ok_or(Failure::Gone)?;
+            at = self.ports.catalogue.parent(&at)?.ok_or(Unsubmitted::Gone)?;
         }
         Ok(at.id)
     }
 }
 
+/// Why a resource could not be looked at now.
 enum Failure {
-    Gone,
+    /// Nothing can be submitted: the queue is full, the store of runs is away.
     Later(String),
+    /// This one cannot be read.
+    Unreadable(String),
 }
 
-impl From<SourceError> for Failure {
+enum Unsubmitted {
+    Gone,
+    Failed(Failure),
+}
+
+impl From<SourceError> for Unsubmitted {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::UnknownResource(_) => Self::Gone,
-            e => Self::Later(e.to_string()),
+            e => Self::Failed(Failure::Unreadable(e.to_string())),
         }
     }
 }

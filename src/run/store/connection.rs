@@ -235,7 +235,10 @@ pub(super) fn transaction<C: Connection, T>(
     durability: Durability,
     work: impl FnOnce(&mut C) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    connection.begin(durability)?;
+    if let Err(fault) = connection.begin(durability) {
+        // What it has prepared for this transaction is not left for the next.
+        return Err(connection.ended(durability).err().unwrap_or(fault));
+    }
     let outcome = work(connection).and_then(|value| connection.batch("COMMIT").map(|()| value));
     let fault = match outcome {
         Ok(value) => return connection.ended(durability).map(|()| value),
