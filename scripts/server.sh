@@ -5,7 +5,8 @@ ORTHANC_VERSION=${ORTHANC_VERSION:-system}
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 port_is_free() { python3 -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' "$1" 2>/dev/null; }
 
-# write_config FOLDER PORT: FOLDER/orthanc.json, with storage and SQLite index in FOLDER/storage. No DICOM port: it would be open to
+# write_config FOLDER PORT: runs do not stand back (Background): who looks at a demonstration waits for it.
+# FOLDER/orthanc.json, with storage and SQLite index in FOLDER/storage. No DICOM port: it would be open to
 # the network, and files come in by HTTP here.
 write_config() {
     local dicomweb
@@ -17,7 +18,7 @@ write_config() {
             StorageDirectory: "\($folder)/storage", IndexDirectory: "\($folder)/storage",
             HttpPort: $port, RemoteAccessAllowed: false, AuthenticationEnabled: false, DicomServerEnabled: false,
             Plugins: ([$plugin, $dicomweb] | map(select(. != ""))),
-            Ai: { Enable: true, ModelsDirectory: $models }
+            Ai: { Enable: true, ModelsDirectory: $models, Background: false }
         }' >"$1/orthanc.json"
 }
 

@@ -11,10 +11,26 @@ use crate::on_every_orthanc;
 use crate::server::{DEMO, Options, Orthanc, Version};
 
 on_every_orthanc!(
+    runs_compute_in_the_background,
     an_image_beyond_the_memory_limit_is_refused_before_it_is_decoded,
     results_wait_for_room_on_a_full_disk,
     a_full_disk_under_the_runs_is_told,
 );
+
+/// How much that leaves to receiving images, benches/ingest.rs measures.
+fn runs_compute_in_the_background(version: Version) {
+    const SCHED_OTHER: i32 = 0;
+    const SCHED_IDLE: i32 = 5;
+    for (background, policy) in [(true, SCHED_IDLE), (false, SCHED_OTHER)] {
+        let ai = json!({"Background": background, "Threads": 2});
+        let server = Orthanc::with(version, &Options { ai, ..Options::default() });
+        let study = server.upload_study(&exam::files(&exam::options(7191)));
+        assert_eq!(server.analyse(&study)["State"], "Succeeded");
+        // The worker and libtorch's threads, which have its name.
+        let policies = server.thread_policies("orthanc-ai");
+        assert!(policies.len() >= 2 && policies.iter().all(|p| *p == policy), "{policies:?}");
+    }
+}
 
 fn an_image_beyond_the_memory_limit_is_refused_before_it_is_decoded(version: Version) {
     let ai = json!({"Limits": {"MemoryMegabytes": 64}});

@@ -176,7 +176,8 @@ impl Orthanc {
             assert!(path.exists(), "{own} is not installed: scripts/setup.sh test does it");
             plugins.push(path);
         }
-        let mut ai = json!({"Enable": true, "ModelsDirectory": root().join("models")});
+        // Not in the background: tests have deadlines, and share the machine with compilers and browsers.
+        let mut ai = json!({"Enable": true, "ModelsDirectory": root().join("models"), "Background": false});
         merge(&mut ai, &options.ai);
         let mut config = json!({
             "Name": "orthanc-ai test",
@@ -390,6 +391,15 @@ impl Orthanc {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("still running 60 s after SIGTERM:\n{}", self.log());
+    }
+
+    /// Scheduling policies of the server's threads with the name (proc(5), stat: field 41).
+    #[allow(dead_code)]
+    pub fn thread_policies(&self, name: &str) -> Vec<i32> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let stats = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok());
+        let named = stats.filter(|stat| stat.contains(&format!("({name})")));
+        named.map(|stat| stat.rsplit_once(") ").unwrap().1.split(' ').nth(41 - 3).unwrap().parse().unwrap()).collect()
     }
 
     /// Resident memory in bytes: (now, peak). For `benches/end_to_end.rs`.
