@@ -270,7 +270,7 @@ impl Orthanc {
     }
 
     fn wait(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("Orthanc ended with {status}:\n{}", self.log());
@@ -280,7 +280,7 @@ impl Orthanc {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("{what}: not ready after 60 s:\n{}", self.log());
+        panic!("{what}: not ready after 120 s:\n{}", self.log());
     }
 
     pub fn log(&self) -> String {
