@@ -228,9 +228,11 @@ describe("a segmentation run on the page", () => {
     const asked = [];
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 201, 400);
+      const slices = () => new Set(asked.flatMap((url) => (/slice-(\d+)\/rendered/.exec(url) ?? []).slice(1)).map(Number));
+      // A busy machine takes its time for the nine; what came after them would be one too many.
+      for (let wait = 0; wait < 100 && slices().size < 9; wait += 1) await page.waitForTimeout(100);
       await page.waitForTimeout(700);
-      const slices = new Set(asked.flatMap((url) => (/slice-(\d+)\/rendered/.exec(url) ?? []).slice(1)).map(Number));
-      assert.deepEqual([...slices].sort((a, b) => a - b), [197, 198, 199, 200, 201, 202, 203, 204, 205]);
+      assert.deepEqual([...slices()].sort((a, b) => a - b), [197, 198, 199, 200, 201, 202, 203, 204, 205]);
       const before = asked.length;
       await stage(page).focus();
       await page.keyboard.press("ArrowDown");
