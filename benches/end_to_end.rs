@@ -3,6 +3,11 @@
 //!
 //! Prints, of the median run, total / sum of inferences, and peak resident memory above the idle server with the model loaded.
 
+#[path = "full_size/mod.rs"]
+mod full_size;
+#[path = "ratio/mod.rs"]
+#[allow(dead_code)]
+mod ratio;
 #[allow(dead_code)]
 #[path = "../tests/orthanc/server.rs"]
 mod server;
@@ -66,17 +71,11 @@ fn main() {
 
 /// The shipped manifest of the full-size model with weights that keep activations finite.
 fn full_size_model(models: &Path) {
-    let folder = models.join(MODEL);
-    std::fs::create_dir(&folder).unwrap();
-    let shipped = server::root().join("models").join(MODEL).join("manifest.json");
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-    manifest["weights"] = json!({"file": "weights.safetensors", "format": "safetensors"});
-    std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
     let tensors: HashMap<String, (Vec<usize>, Vec<u8>)> = resnet50_weights().into_iter().collect();
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes).unwrap())
     });
-    safetensors::serialize_to_file(views, None, &folder.join("weights.safetensors")).unwrap();
+    safetensors::serialize_to_file(views, None, &full_size::write_manifest(models, MODEL)).unwrap();
 }
 
 /// Key, shape, little-endian f32.

@@ -114,14 +114,9 @@ impl Metrics {
         self.queue(counts.map(|c| (of(&c, RunState::Queued), of(&c, RunState::Running))));
     }
 
-    /// Whether the store has answered.
-    pub fn reached(&self, answered: bool) {
-        self.store_reachable.store(i64::from(answered), Ordering::Relaxed);
-    }
-
     /// What the store holds; None: it cannot be reached.
     fn queue(&self, waiting_and_running: Option<(i64, i64)>) {
-        self.reached(waiting_and_running.is_some());
+        self.store_reachable.store(i64::from(waiting_and_running.is_some()), Ordering::Relaxed);
         if let Some((queued, running)) = waiting_and_running {
             self.queued.store(queued, Ordering::Relaxed);
             self.running.store(running, Ordering::Relaxed);

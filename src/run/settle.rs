@@ -42,9 +42,9 @@ impl Worker {
         if !self.still_holds(attempt) {
             return self.finished_by_another(run, outcome);
         }
-        let ours: Vec<&str> = outcome.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
-        self.discard_left(run, &ours);
-        self.supersede_earlier(run, &ours);
+        let ours = uids(&outcome.stored);
+        discard_left(&*self.results, run, &ours);
+        self.supersede_earlier(run, &self.replaceable(run), &ours);
         self.marks.set(&*self.store, run, Change::Ends(RunState::Succeeded));
         fault::point(|| "settling".into());
         let finish = || {
@@ -86,7 +86,7 @@ impl Worker {
         }
         for new in outcome.stored.iter().filter(|s| s.status == StoreStatus::Stored) {
             if record.stored.iter().all(|s| s.sop_instance_uid != new.sop_instance_uid) {
-                self.discard(run, &new.path);
+                discard(&*self.results, run, &new.path);
             }
         }
     }
@@ -111,7 +111,7 @@ impl Worker {
         if !self.still_holds(attempt) {
             return log::warn!("run {}: another node has taken it over", run.id);
         }
-        self.discard_left(run, &[]);
+        discard_left(&*self.results, run, &[]);
         if state == RunState::Failed {
             self.marks.set(&*self.store, run, Change::Ends(state));
         }
@@ -131,7 +131,7 @@ impl Worker {
     /// Runs that ended because their servers did.
     pub(super) fn give_up(&self, runs: Vec<Run>) {
         for run in runs {
-            self.discard_left(&run, &[]);
+            discard_left(&*self.results, &run, &[]);
             if run.state == RunState::Failed {
                 self.marks.set(&*self.store, &run, Change::Ends(run.state));
             }
@@ -151,8 +151,8 @@ impl Worker {
 
     /// The results of earlier automatic runs of a less complete input go, where the model's manifest wants it. Before this run is recorded
     /// as finished: a server that is killed here does it at the next attempt.
-    fn supersede_earlier(&self, run: &Run, keep: &[&str]) {
-        for earlier in self.replaceable(run).iter().filter(|earlier| run.supersedes(earlier)) {
+    fn supersede_earlier(&self, run: &Run, others: &[Run], keep: &[&str]) {
+        for earlier in others.iter().filter(|earlier| run.supersedes(earlier)) {
             self.supersede(earlier, run, keep);
         }
     }
@@ -161,13 +161,9 @@ impl Worker {
     /// the other after its own end is recorded: one of them sees it.
     fn give_way_to_later(&self, run: &Run) {
         let others = self.replaceable(run);
-        if let Some(later) = others.iter().find(|later| later.supersedes(run)) {
-            let keep: Vec<&str> = later.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
-            return self.supersede(run, later, &keep);
-        }
-        let ours: Vec<&str> = run.stored.iter().map(|s| s.sop_instance_uid.as_str()).collect();
-        for earlier in others.iter().filter(|earlier| run.supersedes(earlier)) {
-            self.supersede(earlier, run, &ours);
+        match others.iter().find(|later| later.supersedes(run)) {
+            Some(later) => self.supersede(run, later, &uids(&later.stored)),
+            None => self.supersede_earlier(run, &others, &uids(&run.stored)),
         }
     }
 
@@ -198,21 +194,19 @@ impl Worker {
         };
         let outdated: Vec<&StoredInstance> = earlier.stored.iter().filter(outdated).collect();
         // What cannot be removed now is when the next run on the study ends.
-        if outdated.iter().filter(|stored| !self.discard(earlier, &stored.path)).count() > 0 {
+        if outdated.iter().filter(|stored| !discard(&*self.results, earlier, &stored.path)).count() > 0 {
             return;
         }
         self.insist(|| self.store.supersede(&earlier.id, &later.id));
-        (self.audit)(&AuditEvent::own(Action::ResultsDeleted, earlier));
+        if !outdated.is_empty() {
+            (self.audit)(&AuditEvent::own(Action::ResultsDeleted, earlier));
+        }
         log::info!("run {}: superseded by run {}", earlier.id, later.id);
     }
+}
 
-    fn discard_left(&self, run: &Run, keep: &[&str]) {
-        discard_left(&*self.results, run, keep);
-    }
-
-    fn discard(&self, run: &Run, path: &str) -> bool {
-        discard(&*self.results, run, path)
-    }
+fn uids(stored: &[StoredInstance]) -> Vec<&str> {
+    stored.iter().map(|s| s.sop_instance_uid.as_str()).collect()
 }
 
 /// Takes away what attempts of this run have put into the archive, but for `keep`: a run leaves all of its objects or none.

@@ -63,7 +63,7 @@ pub fn all_succeeded(count: usize) -> impl Fn(&[Value]) -> bool {
 }
 
 /// The reports in a study.
-fn reports(server: &Orthanc, study: &str) -> usize {
+pub fn reports(server: &Orthanc, study: &str) -> usize {
     results(server, study, "SR")
 }
 

@@ -10,6 +10,7 @@ use dicom_dictionary_std::tags;
 use orthanc_ai::phantom::{ExamOptions, PhantomInstance};
 use serde_json::{Value, json};
 
+use crate::automatic::reports;
 use crate::exam;
 use crate::on_every_orthanc;
 use crate::postgres_server::PostgresServer;
@@ -69,13 +70,6 @@ impl Cluster {
 
 fn rules() -> Value {
     json!([{"Name": "study", "Model": DEMO}])
-}
-
-/// The results in a study.
-fn reports(server: &Orthanc, study: &str) -> usize {
-    let series = server.get(&format!("/studies/{study}/series")).ok();
-    let of_sr = |s: &&Value| s["MainDicomTags"]["Modality"] == "SR";
-    series.as_array().unwrap().iter().filter(of_sr).map(|s| s["Instances"].as_array().unwrap().len()).sum()
 }
 
 fn runs(server: &Orthanc) -> Vec<Value> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::automatic::reports;
 use crate::exam;
 use crate::on_every_orthanc;
 use crate::postgres_server::PostgresServer;
@@ -43,11 +44,7 @@ fn ask(server: &Orthanc, seeds: std::ops::Range<u64>) -> Vec<String> {
 #[track_caller]
 fn each_has_one_result(server: &Orthanc, studies: &[String]) {
     for study in studies {
-        let instances = server.get(&format!("/studies/{study}/instances")).ok();
-        let reports = instances.as_array().unwrap().iter().filter(|i| {
-            server.get(&format!("/instances/{}/simplified-tags", i["ID"].as_str().unwrap())).ok()["Modality"] == "SR"
-        });
-        assert_eq!(reports.count(), 1, "study {study}\n{}", server.log());
+        assert_eq!(reports(server, study), 1, "study {study}\n{}", server.log());
     }
 }
 

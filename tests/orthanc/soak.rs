@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use orthanc_ai::phantom::Random;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::automatic::reports;
 use crate::exam;
 use crate::server::{DEMO, Options, Orthanc, Version, shared};
 
@@ -59,11 +60,7 @@ fn soak() {
             eprintln!("{minutes} min: {s} studies, {bad} broken files, {kills} kills");
         }
     }
-    let reports = |study: &String| {
-        let series = server.get(&format!("/studies/{study}/series")).ok();
-        let of_sr = |s: &&Value| s["MainDicomTags"]["Modality"] == "SR";
-        series.as_array().unwrap().iter().filter(of_sr).map(|s| s["Instances"].as_array().unwrap().len()).sum::<usize>()
-    };
+    let reports = |study: &String| reports(&server, study);
     // As long as there is progress.
     let (mut missing, mut since) = (usize::MAX, Instant::now());
     while missing > 0 && since.elapsed() < Duration::from_secs(120) {

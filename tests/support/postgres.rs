@@ -27,8 +27,7 @@ impl PostgresServer {
     /// One that listens at `localhost`, too.
     #[allow(dead_code)]
     pub fn start_with_tcp() -> Option<Self> {
-        let mut server = Self::make()?;
-        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        let mut server = Self::make_with_port()?;
         server.restart();
         Some(server)
     }
@@ -36,8 +35,7 @@ impl PostgresServer {
     /// The same with a certificate for `localhost` of the authority in `ca.pem`; `other.pem` is another one.
     #[allow(dead_code)]
     pub fn start_with_tls() -> Option<Self> {
-        let mut server = Self::make()?;
-        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        let mut server = Self::make_with_port()?;
         server.tls = true;
         let script = r#"cd "$1"
             key="-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -batch"
@@ -62,6 +60,13 @@ impl PostgresServer {
         let mut initdb = Command::new(programs.join("initdb"));
         run(initdb.args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"]).arg(folder.join("data")));
         Some(Self { programs, folder, port: None, tls: false, running: None })
+    }
+
+    /// One that will listen at `localhost`, too.
+    fn make_with_port() -> Option<Self> {
+        let mut server = Self::make()?;
+        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        Some(server)
     }
 
     #[allow(dead_code)]

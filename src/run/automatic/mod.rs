@@ -280,7 +280,7 @@ impl Watcher {
             }
             let at = OffsetDateTime::now_utc();
             match self.evaluate(&resource, trigger) {
-                Ok(()) => {
+                Ok(()) | Err(Failure::Gone) => {
                     if let Some(replay) = replay {
                         replay.evaluated(resource, at);
                     }
@@ -345,7 +345,7 @@ impl Watcher {
                 match self.evaluate(resource, trigger) {
                     Err(Failure::Unreadable(reason)) if !self.gives_up(resource, &reason) => Err(Later(reason)),
                     Err(Failure::Later(reason)) => Err(Later(reason)),
-                    Ok(()) | Err(Failure::Unreadable(_)) => Ok(()),
+                    Ok(()) | Err(Failure::Gone | Failure::Unreadable(_)) => Ok(()),
                 }
             };
             let more = position.step(&*self.ports.catalogue, OffsetDateTime::now_utc(), &self.triggers, &mut look);
@@ -366,16 +366,14 @@ impl Watcher {
         if rules.is_empty() {
             return Ok(());
         }
-        match self.submit_all(resource, &rules) {
-            // Or deleted meanwhile.
-            Ok(()) | Err(Unsubmitted::Gone) => {}
-            Err(Unsubmitted::Failed(failure)) => return Err(failure),
+        let outcome = self.submit_all(resource, &rules);
+        if !matches!(outcome, Err(Failure::Unreadable(_))) {
+            self.unreadable.borrow_mut().remove(resource);
         }
-        self.unreadable.borrow_mut().remove(resource);
-        Ok(())
+        outcome
     }
 
-    fn submit_all(&self, resource: &Resource, rules: &[Rule]) -> Result<(), Unsubmitted> {
+    fn submit_all(&self, resource: &Resource, rules: &[Rule]) -> Result<(), Failure> {
         let modalities = self.ports.catalogue.modalities(resource)?;
         let rules: Vec<&Rule> = rules.iter().filter(|r| self.may_apply(r, modalities.as_deref())).collect();
         if rules.is_empty() {
@@ -412,7 +410,7 @@ impl Watcher {
                 }
                 Ok(_) => {}
                 Err(e @ (SubmitError::QueueFull { .. } | SubmitError::Store(_))) => {
-                    return Err(Unsubmitted::Failed(Failure::Later(e.to_string())));
+                    return Err(Failure::Later(e.to_string()));
                 }
                 Err(e) => log::warn!("rule {}: {resource}: {e}", rule.name),
             }
@@ -429,33 +427,30 @@ impl Watcher {
         on_modality.all(|c| modalities.iter().any(|m| c.holds(&|_| Some(m.as_str()))))
     }
 
-    fn study_of(&self, resource: &Resource) -> Result<String, Unsubmitted> {
+    fn study_of(&self, resource: &Resource) -> Result<String, Failure> {
         let mut at = resource.clone();
         while at.level != Level::Study {
-            at = self.ports.catalogue.parent(&at)?.ok_or(Unsubmitted::Gone)?;
+            at = self.ports.catalogue.parent(&at)?.ok_or(Failure::Gone)?;
         }
         Ok(at.id)
     }
 }
 
-/// Why a resource could not be looked at now.
+/// Why nothing could be submitted for a resource.
 enum Failure {
+    /// It was deleted meanwhile.
+    Gone,
     /// Nothing can be submitted: the queue is full, the store of runs is away.
     Later(String),
     /// This one cannot be read.
     Unreadable(String),
 }
 
-enum Unsubmitted {
-    Gone,
-    Failed(Failure),
-}
-
-impl From<SourceError> for Unsubmitted {
+impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::UnknownResource(_) => Self::Gone,
-            e => Self::Failed(Failure::Unreadable(e.to_string())),
+            e => Self::Unreadable(e.to_string()),
         }
     }
 }
