@@ -89,7 +89,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
         announce: host_job::announce,
         marks: Marks::new(config.marks.clone(), Arc::new(OrthancSource)),
         audit: tell_audit_log,
-        enter_thread: if config.background { stand_back } else { || () },
+        background: config.background.then_some(stand_back as fn()),
     };
     let models = ModelRegistry::scan(&config.models_directory).map_err(PluginError::ModelsDirectory)?;
     let store = run_store(host, &config, &orthanc);
@@ -112,7 +112,7 @@ fn start(host: &Host) -> Result<(), PluginError> {
     Ok(())
 }
 
-/// In the worker's thread.
+/// In the thread that computes.
 fn stand_back() {
     if let Err(error) = thread::run_in_background() {
         log::warn!("runs cannot compute in the background: {error}");
@@ -168,6 +168,11 @@ fn automatic(config: &Config, orthanc: &Value, service: &RunService) -> Result<A
 
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.
 fn on_event(event: Event) {
+    if event.kind == EventKind::NewInstance
+        && let Some(life) = life()
+    {
+        life.service.receiving.note();
+    }
     let trigger = match event.kind {
         EventKind::OrthancStarted => return begin(),
         // The last moment at which REST still works.

@@ -1,15 +1,18 @@
 //! Networks and what runs them: the only folder that names tch. Everything public speaks ndarray, so another engine fits
 //! behind [`Network`].
 
+pub mod compute_thread;
 pub mod device;
 pub mod importance;
 pub mod inferer;
 pub mod nets;
 pub mod network;
+pub mod pace;
 pub mod registry;
 pub mod train;
 pub mod weights;
 
+pub use compute_thread::{ComputeThread, Manners};
 pub use device::Device;
 pub use inferer::InferError;
 pub use network::{Logits, Network};
@@ -32,6 +35,8 @@ pub enum ModelError {
     /// An error of libtorch's own: its first line, since the rest is a C++ back trace.
     #[error("libtorch: {0}")]
     Torch(String),
+    #[error("no thread to compute on: {0}")]
+    Thread(String),
     #[error("panic while loading: {0}")]
     Panic(String),
 }

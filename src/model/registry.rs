@@ -14,7 +14,7 @@ use std::time::Instant;
 use ndarray::ArrayD;
 use serde::Serialize;
 
-use super::{Device, Logits, ModelError, Network, WeightsError, network, weights};
+use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, network, weights};
 use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec};
 
 /// Where a model stands.
@@ -111,6 +111,12 @@ pub struct LoadedModels {
 impl LoadedModels {
     pub fn get_mut(&mut self, name: &str) -> Option<&mut LoadedModel> {
         self.models.get_mut(name)
+    }
+
+    /// From now on the networks compute on `thread`.
+    pub fn compute_on(&mut self, thread: &Arc<ComputeThread>) {
+        let models = std::mem::take(&mut self.models).into_iter();
+        self.models = models.map(|(name, m)| (name, LoadedModel { network: thread.take(m.network), ..m })).collect();
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

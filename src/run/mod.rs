@@ -14,6 +14,7 @@ pub mod limits;
 pub mod marks;
 pub mod metrics;
 pub mod pipeline;
+pub mod receiving;
 pub mod record;
 pub mod select;
 pub mod service;

@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::audit::{Action, Audit, AuditEvent};
 use super::marks::Marks;
 use super::metrics::Metrics;
+use super::receiving::Receiving;
 use super::record::{ModelCard, Origin, Run, RunId, RunRequest, RunState};
 use super::select::{self, NotApplicable, Selection};
 use super::settle;
 use super::store::{Cancelled, InsertRule, Inserted, RunFilter, RunStore, StoreError};
 use super::worker::{Control, Worker, WorkerSettings};
-use crate::model::{Device, ModelInfo, ModelRegistry, ModelState};
+use crate::model::pace::Urgent;
+use crate::model::{ComputeThread, Device, LoadedModels, Manners, ModelInfo, ModelRegistry, ModelState};
 use crate::source::{InstanceHeader, InstanceSource, ResultStore};
 
 /// Why a run was not taken.
@@ -60,8 +62,10 @@ pub struct RunService {
     pub metrics: Arc<Metrics>,
     pub marks: Marks,
     pub audit: Audit,
+    /// To be told of each instance that arrives.
+    pub receiving: Arc<Receiving>,
     control: Arc<Control>,
-    enter_thread: fn(),
+    background: Option<fn()>,
     results: Arc<dyn ResultStore + Send>,
     /// Until the server has started.
     idle: Mutex<Option<Worker>>,
@@ -86,8 +90,9 @@ pub struct Ports {
     pub announce: fn(&Run) -> Option<String>,
     pub marks: Marks,
     pub audit: Audit,
-    /// Called first in the worker's thread.
-    pub enter_thread: fn(),
+    /// Moves the thread that computes, which calls it first, behind the server's others; that thread also gives way to images that arrive.
+    /// None: networks compute on the worker's thread, like any other.
+    pub background: Option<fn()>,
 }
 
 impl RunService {
@@ -121,8 +126,9 @@ impl RunService {
             metrics,
             marks: ports.marks,
             audit: ports.audit,
+            receiving: Arc::default(),
             control,
-            enter_thread: ports.enter_thread,
+            background: ports.background,
             results: ports.results,
             idle: Mutex::new(Some(worker)),
             worker: Mutex::new(None),
@@ -137,14 +143,16 @@ impl RunService {
     pub fn begin(&self) -> std::io::Result<()> {
         let Some(worker) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let (registry, device, works) = (self.models.clone(), self.device, self.settings.works);
-        let enter_thread = self.enter_thread;
+        let background = self.background.map(|enter| Manners { enter, urgent: Some(self.urgent()) });
         let thread = std::thread::Builder::new().name("orthanc-ai".into()).spawn(move || {
-            // Every thread that computes for it starts from this one, libtorch's too.
-            enter_thread();
             let stop = worker.control.stopping();
             if works {
                 let mut loaded = registry.load(device, stop);
                 log_models(&registry);
+                // Not before: a busy machine would never be done with loading.
+                if let Some(manners) = background {
+                    compute_in_background(&mut loaded, device, manners);
+                }
                 worker.work(&mut loaded);
             } else {
                 registry.identify(stop);
@@ -155,6 +163,12 @@ impl RunService {
         })?;
         *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
+    }
+
+    /// While images arrive; the end of the server does not wait for them.
+    fn urgent(&self) -> Urgent {
+        let (receiving, control) = (self.receiving.clone(), self.control.clone());
+        Arc::new(move || receiving.is_going_on() && !control.is_stopping())
     }
 
     /// The server stops: whoever works or waits here ends soon.
@@ -312,6 +326,13 @@ pub fn select(
     let manifest = models.manifest(model).ok_or_else(|| not_ready(&info))?;
     select::select(&manifest.input, headers, channels)
         .map_err(|reason| SubmitError::NotApplicable { model: model.into(), reason })
+}
+
+fn compute_in_background(models: &mut LoadedModels, device: Device, manners: Manners) {
+    match ComputeThread::start(device, manners) {
+        Ok(thread) => models.compute_on(&thread),
+        Err(error) => log::warn!("runs do not compute in the background: {error}"),
+    }
 }
 
 fn known(models: &ModelRegistry, name: &str) -> Result<ModelInfo, SubmitError> {

@@ -7,7 +7,7 @@ use tch::{TchError, Tensor};
 
 use super::one_dnn::{OneDnn, pack};
 use super::tensor::channels_last;
-use crate::model::{WeightsError, weights::StateDict};
+use crate::model::{WeightsError, pace::stand_aside, weights::StateDict};
 
 /// torch.nn.BatchNorm2d's default.
 const EPSILON: f64 = 1e-5;
@@ -171,6 +171,7 @@ impl FoldedConvBn {
 
     /// `x` in channels_last order. With oneDNN as one primitive, else as one operator after the other.
     pub fn forward(&self, x: &Tensor, tail: Tail, one_dnn: Option<&OneDnn>) -> Result<Tensor, TchError> {
+        stand_aside();
         let weight = self.weight_for(x, one_dnn.is_some())?;
         match one_dnn {
             Some(one_dnn) => one_dnn.convolve(x, &weight, Some(&self.bias), [self.stride, self.padding], tail),

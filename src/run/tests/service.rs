@@ -25,7 +25,7 @@ fn service(queue_limit: usize) -> (tempfile::TempDir, RunService) {
         announce: |_| None,
         marks: Marks::new(MarkSettings::default(), Arc::new(Notes::default())),
         audit: |_| (),
-        enter_thread: || (),
+        background: None,
     };
     let registry = ModelRegistry::scan(models.path()).unwrap();
     let service = RunService::new(settings, registry, Device::cpu(), sqlite::in_memory(), ports);

@@ -6,6 +6,7 @@ use super::Form;
 use super::parameters::{Fill, Linear, Make};
 use super::windows::{WINDOW, Windows, relative_position_index};
 use crate::model::WeightsError;
+use crate::model::pace::stand_aside;
 
 /// Multi-head attention of the tokens of one window among themselves.
 pub struct WindowAttention {
@@ -47,6 +48,7 @@ impl WindowAttention {
         let tokens = windows.partition(x)?.f_split_with_sizes(rows, 1)?;
         let mut attended = Vec::with_capacity(tokens.len());
         for (tokens, (count, kind)) in tokens.iter().zip(&windows.groups) {
+            stand_aside();
             let shape = [n * count, windows.tokens, 3, self.heads, channels / self.heads];
             // 3 × windows × heads × tokens × channels of a head
             let qkv = self.qkv.forward(tokens)?.f_view(shape)?.f_permute([2, 0, 3, 1, 4])?;

@@ -9,6 +9,7 @@ use super::parameters::{Fill, Make};
 use crate::model::WeightsError;
 use crate::model::nets::conv_bn::Tail;
 use crate::model::nets::one_dnn::pack;
+use crate::model::pace::stand_aside;
 
 /// torch.nn.InstanceNorm3d's default.
 const EPSILON: f64 = 1e-5;
@@ -46,6 +47,7 @@ impl ResBlock {
         tap: &mut dyn FnMut(&str, &Tensor),
     ) -> Result<Tensor, TchError> {
         let y = norm(self.conv1.forward(&inputs, form)?, form)?.f_leaky_relu_()?;
+        stand_aside();
         let mut z = norm(self.conv2.forward(std::slice::from_ref(&y), form)?, form)?;
         let shortcut = match &self.conv3 {
             Some(conv) => norm(conv.pointwise(&inputs, y, form)?, form)?,
@@ -78,6 +80,7 @@ impl UpBlock {
         form: Form<'_>,
         tap: &mut dyn FnMut(&str, &Tensor),
     ) -> Result<Tensor, TchError> {
+        stand_aside();
         let x = x.f_conv_transpose3d(&self.upsample, None::<&Tensor>, 2, 0, 0, 1, 1)?;
         self.block.forward(vec![x, skip], form, tap)
     }
@@ -98,6 +101,7 @@ struct Packed {
 impl Conv {
     /// Over `inputs` side by side. For inference they are not put side by side: the results of the parts are added up.
     fn forward(&self, inputs: &[Tensor], form: Form<'_>) -> Result<Tensor, TchError> {
+        stand_aside();
         let padding = self.weight.size()[2] / 2;
         let Form::Inference(Some(one_dnn)) = form else {
             return side_by_side(inputs)?.f_conv3d(&self.weight, None::<&Tensor>, 1, padding, 1, 1);

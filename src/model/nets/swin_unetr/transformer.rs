@@ -10,6 +10,7 @@ use super::parameters::{Fill, LayerNorm, Linear, Make, normalize};
 use super::windows::{WINDOW, Windows};
 use crate::manifest::network::{PatchMerging, SwinUnetrSpec};
 use crate::model::WeightsError;
+use crate::model::pace::stand_aside;
 
 /// Attention heads of each stage; each doubles the channels of the one before.
 const HEADS: [i64; 4] = [3, 6, 12, 24];
@@ -165,6 +166,7 @@ impl Block {
             // In pieces whose hidden layer stays in the processor's cache, and on top of the input.
             Form::Inference(_) => {
                 let rows = x.f_view([-1, shape[4]])?;
+                stand_aside();
                 for mut piece in rows.f_split((CACHE / (MLP_RATIO * shape[4])).max(1), 0)? {
                     let _ = piece.f_add_(&self.mlp(&piece)?)?;
                 }
