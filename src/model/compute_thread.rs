@@ -55,7 +55,11 @@ struct Elsewhere {
 impl Network for Elsewhere {
     /// A panic of the network is one of the caller's.
     fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
-        self.thread.pool.install(|| self.network.forward(input))
+        self.thread.pool.install(|| {
+            // A network whose layers are not ours does not do so itself.
+            pace::stand_aside();
+            self.network.forward(input)
+        })
     }
 }
 
