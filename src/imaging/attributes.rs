@@ -14,7 +14,13 @@ pub enum Photometric {
     Monochrome1,
     Monochrome2,
     Rgb,
-    /// Anything else, decoded by the codec to RGB or refused.
+    YbrFull,
+    YbrFull422,
+    /// JPEG 2000 with its irreversible or reversible colour transform, which the codec undoes.
+    YbrIct,
+    YbrRct,
+    PaletteColor,
+    /// Anything else: refused.
     Other,
 }
 
@@ -24,8 +30,33 @@ impl Photometric {
             "MONOCHROME1" => Self::Monochrome1,
             "MONOCHROME2" => Self::Monochrome2,
             "RGB" => Self::Rgb,
+            "YBR_FULL" => Self::YbrFull,
+            "YBR_FULL_422" => Self::YbrFull422,
+            "YBR_ICT" => Self::YbrIct,
+            "YBR_RCT" => Self::YbrRct,
+            "PALETTE COLOR" => Self::PaletteColor,
             _ => Self::Other,
         }
+    }
+
+    /// The defined term, for people: of another one nothing is repeated.
+    pub fn term(self) -> &'static str {
+        match self {
+            Self::Monochrome1 => "MONOCHROME1",
+            Self::Monochrome2 => "MONOCHROME2",
+            Self::Rgb => "RGB",
+            Self::YbrFull => "YBR_FULL",
+            Self::YbrFull422 => "YBR_FULL_422",
+            Self::YbrIct => "YBR_ICT",
+            Self::YbrRct => "YBR_RCT",
+            Self::PaletteColor => "PALETTE COLOR",
+            Self::Other => "another one",
+        }
+    }
+
+    /// Whether a pixel is one shade.
+    pub fn is_monochrome(self) -> bool {
+        matches!(self, Self::Monochrome1 | Self::Monochrome2)
     }
 }
 
@@ -111,7 +142,7 @@ impl ImageAttributes {
             return Err(ImagingError::invalid("RescaleSlope", 0, "a number other than 0"));
         }
         let term = read.text(tags::PHOTOMETRIC_INTERPRETATION);
-        let expected = "MONOCHROME1 or MONOCHROME2";
+        let expected = "MONOCHROME1, MONOCHROME2, RGB or another one";
         let term = term.ok_or(ImagingError::Missing { keyword: "PhotometricInterpretation", expected })?;
         Ok(Self {
             sop_class_uid: read.uid(tags::SOP_CLASS_UID, "SOPClassUID")?,

@@ -8,12 +8,12 @@ use dicom_dictionary_std::tags;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::{TransferSyntaxRegistry, entries};
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
-use super::codestream::frame_header;
+use super::codestream::{FrameHeader, frame_header};
 use super::part10::{Part10, PixelData};
 use super::parts::vectorized;
-use super::{ImageAttributes, ImagingError, Pixels, rle};
+use super::{ImageAttributes, ImagingError, Photometric, Pixels, rle};
 
 /// Largest frame that is read: 8192 × 8192, twice the area of the largest digitised film. A few compressed bytes may
 /// claim 65535 × 65535, and codecs would try.
@@ -23,6 +23,11 @@ pub const MAX_PIXELS: usize = 1 << 26;
 pub trait FrameDecoder {
     /// Decodes one frame (numbered from 0) of a DICOM file to stored values; an error in words.
     fn decode(&self, dicom: &[u8], frame: u32) -> Result<DecodedFrame, String>;
+
+    /// As [`Self::decode`], of a colour image: RGB of 8 bits, (row, column, sample).
+    fn decode_colour(&self, _dicom: &[u8], _frame: u32) -> Result<Array3<u8>, String> {
+        Err("decodes no colour".into())
+    }
 }
 
 /// A frame as a [`FrameDecoder`] gives it: monochrome, stored values, neither rescaled nor inverted.
@@ -31,15 +36,15 @@ pub struct DecodedFrame {
     pub pixels: Pixels,
 }
 
-/// The frames of a monochrome image, found and not yet decoded.
+/// The frames of an image, found and not yet decoded.
 pub(super) struct Frames<'a> {
-    dicom: &'a [u8],
-    file: &'a Part10<'a>,
-    attributes: &'a ImageAttributes,
-    layout: Layout<'a>,
+    pub(super) dicom: &'a [u8],
+    pub(super) file: &'a Part10<'a>,
+    pub(super) attributes: &'a ImageAttributes,
+    pub(super) layout: Layout<'a>,
 }
 
-enum Layout<'a> {
+pub(super) enum Layout<'a> {
     Native {
         value: &'a [u8],
         words: bool,
@@ -95,7 +100,7 @@ impl<'a> Frames<'a> {
         Ok(Self { dicom, file, attributes, layout })
     }
 
-    /// Decodes one frame, numbered from 0; `fallback` is asked for what the built-in codecs cannot decode.
+    /// Decodes one frame of one sample a pixel, numbered from 0; `fallback` is asked for what the built-in codecs cannot decode.
     pub(super) fn decode(&self, frame: usize, fallback: Option<&dyn FrameDecoder>) -> Result<Pixels, ImagingError> {
         let (file, attributes) = (self.file, self.attributes);
         match &self.layout {
@@ -115,7 +120,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-fn undecodable(file: &Part10, reason: String) -> ImagingError {
+pub(super) fn undecodable(file: &Part10, reason: String) -> ImagingError {
     ImagingError::Undecodable { uid: file.transfer_syntax.clone(), reason }
 }
 
@@ -135,7 +140,12 @@ fn fallback_frame(
 }
 
 fn frame_bytes(attributes: &ImageAttributes) -> usize {
-    attributes.rows * attributes.columns * usize::from(attributes.bits_allocated / 8)
+    // YBR_FULL_422 stores the colours of every other pixel.
+    let samples = match (attributes.photometric, attributes.samples_per_pixel) {
+        (Photometric::YbrFull422, 3) => 2,
+        (_, samples) => usize::from(samples),
+    };
+    attributes.rows * attributes.columns * samples * usize::from(attributes.bits_allocated / 8)
 }
 
 fn check_native_length(found: usize, attributes: &ImageAttributes) -> Result<(), ImagingError> {
@@ -149,7 +159,11 @@ fn check_native_length(found: usize, attributes: &ImageAttributes) -> Result<(),
         1 => String::new(),
         n => format!(" × NumberOfFrames {n}"),
     };
-    let expected = format!("{padded} (Rows {rows} × Columns {columns} × BitsAllocated {bits}{frames})");
+    let samples = match attributes.samples_per_pixel {
+        1 => String::new(),
+        n => format!(" × SamplesPerPixel {n}, {}", attributes.photometric.term()),
+    };
+    let expected = format!("{padded} (Rows {rows} × Columns {columns} × BitsAllocated {bits}{samples}{frames})");
     Err(ImagingError::invalid("PixelData", format!("{found} bytes"), expected))
 }
 
@@ -213,57 +227,69 @@ fn within_bits_stored(pixels: Pixels, attributes: &ImageAttributes) -> Pixels {
     }
 }
 
-/// PS3.5 A.4 and 8.2. `fragments` are those of one frame.
+/// The fragments of one frame as one stream.
+pub(super) fn frame_of<'a>(dataset: &'a [u8], fragments: &[Range<usize>]) -> Result<Cow<'a, [u8]>, String> {
+    match fragments {
+        [] => Err("no fragment".into()),
+        [only] => Ok(Cow::Borrowed(&dataset[only.clone()])),
+        many => Ok(Cow::Owned(many.iter().flat_map(|part| &dataset[part.clone()]).copied().collect())),
+    }
+}
+
+/// PS3.5 A.4 and 8.2. `fragments` are those of one frame of one sample a pixel.
 fn encapsulated(
     dataset: &[u8],
     fragments: &[Range<usize>],
     transfer_syntax: &str,
     attributes: &ImageAttributes,
 ) -> Result<Pixels, String> {
-    let frame = match fragments {
-        [] => return Err("no fragment".into()),
-        [only] => Cow::Borrowed(&dataset[only.clone()]),
-        many => Cow::Owned(many.iter().flat_map(|part| &dataset[part.clone()]).copied().collect()),
-    };
+    let frame = frame_of(dataset, fragments)?;
     let (rows, columns) = (attributes.rows, attributes.columns);
     let allocated = usize::from(attributes.bits_allocated / 8);
     if transfer_syntax == entries::RLE_LOSSLESS.uid() {
-        let bytes = rle::decode(&frame, rows * columns, allocated)?;
+        let bytes = rle::decode(&frame, rows * columns, allocated, 1)?;
         return from_bytes(&bytes, attributes, false).map_err(|e| e.to_string());
     }
-    let header = frame_header(&frame).ok_or("the compressed stream has no frame header")?;
-    if (header.rows, header.columns, header.components) != (rows, columns, 1) {
-        let found = format!("{} × {} pixels of {} samples", header.rows, header.columns, header.components);
-        return Err(format!("the compressed stream has {found}, expected {rows} × {columns} of 1 (Rows, Columns)"));
+    let header = stream_header(&frame, attributes, 1)?;
+    let mut bytes = decode_stream(&frame, transfer_syntax, header)?;
+    if header.bytes() < allocated {
+        bytes = bytes.iter().flat_map(|&low| [low, 0]).collect();
     }
-    let coded = usize::from(header.precision).div_ceil(8);
-    if !(1..=allocated).contains(&coded) {
+    from_bytes(&bytes, attributes, false).map_err(|e| e.to_string())
+}
+
+/// What a compressed frame says of itself, where the attributes say the same.
+pub(super) fn stream_header(frame: &[u8], attributes: &ImageAttributes, samples: usize) -> Result<FrameHeader, String> {
+    let (rows, columns, allocated) = (attributes.rows, attributes.columns, usize::from(attributes.bits_allocated / 8));
+    let header = frame_header(frame).ok_or("the compressed stream has no frame header")?;
+    if (header.rows, header.columns, header.components) != (rows, columns, samples) {
+        let found = format!("{} × {} pixels of {} samples", header.rows, header.columns, header.components);
+        return Err(format!(
+            "the compressed stream has {found}, expected {rows} × {columns} of {samples} (Rows, Columns)"
+        ));
+    }
+    if !(1..=allocated).contains(&header.bytes()) {
         return Err(format!(
             "the compressed stream has {} bits a sample, BitsAllocated is {}",
             header.precision,
             8 * allocated
         ));
     }
+    Ok(header)
+}
+
+/// The samples of a stream whose header has been checked, in whole bytes, little endian.
+pub(super) fn decode_stream(frame: &[u8], transfer_syntax: &str, header: FrameHeader) -> Result<Vec<u8>, String> {
     let ts = TransferSyntaxRegistry.get(transfer_syntax).ok_or("unknown transfer syntax")?;
     let reader = ts.pixel_data_reader().ok_or("no codec for it is built in")?;
-    let source = CodecInput {
-        transfer_syntax,
-        frame: &frame,
-        rows: rows as u16,
-        columns: columns as u16,
-        bits: 8 * coded as u16,
-    };
+    let source = CodecInput { transfer_syntax, frame, header };
     let mut bytes = Vec::new();
     // The codecs are other people's code on hostile input: a panic of theirs is a stream that cannot be decoded.
     let outcome = catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&source, 0, &mut bytes)));
     outcome.map_err(|_| "the codec panicked".to_string())?.map_err(|e| error_chain(&e))?;
-    if bytes.len() != rows * columns * coded {
-        return Err(format!("the codec gave {} bytes, expected {}", bytes.len(), rows * columns * coded));
-    }
-    if coded < allocated {
-        bytes = bytes.iter().flat_map(|&low| [low, 0]).collect();
-    }
-    from_bytes(&bytes, attributes, false).map_err(|e| e.to_string())
+    let expected = header.rows * header.columns * header.components * header.bytes();
+    let found = bytes.len();
+    if found == expected { Ok(bytes) } else { Err(format!("the codec gave {found} bytes, expected {expected}")) }
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {
@@ -280,10 +306,14 @@ fn error_chain(error: &dyn std::error::Error) -> String {
 struct CodecInput<'a> {
     transfer_syntax: &'a str,
     frame: &'a [u8],
-    rows: u16,
-    columns: u16,
+    header: FrameHeader,
+}
+
+impl CodecInput<'_> {
     /// Of a decoded sample, in whole bytes: as the stream codes it, which may be less than BitsAllocated.
-    bits: u16,
+    fn bits(&self) -> u16 {
+        8 * self.header.bytes() as u16
+    }
 }
 
 impl PixelDataObject for CodecInput<'_> {
@@ -291,22 +321,22 @@ impl PixelDataObject for CodecInput<'_> {
         self.transfer_syntax
     }
     fn rows(&self) -> Option<u16> {
-        Some(self.rows)
+        u16::try_from(self.header.rows).ok()
     }
     fn cols(&self) -> Option<u16> {
-        Some(self.columns)
+        u16::try_from(self.header.columns).ok()
     }
     fn samples_per_pixel(&self) -> Option<u16> {
-        Some(1)
+        u16::try_from(self.header.components).ok()
     }
     fn bits_allocated(&self) -> Option<u16> {
-        Some(self.bits)
+        Some(self.bits())
     }
     fn bits_stored(&self) -> Option<u16> {
-        Some(self.bits)
+        Some(self.bits())
     }
     fn photometric_interpretation(&self) -> Option<&str> {
-        Some("MONOCHROME2")
+        Some(if self.header.components == 1 { "MONOCHROME2" } else { "RGB" })
     }
     fn number_of_frames(&self) -> Option<u32> {
         Some(1)

@@ -1,7 +1,7 @@
 //! Images as the network's input sees them: pure data and geometry, no server, no tensor.
 //!
 //! Data path step 5 (read): [`read_instance`] takes the bytes of a file to a [`Projection`]: the pixels as stored, and
-//! the attributes that say how to read them. [`read_series`] takes the files of a series to [`Volume`]s: [`read_frames`]
+//! the attributes that say how to read them; [`read_image`] takes colour too, to an [`Image`]. [`read_series`] takes the files of a series to [`Volume`]s: [`read_frames`]
 //! file by file, then [`stack`], which sorts and checks the slices. What looks at pixel values ([`otsu`], [`contours`]) is here too.
 
 pub mod attributes;
@@ -9,6 +9,8 @@ pub mod bit_mask;
 mod budget;
 pub mod clock;
 mod codestream;
+mod colour;
+mod colour_image;
 pub mod components;
 pub mod contours;
 mod decode;
@@ -21,6 +23,7 @@ pub mod geometry;
 pub mod histogram;
 pub mod morphology;
 pub mod otsu;
+mod palette;
 mod part10;
 pub(crate) mod parts;
 pub mod pixels;
@@ -34,9 +37,11 @@ mod series_error;
 mod stack;
 mod time_points;
 pub mod volume;
+mod ybr;
 
 pub use attributes::{ImageAttributes, Photometric, Rescale, VoiLutFunction, VoiWindow};
 pub use budget::VoxelBudget;
+pub use colour_image::{ColourImage, Image};
 pub use decode::{DecodedFrame, FrameDecoder, MAX_PIXELS};
 pub use error::ImagingError;
 pub use frame_times::FrameTimes;
@@ -45,7 +50,9 @@ pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use plane::Plane;
-pub use read::{read_attributes, read_header, read_instance, read_instance_within};
+pub use read::{
+    read_attributes, read_header, read_image, read_image_within, read_instance, read_instance_within,
+};
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;

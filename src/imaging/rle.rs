@@ -2,29 +2,30 @@
 //!
 //! Ours and not the registry's: its reader trusts the segment count of the header and panics on a short segment.
 
-/// Decodes a frame of one sample a pixel into little-endian bytes.
+/// Decodes a frame into little-endian samples, pixel by pixel. The segments of a colour follow one another (PS3.5 G.2).
 ///
-/// `pixels` is the number of pixels, already checked against a limit; `bytes` 1 or 2.
+/// `pixels` is the number of pixels, already checked against a limit; `bytes` of a sample 1 or 2; `samples` a pixel.
 ///
 /// # Errors
 /// In words: a header that contradicts the image, a segment outside the frame, too few decoded bytes.
-pub fn decode(frame: &[u8], pixels: usize, bytes: usize) -> Result<Vec<u8>, String> {
+pub fn decode(frame: &[u8], pixels: usize, bytes: usize, samples: usize) -> Result<Vec<u8>, String> {
     let word = |i: usize| -> Result<usize, String> {
         let four = frame.get(4 * i..4 * i + 4).and_then(|b| <[u8; 4]>::try_from(b).ok());
         four.map(|b| u32::from_le_bytes(b) as usize).ok_or_else(|| "the RLE header is cut short".to_string())
     };
     let segments = word(0)?;
-    if segments != bytes {
-        return Err(format!("the RLE header has {segments} segments, expected {bytes}"));
+    let step = bytes * samples;
+    if segments != step {
+        return Err(format!("the RLE header has {segments} segments, expected {step}"));
     }
-    let mut out = vec![0; pixels * bytes];
+    let mut out = vec![0; pixels * step];
     for segment in 0..segments {
         let start = word(1 + segment)?;
         let end = if segment + 1 < segments { word(2 + segment)? } else { frame.len() };
         let packed = frame.get(start..end).filter(|_| start >= 64);
         let packed = packed.ok_or_else(|| format!("RLE segment {segment} lies outside the frame"))?;
-        let place = bytes - 1 - segment;
-        let filled = unpack(packed, &mut out, place, bytes);
+        let place = segment / bytes * bytes + (bytes - 1 - segment % bytes);
+        let filled = unpack(packed, &mut out, place, step);
         if filled < pixels {
             return Err(format!("RLE segment {segment} holds {filled} bytes, expected {pixels}"));
         }
@@ -72,26 +73,35 @@ mod tests {
     fn runs_literals_and_no_ops() {
         // 2 literals, run of 3, no-op, run of 2
         let packed = [1, 10, 20, 254, 7, 128, 255, 9];
-        assert_eq!(decode(&frame(&[&packed]), 7, 1), Ok(vec![10, 20, 7, 7, 7, 9, 9]));
+        assert_eq!(decode(&frame(&[&packed]), 7, 1, 1), Ok(vec![10, 20, 7, 7, 7, 9, 9]));
     }
 
     #[test]
     fn most_significant_byte_first() {
-        assert_eq!(decode(&frame(&[&[1, 0x12, 0x34], &[1, 0x56, 0x78]]), 2, 2), Ok(vec![0x56, 0x12, 0x78, 0x34]));
+        assert_eq!(decode(&frame(&[&[1, 0x12, 0x34], &[1, 0x56, 0x78]]), 2, 2, 1), Ok(vec![0x56, 0x12, 0x78, 0x34]));
+    }
+
+    #[test]
+    fn colours_follow_one_another() {
+        let colour = |a, b| [1, a, b];
+        let bytes = [&colour(1, 2)[..], &colour(3, 4), &colour(5, 6)];
+        assert_eq!(decode(&frame(&bytes), 2, 1, 3), Ok(vec![1, 3, 5, 2, 4, 6]));
+        let words = [&[0, 1][..], &[0, 2], &[0, 3], &[0, 4], &[0, 5], &[0, 6]];
+        assert_eq!(decode(&frame(&words), 1, 2, 3), Ok(vec![2, 1, 4, 3, 6, 5]));
     }
 
     #[test]
     fn every_cut_and_every_wrong_header_byte_is_an_error_or_an_image() {
         let good = frame(&[&[1, 1, 2, 253, 3], &[255, 5, 3, 6, 7, 8, 9]]);
-        assert!(decode(&good, 6, 2).is_ok());
+        assert!(decode(&good, 6, 2, 1).is_ok());
         for cut in 0..good.len() - 1 {
-            assert!(decode(&good[..cut], 6, 2).is_err(), "cut at {cut}");
+            assert!(decode(&good[..cut], 6, 2, 1).is_err(), "cut at {cut}");
         }
         for at in 0..good.len() {
             for value in [0, 1, 127, 128, 129, 255] {
                 let mut bad = good.clone();
                 bad[at] = value;
-                if let Ok(out) = decode(&bad, 6, 2) {
+                if let Ok(out) = decode(&bad, 6, 2, 1) {
                     assert_eq!(out.len(), 12);
                 }
             }

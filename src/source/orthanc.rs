@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dicom_core::Tag;
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -285,6 +285,26 @@ impl FrameDecoder for OrthancSource {
         let image = decode::decode_frame(&host, dicom, frame).map_err(|e| e.to_string())?;
         decoded_frame(image).map(|pixels| DecodedFrame { pixels })
     }
+
+    fn decode_colour(&self, dicom: &[u8], frame: u32) -> Result<Array3<u8>, String> {
+        let host = host().map_err(|e| e.to_string())?;
+        decoded_colour(decode::decode_frame(&host, dicom, frame).map_err(|e| e.to_string())?)
+    }
+}
+
+/// RGB of 8 bits; Orthanc has converted YBR and palettes.
+fn decoded_colour(image: DecodedImage) -> Result<Array3<u8>, String> {
+    let shape = (image.height, image.width, 3);
+    let samples = match image.pixel_format {
+        PixelFormat::Rgb24 => image.data,
+        PixelFormat::Rgb48 => {
+            let word = |b: &[u8]| u32::from(u16::from_ne_bytes([b[0], b[1]]));
+            image.data.chunks_exact(2).map(|b| ((word(b) * 255 + 32_767) / 65_535) as u8).collect()
+        }
+        other => return Err(format!("Orthanc decodes to {other:?}, expected RGB")),
+    };
+    Array3::from_shape_vec(shape, samples)
+        .map_err(|e| format!("Orthanc decodes to an image of another size than it says: {e}"))
 }
 
 /// Monochrome pixels in the machine's byte order, as Orthanc lays them out.
