@@ -5,7 +5,7 @@
 mod shared_data;
 
 use orthanc_ai::imaging::{Image, read_image};
-use shared_data::{folder, read};
+use shared_data::{files, folder, read};
 
 /// Lossless ones: crc32 of pydicom's `pixel_array(ds).tobytes()`, RGB.
 const LOSSLESS: [(&str, u32); 10] = [
@@ -86,9 +86,9 @@ fn every_file_is_an_image_or_refused_in_words() {
         let error = read_image(&read(&folder.join(name)), None).expect_err(name).to_string();
         assert!(error.contains(words), "{name}: {error}");
     }
-    let known: Vec<&str> = LOSSLESS.iter().map(|l| l.0).chain(LOSSY.iter().map(|l| l.0)).chain(REFUSED.map(|r| r.0)).collect();
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        let path = entry.unwrap().path();
+    let known: Vec<&str> =
+        LOSSLESS.iter().map(|l| l.0).chain(LOSSY.iter().map(|l| l.0)).chain(REFUSED.map(|r| r.0)).collect();
+    for path in files(&folder, "") {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if !known.contains(&name.as_str()) && !name.ends_with(".jpg") {
             println!("not in the tables: {name}: {:?}", read_image(&read(&path), None).map(|image| image.dim()));

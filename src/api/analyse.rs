@@ -111,7 +111,7 @@ fn one_or_list(body: &RunBody, mut answers: Vec<Value>) -> Value {
     if body.model.is_some() && answers.len() == 1 { answers.remove(0) } else { Value::Array(answers) }
 }
 
-fn run_requests(
+pub(super) fn run_requests(
     service: &RunService,
     resource: &Resource,
     headers: &[InstanceHeader],
@@ -175,7 +175,7 @@ pub(super) fn reference(run: &Run) -> Value {
 }
 
 /// Waits for a run and gives it; a failed run is an error of this request.
-fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
+pub(super) fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
     let finished = service.store.wait_finished(&run.id, service.settings.synchronous_timeout);
     let run =
         finished.map_err(store_error)?.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;
@@ -222,7 +222,7 @@ pub(super) fn submit_error(error: SubmitError) -> RestError {
     RestError::new(status, error.to_string())
 }
 
-fn source_error(error: SourceError) -> RestError {
+pub(super) fn source_error(error: SourceError) -> RestError {
     let status = if matches!(error, SourceError::UnknownResource(_)) { 404 } else { 500 };
     RestError::new(status, error.to_string())
 }

@@ -10,6 +10,7 @@ mod body;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod forms;
+mod images;
 mod info;
 mod overlay;
 pub mod permissions;
@@ -31,6 +32,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
+    Route { pattern: "/ai/images", handler: images::post },
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },

@@ -25,7 +25,7 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 17] = [
+pub static PERMISSIONS: [Permission; 18] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
@@ -37,6 +37,7 @@ pub static PERMISSIONS: [Permission; 17] = [
     entry(Method::Get, "^/studies/([a-f0-9-]+)/ai/report$", READ, "the study's reports"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/overlay.png$", READ, "a segmentation's picture"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/frames$", READ, "a segmentation's mask"),
+    entry(Method::Post, "^/ai/images$", ANALYSE, "store pictures, and analyse them"),
     entry(Method::Get, "^/ai/runs$", READ, "runs, of all studies"),
     entry(Method::Get, "^/ai/runs/([a-f0-9-]+)$", READ, "one run, of whatever study"),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/cancel$", ANALYSE, "cancel a run"),

@@ -175,13 +175,8 @@ mod tests {
             siz.extend(word.to_be_bytes());
         }
         siz.extend([0, 1, 0x80 | 11, 1, 1]);
-        let expected = Some(FrameHeader {
-            rows: 50,
-            columns: 100,
-            components: 1,
-            precision: 12,
-            codec: Codec::Jpeg2000,
-        });
+        let expected =
+            Some(FrameHeader { rows: 50, columns: 100, components: 1, precision: 12, codec: Codec::Jpeg2000 });
         assert_eq!(frame_header(&siz), expected);
         assert_eq!(frame_header(&[vec![0, 0, 0, 12, b'j', b'P'], siz.clone()].concat()), expected);
         for cut in 0..siz.len() {

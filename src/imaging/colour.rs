@@ -26,9 +26,11 @@ const SAMPLES: usize = 3;
 pub(super) fn check_colour(attributes: &ImageAttributes) -> Result<(), ImagingError> {
     let expected = match attributes.photometric {
         Photometric::PaletteColor => 1,
-        Photometric::Rgb | Photometric::YbrFull | Photometric::YbrFull422 | Photometric::YbrIct | Photometric::YbrRct => {
-            SAMPLES as u16
-        }
+        Photometric::Rgb
+        | Photometric::YbrFull
+        | Photometric::YbrFull422
+        | Photometric::YbrIct
+        | Photometric::YbrRct => SAMPLES as u16,
         Photometric::Monochrome1 | Photometric::Monochrome2 | Photometric::Other => {
             let found = attributes.photometric.term();
             let expected = "RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT or PALETTE COLOR";
@@ -116,7 +118,8 @@ fn native(
     let samples = if subsampled {
         upsampled(bytes)
     } else {
-        let form = Form { planar: planar_configuration(attributes)?, big_endian: file.big_endian, ..Form::of(attributes) };
+        let form =
+            Form { planar: planar_configuration(attributes)?, big_endian: file.big_endian, ..Form::of(attributes) };
         form.interleaved(bytes)
     };
     let misfit = || ImagingError::invalid("PixelData", "another number of samples", "Rows × Columns × SamplesPerPixel");
@@ -204,7 +207,8 @@ fn encapsulated(file: &Part10, fragments: &[Range<usize>], attributes: &ImageAtt
         Codec::JpegLs => (decode_stream(&frame, syntax, header)?, jpeg_ls_is_planar(&frame), says_ybr),
         Codec::Jpeg2000 => (decode_stream(&frame, syntax, header)?, false, says_ybr),
     };
-    let form = Form { bits_allocated: 8 * header.bytes() as u16, bits_stored: u16::from(header.precision), planar, ..form };
+    let form =
+        Form { bits_allocated: 8 * header.bytes() as u16, bits_stored: u16::from(header.precision), planar, ..form };
     to_rgb(form.interleaved(&bytes), attributes, is_ybr).ok_or_else(misfit)
 }
 

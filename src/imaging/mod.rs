@@ -26,6 +26,7 @@ pub mod otsu;
 mod palette;
 mod part10;
 pub(crate) mod parts;
+mod picture;
 pub mod pixels;
 mod plane;
 mod read;
@@ -48,11 +49,10 @@ pub use frame_times::FrameTimes;
 pub use frames::{MAX_VOXELS, SourceFrame, read_frame, read_frames, read_frames_within};
 pub use geometry::Geometry;
 pub use parts::MAX_THREADS;
+pub use picture::{Picture, PictureError, PicturePixels, PlainJpeg, is_picture, read_picture};
 pub use pixels::Pixels;
 pub use plane::Plane;
-pub use read::{
-    read_attributes, read_header, read_image, read_image_within, read_instance, read_instance_within,
-};
+pub use read::{read_attributes, read_header, read_image, read_image_within, read_instance, read_instance_within};
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;

@@ -74,7 +74,8 @@ impl Table {
         let missing = || ImagingError::Missing { keyword, expected: "the descriptor and the data of the table" };
         let numbers = dataset.get(descriptor).ok_or_else(missing)?.to_multi_int::<i64>();
         let expected = "entries, first value mapped, 8 or 16 bits";
-        let numbers = numbers.map_err(|_| ImagingError::invalid(keyword, "a descriptor that is no number", expected))?;
+        let numbers =
+            numbers.map_err(|_| ImagingError::invalid(keyword, "a descriptor that is no number", expected))?;
         let &[count, first, bits] = &numbers[..] else {
             let found = format!("a descriptor of {} values", numbers.len());
             return Err(ImagingError::invalid(keyword, found, expected));
@@ -92,7 +93,8 @@ impl Table {
             (Some(plain), _) => entries(plain.value().primitive().ok_or_else(missing)?, count, bits == 8),
             (None, Some(segments)) => {
                 let words = words(segments.value().primitive().ok_or_else(missing)?);
-                expand(&words, count).map_err(|found| ImagingError::invalid(keyword, found, "segments (PS3.3 C.7.9.2)"))?
+                expand(&words, count)
+                    .map_err(|found| ImagingError::invalid(keyword, found, "segments (PS3.3 C.7.9.2)"))?
             }
             (None, None) => return Err(missing()),
         };
@@ -140,7 +142,8 @@ fn expand(words: &[u16], count: usize) -> Result<Vec<u16>, String> {
             0 | 1 => segment(words, at, &mut out)?,
             2 => {
                 let short = || "an indirect segment that is cut short".to_string();
-                let [repeats, low, high] = *words.get(at + 1..at + 4).and_then(|w| w.first_chunk::<3>()).ok_or_else(short)?;
+                let [repeats, low, high] =
+                    *words.get(at + 1..at + 4).and_then(|w| w.first_chunk::<3>()).ok_or_else(short)?;
                 // Bytes from the start of the data to the first segment that is repeated.
                 let mut from = (usize::from(low) | usize::from(high) << 16) / 2;
                 for _ in 0..repeats {
@@ -190,7 +193,7 @@ mod tests {
     fn dataset(descriptor: [u16; 3], data: PrimitiveValue, segmented: bool) -> InMemDicomObject {
         let mut set = InMemDicomObject::new_empty();
         for (d, plain, segments, _) in TABLES {
-            set.put(DataElement::new(d, VR::US, PrimitiveValue::U16(descriptor.into())));
+            set.put(DataElement::new(d, VR::US, PrimitiveValue::U16(descriptor.as_slice().into())));
             set.put(DataElement::new(if segmented { segments } else { plain }, VR::OW, data.clone()));
         }
         set

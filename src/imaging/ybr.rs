@@ -15,12 +15,8 @@ pub fn to_rgb(samples: &mut [u8]) {
 #[inline(always)]
 pub fn pixel_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
-    [
-        y + ((RED * cr + HALF) >> 16),
-        y + ((HALF - GREEN[0] * cb - GREEN[1] * cr) >> 16),
-        y + ((BLUE * cb + HALF) >> 16),
-    ]
-    .map(|v| v.clamp(0, 255) as u8)
+    [y + ((RED * cr + HALF) >> 16), y + ((HALF - GREEN[0] * cb - GREEN[1] * cr) >> 16), y + ((BLUE * cb + HALF) >> 16)]
+        .map(|v| v.clamp(0, 255) as u8)
 }
 
 #[cfg(test)]

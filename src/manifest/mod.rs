@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod condition;
+pub mod form;
 pub mod inferer;
 pub mod input;
 pub mod network;

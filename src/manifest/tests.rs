@@ -77,6 +77,48 @@ fn refusals_name_path_found_and_expected() {
     }
 }
 
+#[test]
+fn chains_for_images_fit_or_are_refused_with_their_place() {
+    let area = || json!({"Resize": {"spatial_size": [224, 224], "mode": "area"}});
+    let normal =
+        || json!({"NormalizeIntensity": {"subtrahend": [123.675, 116.28, 103.53], "divisor": [58.395, 57.12, 57.375]}});
+    let clahe = || json!({"Clahe": {"clip_limit": 2.0, "tile_grid_size": [8, 8]}});
+    let bgr = || json!({"ConvertChannelOrder": {"order": "bgr"}});
+    let rgb = || json!({"ToRgb": {"grey": "as_shown"}});
+    let windows = |count: usize, output: &str| json!({"Windowing": {"windows": vec![json!({"level": 40, "width": 80}); count], "output": output}});
+    let eight = || json!({"ConvertToUint8": {"mode": "as_shown"}});
+    let scale = || json!({"ScaleIntensityRange": {"a_min": 0, "a_max": 255, "b_min": 0, "b_max": 1}});
+    let repeat = || json!({"RepeatChannel": {"repeats": 3}});
+    for sound in [
+        json!([rgb(), clahe(), area(), normal()]),
+        json!([rgb(), area(), bgr(), normal()]),
+        json!([windows(3, "uint8_truncate"), area(), normal()]),
+        json!([windows(1, "float"), area(), repeat()]),
+        json!([{"ToGrey": {}}, eight(), clahe(), area(), scale(), repeat()]),
+    ] {
+        Manifest::from_json(&with("/preprocessing", sound.clone())).unwrap_or_else(|e| panic!("{sound}: {e}"));
+    }
+    for (chain, expected) in [
+        (json!([area(), rgb(), normal()]), "at preprocessing[0]: Resize pil_bilinear takes bytes"),
+        (json!([eight(), rgb(), area()]), "at preprocessing[1]: ToRgb takes the image as it is read"),
+        (json!([rgb(), {"ToGrey": {}}, area()]), "at preprocessing[1]: ToGrey takes the image as it is read"),
+        (json!([rgb(), area(), normal(), clahe()]), "at preprocessing[3]: Clahe takes bytes of one channel, or of RGB"),
+        (json!([rgb(), bgr(), clahe(), area()]), "at preprocessing[2]: Clahe takes"),
+        (json!([eight(), bgr(), area()]), "at preprocessing[1]: ConvertChannelOrder takes three channels"),
+        (json!([windows(0, "float"), area()]), "at preprocessing[0].Windowing.windows: found 0, expected 1 to 64"),
+        (json!([windows(2, "float"), area()]), "at preprocessing: gives 2 channels, the network takes 3"),
+        (
+            json!([{"Windowing": {"windows": [{"level": 40, "width": 0}], "output": "float"}}, area(), repeat()]),
+            "at preprocessing[0].Windowing.windows",
+        ),
+        (json!([rgb(), normal()]), "no Resize"),
+        (json!([rgb(), {"Clahe": {"clip_limit": 2, "tile_grid_size": [0, 8]}}, area()]), "at preprocessing[1]: Clahe"),
+    ] {
+        let error = Manifest::from_json(&with("/preprocessing", chain.clone())).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{chain}: {error}");
+    }
+}
+
 /// The shipped manifest, made one of volumes of two channels.
 fn of_volumes(display_channel: Value) -> String {
     let mut json = shipped();

@@ -19,10 +19,112 @@ pub enum TransformSpec {
     RepeatChannel(RepeatChannelSpec),
     /// `(x - subtrahend) / divisor` per channel.
     NormalizeIntensity(NormalizeIntensitySpec),
-    /// Minimum and maximum onto [minv, maxv]. Volumes only.
+    /// Minimum and maximum onto [minv, maxv].
     ScaleIntensity(ScaleIntensitySpec),
     /// The middle of a volume: `start = (size - roi_size) / 2`, rounded down.
     CenterSpatialCrop(CenterSpatialCropSpec),
+    /// A colour image to shades of 8 bits; a monochrome one stays as it is. First step of a chain, images only.
+    ToGrey(ToGreySpec),
+    /// Red, green and blue in 8 bits: a colour image as it is, a monochrome one three times as a screen shows it. First step of
+    /// a chain, images only.
+    ToRgb(ToRgbSpec),
+    /// Hounsfield units to one channel a window: `(v - (level - width / 2)) / width`, clipped to 0..1. Images only.
+    Windowing(WindowingSpec),
+    /// Contrast limited adaptive histogram equalization, as `cv2.createCLAHE` does it: of a grey image, or of L in 8-bit LAB of
+    /// an RGB one.
+    Clahe(ClaheSpec),
+    /// The three channels of RGB in another order.
+    ConvertChannelOrder(ConvertChannelOrderSpec),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToGreySpec {
+    /// Whose luma (ITU-R BT.601) in fixed point.
+    #[serde(default)]
+    pub mode: LumaMode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LumaMode {
+    /// `PIL.Image.convert("L")`
+    #[default]
+    Pil,
+    /// `cv2.cvtColor(…, COLOR_RGB2GRAY)`
+    Opencv,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToRgbSpec {
+    /// What becomes of a monochrome image.
+    #[serde(default)]
+    pub grey: OtherKindPolicy,
+}
+
+/// What becomes of an image of a kind that the model was not made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherKindPolicy {
+    /// It cannot be analysed, with the reason.
+    #[default]
+    Refuse,
+    /// Its bytes as a screen shows it are taken, see `as_shown` of ConvertToUint8.
+    AsShown,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowingSpec {
+    /// One channel each.
+    pub windows: Vec<WindowSpec>,
+    pub output: WindowingOutput,
+    /// What becomes of an image that is not in Hounsfield units: a picture of a CT slice, say, to which a window has been
+    /// applied already. `as_shown`: the same shades in every channel.
+    #[serde(default)]
+    pub pictures: OtherKindPolicy,
+}
+
+/// In Hounsfield units.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowSpec {
+    pub level: f32,
+    pub width: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowingOutput {
+    /// f32 in 0..1.
+    Float,
+    /// `255 * share`, cut.
+    Uint8Truncate,
+    /// `255 * share`, rounded, halves to the even number.
+    Uint8Round,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaheSpec {
+    /// As cv2 takes it; 0: no limit.
+    pub clip_limit: f64,
+    /// Tiles: (rows, columns).
+    pub tile_grid_size: [usize; 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConvertChannelOrderSpec {
+    pub order: ChannelOrder,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelOrder {
+    /// Blue first, as OpenCV and the Caffe models of keras.applications have it.
+    Bgr,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +132,8 @@ pub enum TransformSpec {
 pub struct ScaleIntensitySpec {
     pub minv: f32,
     pub maxv: f32,
-    /// What minimum and maximum are taken over. Where they are equal the values stay as they are.
+    /// What minimum and maximum are taken over; of a single image it is the image as the step finds it, whichever is named. Where they
+    /// are equal the values stay as they are.
     pub per: ScaleIntensityPer,
 }
 
@@ -109,6 +212,8 @@ pub enum Uint8Mode {
     MinMax,
     /// Modality LUT, then the first VOI window of the instance (PS3.3 C.11.2) onto 0..=255; without a window as `min_max`.
     VoiWindow,
+    /// As a screen shows it: the first VOI window as above; without one 8-bit values as they are, others as `min_max`.
+    AsShown,
     /// `v mod 256` of the stored value: what numpy's `astype(uint8)` does. Only for checkpoints trained that way.
     Wrap,
 }
@@ -126,6 +231,9 @@ pub struct ResizeSpec {
 pub enum ResizeMode {
     /// `PIL.Image.resize(…, BILINEAR)`: triangle filter, widened when shrinking (antialiasing), 8-bit fixed point.
     PilBilinear,
+    /// `cv2.resize(…, INTER_AREA)`: each output pixel is the mean of the input's area; where an axis grows, linear as OpenCV
+    /// does it then. In 8 bits or floats, images only.
+    Area,
     /// `scipy.ndimage.zoom(…, order=1)`: linear, the corners' centres fall on one another. Volumes only.
     ZoomLinear,
 }

@@ -1,19 +1,24 @@
-//! A folder of DICOM files as source, and a folder as result store: the command-line tool's two ports.
+//! A folder of DICOM files and pictures (JPEG, PNG) as source, and a folder as result store: the command-line tool's two ports.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::pictures::{PictureParent, dicom_picture};
 use super::{
     InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Resource, ResultStore, SourceError, StoreStatus,
     StoredInstance,
 };
 use crate::imaging;
 use crate::result::ResultObject;
+use crate::result::uid::derived_uid;
 
 /// Every file below a folder. An instance's id is its number in the sorted listing ("3"): file names may hold patient
 /// names, so they stay inside.
 pub struct DirectorySource {
     files: Vec<PathBuf>,
+    /// Of each folder the StudyInstanceUID of the pictures (JPEG, PNG) that lie in it.
+    pictures: BTreeMap<PathBuf, String>,
 }
 
 impl DirectorySource {
@@ -23,7 +28,8 @@ impl DirectorySource {
         let mut files = Vec::new();
         collect(folder, &mut files, 0).map_err(|e| SourceError::Host(format!("the folder cannot be listed: {e}")))?;
         files.sort();
-        Ok(Self { files })
+        let pictures = studies_of_pictures(&files);
+        Ok(Self { files, pictures })
     }
 
     pub fn len(&self) -> usize {
@@ -38,6 +44,19 @@ impl DirectorySource {
     pub fn path(&self, id: &InstanceId) -> Option<&Path> {
         self.files.get(id.0.parse::<usize>().ok()?).map(PathBuf::as_path)
     }
+}
+
+/// From the sizes of the folder's files: its name may be a patient's.
+fn studies_of_pictures(files: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+    let mut sizes: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for file in files {
+        if let (Some(folder), Ok(about)) = (file.parent(), fs::metadata(file)) {
+            sizes.entry(folder.to_path_buf()).or_default().push(about.len().to_string());
+        }
+    }
+    let uid =
+        |sizes: &[String]| derived_uid(["folder of pictures"].into_iter().chain(sizes.iter().map(String::as_str)));
+    sizes.into_iter().map(|(folder, sizes)| (folder, uid(&sizes))).collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> std::io::Result<()> {
@@ -73,8 +92,15 @@ impl InstanceSource for DirectorySource {
 
     fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
         let path = self.path(id).ok_or_else(|| SourceError::UnknownResource(id.to_string()))?;
-        let bytes = fs::read(path).map_err(|e| SourceError::Fetch { id: id.clone(), reason: e.to_string() })?;
-        Ok(Box::new(bytes))
+        let wrong = |reason: String| SourceError::Fetch { id: id.clone(), reason };
+        let bytes = fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        if !imaging::is_picture(&bytes) {
+            return Ok(Box::new(bytes));
+        }
+        let study_instance_uid = path.parent().and_then(|folder| self.pictures.get(folder)).map_or("", String::as_str);
+        let number = id.0.parse().unwrap_or(0) + 1;
+        let object = dicom_picture(&bytes, &PictureParent::Folder { study_instance_uid }, None, number, None);
+        Ok(Box::new(object.map_err(|e| wrong(e.to_string()))?.bytes))
     }
 }
 

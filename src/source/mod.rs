@@ -6,6 +6,7 @@ pub mod directory;
 pub mod header;
 pub mod notes;
 pub mod orthanc;
+pub mod pictures;
 
 use std::fmt;
 use std::ops::Deref;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::notes::{Note, StudyNotes};
+use super::pictures::DicomPicture;
 use super::{
     Catalogue, Change, ChangeKind, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource,
     ResultStore, SourceError, StoreStatus, StoredInstance,
@@ -398,32 +399,44 @@ impl ResultStore for OrthancSource {
     }
 
     fn store(&self, object: &ResultObject) -> Result<StoredInstance, SourceError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Answer {
-            #[serde(rename = "ID")]
-            id: String,
-            parent_study: String,
-            parent_series: String,
-            path: String,
-            status: String,
-        }
-        let refuse = |reason: String| SourceError::Store { sop_instance_uid: object.sop_instance_uid.clone(), reason };
-        let answer = client()?.post("/instances", &object.bytes).map_err(|e| refuse(e.to_string()))?;
-        let answer: Answer = serde_json::from_slice(&answer).map_err(|e| refuse(format!("unexpected answer: {e}")))?;
-        let status = match answer.status.as_str() {
-            "Success" => StoreStatus::Stored,
-            "AlreadyStored" => StoreStatus::AlreadyStored,
-            other => return Err(refuse(format!("Orthanc answers {other}"))),
-        };
-        Ok(StoredInstance {
-            id: answer.id,
-            kind: object.kind.to_string(),
-            path: answer.path,
-            series_id: answer.parent_series,
-            study_id: answer.parent_study,
-            sop_instance_uid: object.sop_instance_uid.clone(),
-            status,
-        })
+        store_file(&object.bytes, &object.kind.to_string(), &object.sop_instance_uid)
     }
+}
+
+/// Stores a picture.
+///
+/// # Errors
+/// [`SourceError::Store`]
+pub fn store_picture(picture: &DicomPicture) -> Result<StoredInstance, SourceError> {
+    store_file(&picture.bytes, "picture", &picture.sop_instance_uid)
+}
+
+fn store_file(bytes: &[u8], kind: &str, sop_instance_uid: &str) -> Result<StoredInstance, SourceError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        #[serde(rename = "ID")]
+        id: String,
+        parent_study: String,
+        parent_series: String,
+        path: String,
+        status: String,
+    }
+    let refuse = |reason: String| SourceError::Store { sop_instance_uid: sop_instance_uid.to_owned(), reason };
+    let answer = client()?.post("/instances", bytes).map_err(|e| refuse(e.to_string()))?;
+    let answer: Answer = serde_json::from_slice(&answer).map_err(|e| refuse(format!("unexpected answer: {e}")))?;
+    let status = match answer.status.as_str() {
+        "Success" => StoreStatus::Stored,
+        "AlreadyStored" => StoreStatus::AlreadyStored,
+        other => return Err(refuse(format!("Orthanc answers {other}"))),
+    };
+    Ok(StoredInstance {
+        id: answer.id,
+        kind: kind.to_owned(),
+        path: answer.path,
+        series_id: answer.parent_series,
+        study_id: answer.parent_study,
+        sop_instance_uid: sop_instance_uid.to_owned(),
+        status,
+    })
 }

@@ -34,9 +34,14 @@ impl Scale {
         }
     }
 
+    /// `(v - subtrahend) / divisor`
+    pub fn linear(subtrahend: f32, divisor: f32) -> Self {
+        Self { subtrahend, divisor, factor: 1.0, summand: 0.0 }
+    }
+
     pub fn of_normalization(spec: &NormalizeIntensitySpec, channel: usize) -> Option<Self> {
         let (&subtrahend, &divisor) = spec.subtrahend.get(channel).zip(spec.divisor.get(channel))?;
-        Some(Self { subtrahend, divisor, factor: 1.0, summand: 0.0 })
+        Some(Self::linear(subtrahend, divisor))
     }
 
     #[inline(always)]

@@ -6,31 +6,43 @@
 //! give. A negative RescaleSlope (PS3.3 C.11.1) turns the order round once more. Beyond that, Otsu and `min_max` look at
 //! stored values: neither threshold nor scaling changes under a rising linear map. No step looks at PixelPaddingValue.
 //!
-//! An image is gone over three times after decoding, whatever the chain's length: a histogram (minimum, maximum, Otsu),
-//! the threshold (a bit mask, on which contours are followed), and the 8-bit table fused with the first resampling.
+//! A monochrome image is gone over three times after decoding, whatever the chain's length: a histogram (minimum, maximum, Otsu),
+//! the threshold (a bit mask, on which contours are followed), and the 8-bit table fused with the first resampling. Colour and
+//! windows of Hounsfield units become planes, one a channel; steps on values are carried out last, on bytes by table.
 //!
 //! Volumes have their own chain ([`VolumeChain`]), and a way back: the postprocessing ([`postprocess`]) goes by the
 //! spatial steps that were applied.
 
+mod area;
 mod chain;
+mod clahe;
 mod crop;
 mod intensity;
 mod invert;
+mod lab;
 mod linear;
 mod postprocess;
+mod region;
 mod resize;
 mod shades;
+mod stored;
 mod uint8;
 mod volume;
+mod windowing;
 
+pub use area::resize_area;
 pub use chain::TransformChain;
+pub use clahe::clahe;
 pub use crop::{PixelBox, crop_foreground};
 pub use invert::{AppliedVolume, invert_mask, invert_probability};
+pub use lab::{lab_to_rgb, rgb_to_lab};
 pub use postprocess::postprocess;
+pub use region::ImageRegion;
 pub use resize::resize_pil_bilinear;
 pub use shades::Shades;
 pub use uint8::{displayed, uint8_table};
 pub use volume::{PreparedVolume, VolumeChain};
+pub use windowing::is_hounsfield;
 
 use ndarray::Array3;
 

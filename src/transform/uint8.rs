@@ -16,11 +16,12 @@ pub type Table = [u8; 1 << 16];
 /// - `min_max`: `trunc((v - min) / (max - min) * 255)` in f64, over the levels (inverted for MONOCHROME1).
 /// - `voi_window`: modality LUT, then the instance's first window (PS3.3 C.11.2.1.2), then MONOCHROME1 inverts the
 ///   output, for a window is given in the values before inversion. Without a window as `min_max`.
+/// - `as_shown`: as `voi_window`; without a window the levels of 8-bit images as they are, of others as `min_max`.
 /// - `wrap`: the level modulo 256. MONOCHROME1 is inverted here too: the training images of such a checkpoint were
 ///   bright on dark, and for them this is the original's arithmetic to the bit.
 pub fn uint8_table(mode: Uint8Mode, attributes: &ImageAttributes, shades: Shades, histogram: &Histogram) -> Box<Table> {
     let byte: Box<dyn Fn(i32) -> u8> = match (mode, attributes.voi) {
-        (Uint8Mode::VoiWindow, Some(window)) => {
+        (Uint8Mode::VoiWindow | Uint8Mode::AsShown, Some(window)) => {
             let rescale = attributes.rescale;
             let white_low = attributes.photometric == crate::imaging::Photometric::Monochrome1;
             Box::new(move |stored| {
@@ -28,8 +29,11 @@ pub fn uint8_table(mode: Uint8Mode, attributes: &ImageAttributes, shades: Shades
                 ((if white_low { 1.0 - share } else { share }) * 255.0) as u8
             })
         }
+        (Uint8Mode::AsShown, None) if attributes.bits_stored == 8 && !attributes.signed => {
+            Box::new(move |stored| shades.level(stored) as u8)
+        }
         (Uint8Mode::Wrap, _) => Box::new(move |stored| shades.level(stored) as u8),
-        (Uint8Mode::MinMax | Uint8Mode::VoiWindow, _) => {
+        (Uint8Mode::MinMax | Uint8Mode::VoiWindow | Uint8Mode::AsShown, _) => {
             let (min, max) = (f64::from(histogram.min()), f64::from(histogram.max()));
             let range = max - min;
             // A constant image is all background; `as u8` takes levels that do not occur to the nearest end.

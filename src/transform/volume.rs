@@ -86,6 +86,13 @@ fn check(step: &TransformSpec) -> Result<(), String> {
         TransformSpec::CropForeground(_) | TransformSpec::ConvertToUint8(_) | TransformSpec::RepeatChannel(_) => {
             Err("CropForeground, ConvertToUint8 and RepeatChannel are for images".into())
         }
+        TransformSpec::ToGrey(_)
+        | TransformSpec::ToRgb(_)
+        | TransformSpec::Windowing(_)
+        | TransformSpec::Clahe(_)
+        | TransformSpec::ConvertChannelOrder(_) => {
+            Err("ToGrey, ToRgb, Windowing, Clahe and ConvertChannelOrder are for images".into())
+        }
         TransformSpec::CenterSpatialCrop(_)
         | TransformSpec::ScaleIntensity(_)
         | TransformSpec::ScaleIntensityRange(_)
@@ -166,9 +173,14 @@ impl<'a> Work<'a> {
                 Ok(())
             }
             // Refused by `check`.
-            TransformSpec::CropForeground(_) | TransformSpec::ConvertToUint8(_) | TransformSpec::RepeatChannel(_) => {
-                Ok(())
-            }
+            TransformSpec::CropForeground(_)
+            | TransformSpec::ConvertToUint8(_)
+            | TransformSpec::RepeatChannel(_)
+            | TransformSpec::ToGrey(_)
+            | TransformSpec::ToRgb(_)
+            | TransformSpec::Windowing(_)
+            | TransformSpec::Clahe(_)
+            | TransformSpec::ConvertChannelOrder(_) => Ok(()),
         }
     }
 

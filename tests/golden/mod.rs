@@ -232,6 +232,32 @@ pub fn mammogram_u16(stream: &str, h: usize, w: usize, side: &str) -> Vec<u16> {
     image
 }
 
+/// Integer-only synthetic head CT slice in Hounsfield units (README section 4).
+pub fn head_ct_i16(stream: &str, h: usize, w: usize) -> Vec<i16> {
+    let key = fnv1a64(&format!("{stream}:noise"));
+    let noise = |i: usize| (raw64(key, i as u64) >> 40) as i64;
+    let (hi, wi) = (h as i64, w as i64);
+    let (cy, cx) = (hi / 2, wi / 2);
+    let square = |v: i64| v * v;
+    let pixel = |i: usize| {
+        let (n, y, x) = (noise(i), (i / w) as i64, (i % w) as i64);
+        let within = |ry: i64, rx: i64| square(y - cy) * rx * rx + square(x - cx) * ry * ry <= rx * rx * ry * ry;
+        let disc = |y0: i64, x0: i64, r: i64| square(y - y0) + square(x - x0) <= r * r;
+        let mut hu = n % 30 - 1000;
+        for (inside, value) in [
+            (within(9 * hi / 20, 2 * wi / 5), 20 + n % 80),
+            (within(21 * hi / 50, 37 * wi / 100), 700 + n % 600),
+            (within(19 * hi / 50, 33 * wi / 100), 22 + n % 20),
+            (disc(cy, cx, hi / 16), 2 + n % 9),
+            (disc(cy + hi / 8, cx + wi / 6, hi / 14), 58 + n % 30),
+        ] {
+            hu = if inside { value } else { hu };
+        }
+        hu as i16
+    };
+    (0..h * w).map(pixel).collect()
+}
+
 /// Probabilities (slice, row, column) for the morphology chain, integers over 1000: a body with a closed cavity, a ball that
 /// touches the border, a third one, a thin bridge between them, bright specks and pin holes in noise.
 pub fn prob_volume_f32(stream: &str, [d, h, w]: [usize; 3]) -> Vec<f32> {

@@ -8,6 +8,7 @@ mod cluster;
 mod durable;
 mod end_to_end;
 mod exam;
+mod images;
 mod kills;
 mod late_input;
 mod lifecycle;

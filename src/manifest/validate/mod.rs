@@ -2,8 +2,9 @@
 
 mod input;
 
+use super::form;
 use super::task::{PostprocessingSpec, SegmentationSpec};
-use super::transform::ResizeMode;
+use super::transform::{ResizeMode, WindowSpec};
 use super::{
     ClassSpec, CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
     WeightsFormat, WeightsSpec,
@@ -137,6 +138,24 @@ fn chain(m: &Manifest) -> Checked {
         };
         match step {
             TransformSpec::CropForeground(_) => only("CropForeground", 2)?,
+            TransformSpec::ToGrey(_) => only("ToGrey", 2)?,
+            TransformSpec::ToRgb(_) => {
+                only("ToRgb", 2)?;
+                channels = 3;
+            }
+            TransformSpec::Windowing(s) => {
+                only("Windowing", 2)?;
+                require((1..=64).contains(&s.windows.len()), path("Windowing.windows"), || {
+                    format!("found {}, expected 1 to 64", s.windows.len())
+                })?;
+                let sound = |w: &WindowSpec| w.level.is_finite() && w.width.is_finite() && w.width > 0.0;
+                require(s.windows.iter().all(sound), path("Windowing.windows"), || {
+                    format!("found {:?}, expected numbers, widths above 0", s.windows)
+                })?;
+                channels = s.windows.len();
+            }
+            TransformSpec::Clahe(_) => only("Clahe", 2)?,
+            TransformSpec::ConvertChannelOrder(_) => only("ConvertChannelOrder", 2)?,
             TransformSpec::ConvertToUint8(_) => only("ConvertToUint8", 2)?,
             TransformSpec::Resize(s) => {
                 only(&format!("Resize.mode {:?}", s.mode), if s.mode == ResizeMode::ZoomLinear { 3 } else { 2 })?;
@@ -155,7 +174,6 @@ fn chain(m: &Manifest) -> Checked {
                 })?;
             }
             TransformSpec::ScaleIntensity(s) => {
-                only("ScaleIntensity", 3)?;
                 require(s.minv.is_finite() && s.maxv.is_finite() && s.minv < s.maxv, path("ScaleIntensity"), || {
                     format!("found minv {} and maxv {}, expected minv < maxv", s.minv, s.maxv)
                 })?;
@@ -205,6 +223,11 @@ fn chain(m: &Manifest) -> Checked {
                 m.network.name()
             ),
         );
+    }
+    if dimensions == 2 {
+        form::follow(&m.preprocessing)
+            .map(drop)
+            .or_else(|(index, reason)| refuse(format!("preprocessing[{index}]"), reason))?;
     }
     require(channels == m.network.in_channels(), "preprocessing", || {
         format!("gives {channels} channels, the network takes {}", m.network.in_channels())

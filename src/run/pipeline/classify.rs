@@ -106,8 +106,7 @@ fn prepare(
         Err(e) if e.is_transient() => return Err(e),
         Err(e) => return Ok(PreparedImage { attributes: None, array: Err(e.to_string()) }),
     };
-    let image = match clock.time(Stage::Read, || imaging::read_instance_within(&bytes, source.frame_decoder(), budget))
-    {
+    let image = match clock.time(Stage::Read, || imaging::read_image_within(&bytes, source.frame_decoder(), budget)) {
         Ok(image) => image,
         // The report still names the image that failed.
         Err(e) => {
@@ -115,9 +114,9 @@ fn prepare(
         }
     };
     drop(bytes);
-    let prepared = clock.time(Stage::Prepare, || chain.apply(&image));
+    let prepared = clock.time(Stage::Prepare, || chain.apply_image(&image));
     let array = prepared.map(|p| p.array).map_err(|e| e.to_string());
-    Ok(PreparedImage { attributes: Some(image.attributes), array })
+    Ok(PreparedImage { attributes: Some(image.into_attributes()), array })
 }
 
 fn infer_all(
