@@ -20,14 +20,14 @@ pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
 pub use inferer::InfererSpec;
 pub use input::{
-    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
-    VolumesSpec,
+    ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,
+    SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
-    Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
-    SegmentationSpec, TaskSpec,
+    Activation, AggregateSpec, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding,
+    SegmentSpec, SegmentationSpec, TaskSpec,
 };
 pub use transform::TransformSpec;
 

@@ -90,6 +90,7 @@ pub const SUM_OF_VOXELS: Concept = dcm("126030", "Sum of segmented voxel method 
 pub const LONG_AXIS: Concept = sct("103339001", "Long axis");
 pub const DERIVATION: Concept = dcm("121401", "Derivation");
 pub const MEAN: Concept = sct("373098007", "Mean");
+pub const MAXIMUM: Concept = sct("56851009", "Maximum");
 /// TID 1502 row 1.
 pub const TIME_POINT: Concept = Concept { value: "C2348792", scheme: "UMLS", meaning: "Time Point" };
 /// How much of the analysed volume a segment takes.
@@ -143,6 +144,15 @@ impl Presence {
             Self::Absent
         } else {
             Self::Undetermined
+        }
+    }
+
+    /// What may be said of a class where a part was not seen, which may hold what was found nowhere else. `negative`: the class says that there
+    /// is no finding.
+    pub fn as_far_as_seen(self, negative: bool) -> Self {
+        match (self, negative) {
+            (Self::Absent, false) | (Self::Present, true) => Self::Undetermined,
+            (presence, _) => presence,
         }
     }
 
