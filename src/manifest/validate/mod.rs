@@ -45,7 +45,18 @@ fn network(network: &NetworkSpec) -> Checked {
         require((1..=max).contains(&value), path(parameter), || format!("found {value}, expected 1 to {max}"))
     };
     let outputs_key = match network {
-        NetworkSpec::ResNet50(s) => between(s.width, 512, "width").map(|()| "num_classes"),
+        NetworkSpec::ResNet50(s) => {
+            between(s.width, 512, "width")?;
+            require(s.hidden_features.len() <= 8, path("hidden_features"), || {
+                format!("found {} layers, expected at most 8", s.hidden_features.len())
+            })?;
+            s.hidden_features.iter().try_for_each(|&width| between(width, 65_536, "hidden_features"))?;
+            let epsilon = s.batch_norm_epsilon;
+            require(epsilon > 0.0 && epsilon <= 0.1, path("batch_norm_epsilon"), || {
+                format!("found {epsilon}, expected above 0, at most 0.1")
+            })
+            .map(|()| "num_classes")
+        }
         NetworkSpec::UNet(s) => between(s.width, 512, "width").map(|()| "out_channels"),
         NetworkSpec::SwinUNETR(s) => {
             // The first stage has three heads, and MONAI doubles the heads with the channels.

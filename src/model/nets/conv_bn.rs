@@ -9,13 +9,11 @@ use super::one_dnn::{OneDnn, pack};
 use super::tensor::channels_last;
 use crate::model::{WeightsError, pace::stand_aside, weights::StateDict};
 
-/// torch.nn.BatchNorm2d's default.
-const EPSILON: f64 = 1e-5;
 /// torch.nn.BatchNorm2d's default: weight of the new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
 /// One convolution (square kernel, padding `kernel / 2`) and its batch norm, by their modules' names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConvBnSpec {
     pub conv: String,
     pub norm: String,
@@ -25,6 +23,8 @@ pub struct ConvBnSpec {
     pub stride: i64,
     /// The convolution has a bias of its own, as some checkpoints do, though batch norm makes up for any.
     pub bias: bool,
+    /// What batch norm adds to the variance.
+    pub epsilon: f64,
 }
 
 impl ConvBnSpec {
@@ -76,6 +76,7 @@ pub struct TrainableConvBn {
     running_var: Tensor,
     stride: i64,
     padding: i64,
+    epsilon: f64,
 }
 
 impl TrainableConvBn {
@@ -98,6 +99,7 @@ impl TrainableConvBn {
             running_var: norm.f_ones_no_train("running_var", &channels)?,
             stride: spec.stride,
             padding: spec.kernel / 2,
+            epsilon: spec.epsilon,
         })
     }
 
@@ -111,7 +113,7 @@ impl TrainableConvBn {
             Some(&self.running_var),
             train,
             MOMENTUM,
-            EPSILON,
+            self.epsilon,
             true,
         )?;
         tail.apply(x)
@@ -154,7 +156,7 @@ impl FoldedConvBn {
         let norm_bias = norm(state_dict, "bias")?;
         let running_mean = norm(state_dict, "running_mean")?;
         let running_var = norm(state_dict, "running_var")?;
-        let scale = norm_weight.f_div(&running_var.f_add_scalar(EPSILON)?.f_sqrt()?)?;
+        let scale = norm_weight.f_div(&running_var.f_add_scalar(spec.epsilon)?.f_sqrt()?)?;
         let mean = match spec.bias {
             true => running_mean.f_sub(&state_dict.take(&format!("{}.bias", spec.conv))?)?,
             false => running_mean,

@@ -24,7 +24,7 @@ fn small_manifest(name: &str) -> Value {
 
 fn save_weights(file: &Path, classes: usize, spoil: f64) {
     let vs = VarStore::new(tch::Device::Cpu);
-    let spec = ResNet50Spec { in_channels: 3, num_classes: classes, width: 4 };
+    let spec = ResNet50Spec::torchvision(3, classes, 4);
     let _network = TrainableResNet50::new(&vs.root(), &spec).unwrap();
     let bias = vs.variables().remove("fc.bias").unwrap();
     let _ = tch::no_grad(|| bias.shallow_clone().fill_(spoil));
