@@ -3,6 +3,7 @@
 
 pub mod compute_thread;
 pub mod device;
+pub mod ensemble;
 mod explanation;
 pub mod import;
 pub mod importance;
@@ -27,6 +28,9 @@ pub use weights::WeightsError;
 pub enum ModelError {
     #[error("{0}")]
     Weights(#[from] WeightsError),
+    /// One file of a model that has several.
+    #[error("{file}: {error}")]
+    WeightsFile { file: String, error: WeightsError },
     /// The array handed to the network.
     #[error("network input: found shape {found:?}, expected {expected}")]
     Input { found: Vec<usize>, expected: String },

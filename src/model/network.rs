@@ -56,6 +56,15 @@ pub trait Network: Send {
     /// back does not have the shape that the manifest promises, [`ModelError::Torch`] for what libtorch itself refuses.
     fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError>;
 
+    /// As [`Network::forward`], and of a network that combines several answers (test-time augmentation, an ensemble) the standard
+    /// deviation of their probabilities, in the logits' shape.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
+        Ok((self.forward(input)?, None))
+    }
+
     /// Runs a classifier on a batch N × C × H × W and says for each image where the evidence for an output lies; the logits are those of
     /// [`Network::forward`].
     ///

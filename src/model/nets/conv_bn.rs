@@ -128,7 +128,8 @@ pub fn sub_path<'a>(vs: &Path<'a>, name: &str) -> Path<'a> {
 /// For inference: batch norm folded into the convolution's weight and bias.
 pub struct FoldedConvBn {
     weight: RefCell<Weight>,
-    bias: Tensor,
+    /// None: another part of the same convolution adds it.
+    bias: Option<Tensor>,
     stride: i64,
     padding: i64,
 }
@@ -165,10 +166,23 @@ impl FoldedConvBn {
         let weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?.f_to_kind(tch::Kind::Float)?)?;
         Ok(Self {
             weight: RefCell::new(Weight { tensor: channels_last(&weight)?.f_to_device(device)?, packed_for: None }),
-            bias: bias.f_to_device(device)?,
+            bias: Some(bias.f_to_device(device)?),
             stride: spec.stride,
             padding: spec.kernel / 2,
         })
+    }
+
+    /// Cut in two, the one over the first `channels` of the input and the other over the rest: the sum of what they give is what the whole
+    /// gives, and the inputs need not be put side by side.
+    pub fn split(self, channels: i64) -> Result<[Self; 2], TchError> {
+        let plain = self.weight.into_inner().tensor;
+        let rest = plain.size()[1] - channels;
+        let half = |start, count, bias| -> Result<Self, TchError> {
+            let tensor = channels_last(&plain.f_narrow(1, start, count)?)?;
+            let weight = RefCell::new(Weight { tensor, packed_for: None });
+            Ok(Self { weight, bias, stride: self.stride, padding: self.padding })
+        };
+        Ok([half(0, channels, self.bias)?, half(channels, rest, None)?])
     }
 
     /// `x` in channels_last order. With oneDNN as one primitive, else as one operator after the other.
@@ -176,8 +190,8 @@ impl FoldedConvBn {
         stand_aside();
         let weight = self.weight_for(x, one_dnn.is_some())?;
         match one_dnn {
-            Some(one_dnn) => one_dnn.convolve(x, &weight, Some(&self.bias), [self.stride, self.padding], tail),
-            None => tail.apply(x.f_conv2d(&weight, Some(&self.bias), self.stride, self.padding, 1, 1)?),
+            Some(one_dnn) => one_dnn.convolve(x, &weight, self.bias.as_ref(), [self.stride, self.padding], tail),
+            None => tail.apply(x.f_conv2d(&weight, self.bias.as_ref(), self.stride, self.padding, 1, 1)?),
         }
     }
 
