@@ -100,6 +100,12 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether heat maps can say where in an image an answer comes from: every network that is asked can.
+    pub fn is_explainable(&self) -> bool {
+        let others = self.ensemble.iter().flat_map(|ensemble| &ensemble.members).filter_map(|m| m.network.as_ref());
+        self.network.is_explainable() && others.into_iter().all(NetworkSpec::is_explainable)
+    }
+
     /// The classes of a classification; of another task none.
     pub fn classes(&self) -> &[ClassSpec] {
         match &self.task {

@@ -71,7 +71,7 @@ pub(super) fn import(mut file: KerasFile) -> Result<Imported, WeightsError> {
         return Err(WeightsError::Format(format!("found no {count} layers of Keras's ResNet50: {absent}")));
     }
     let known = |layer: &str| modules.contains_key(layer);
-    let head = dense::order(&file.variables, known, architecture.as_ref(), 32 * spec.width)?;
+    let head = dense::order(&file.variables, known, architecture.as_ref(), spec.width.saturating_mul(32))?;
     let mut notes = head.notes;
     spec.num_classes = head.layers.last().map_or(0, |layer| layer.out_features);
     spec.hidden_features = head.layers.iter().rev().skip(1).rev().map(|layer| layer.out_features).collect();

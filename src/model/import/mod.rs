@@ -17,6 +17,9 @@ use super::weights::{self, KeyMismatch, StateDict};
 use super::{ModelError, WeightsError};
 use crate::manifest::{NetworkSpec, WeightsFormat, WeightsSpec};
 
+/// Channels of any layer that a manifest can name.
+const MAX_SIZE: usize = 65_536;
+
 /// A checkpoint that fits its network key by key.
 #[derive(Debug)]
 pub struct Imported {
@@ -103,8 +106,27 @@ fn keys(network: &NetworkSpec) -> Vec<(String, Vec<i64>)> {
     }
 }
 
+/// Sizes beyond a manifest's, which only tensors without elements can claim: nothing is computed from them.
+fn within_bounds(network: &NetworkSpec) -> Result<(), WeightsError> {
+    let widths = match network {
+        NetworkSpec::ResNet50(spec) => [&[spec.width][..], &spec.hidden_features].concat(),
+        NetworkSpec::UNet(spec) => vec![spec.width],
+        NetworkSpec::SwinUNETR(spec) => vec![spec.feature_size],
+        NetworkSpec::TorchScript(_) => Vec::new(),
+    };
+    let sizes = [widths, vec![network.in_channels(), network.num_classes()]].concat();
+    match sizes.iter().find(|size| **size > MAX_SIZE) {
+        None => Ok(()),
+        Some(size) => {
+            let name = network.name();
+            Err(WeightsError::Format(format!("found a {name} of {size} channels, expected at most {MAX_SIZE}")))
+        }
+    }
+}
+
 /// Compares the tensors with the network; the names of what differs are the file's own, by `origin` from ours.
 fn check(state_dict: &StateDict, network: &NetworkSpec, origin: impl Fn(&str) -> String) -> Result<(), WeightsError> {
+    within_bounds(network)?;
     match state_dict.check(&keys(network)) {
         Err(WeightsError::Keys(KeyMismatch { missing, extra, misshaped })) => Err(WeightsError::Keys(KeyMismatch {
             missing: missing.iter().map(|key| origin(key)).collect(),

@@ -151,6 +151,11 @@ fn what_does_not_fit_is_named() {
     let stranger: Tensors = [("encoder.weight".to_owned(), (vec![2], vec![0.0; 2]))].into();
     let error = import(&folder.safetensors(&stranger)).unwrap_err().to_string();
     assert!(error.contains("no known network") && error.contains("encoder.weight [2]"), "{error}");
+    // A tensor without elements may claim any size; nothing is made of it.
+    let mut boundless = tensors(&unet(false));
+    boundless.insert("inc.double_conv.0.weight".into(), (vec![1 << 60, 0, 3, 3], vec![]));
+    let error = import(&folder.safetensors(&boundless)).unwrap_err().to_string();
+    assert!(error.contains("found a UNet of 1152921504606846976 channels"), "{error}");
     for bytes in [&b""[..], b"<html>", b"PK\x03\x04", HDF5_MAGIC] {
         assert!(import(&folder.write("bad", bytes)).is_err());
     }
