@@ -52,22 +52,29 @@ struct Elsewhere {
     thread: Arc<ComputeThread>,
 }
 
-impl Network for Elsewhere {
-    /// A panic of the network is one of the caller's.
-    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
-        self.thread.pool.install(|| {
+impl Elsewhere {
+    /// On the thread. A panic of the network is one of the caller's.
+    fn there<T: Send>(&mut self, ask: impl FnOnce(&mut dyn Network) -> T + Send) -> T {
+        let Self { network, thread } = self;
+        thread.pool.install(|| {
             // A network whose layers are not ours does not do so itself.
             pace::stand_aside();
-            self.network.forward(input)
+            ask(&mut **network)
         })
     }
+}
 
-    fn explain(&mut self, input: ArrayViewD<'_, f32>, target: CamTarget) -> Result<Explanation, ModelError> {
-        self.thread.pool.install(|| self.network.explain(input, target))
+impl Network for Elsewhere {
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
+        self.there(|network| network.forward(input))
     }
 
     fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
-        self.thread.pool.install(|| self.network.forward_with_spread(input))
+        self.there(|network| network.forward_with_spread(input))
+    }
+
+    fn explain(&mut self, input: ArrayViewD<'_, f32>, target: CamTarget) -> Result<Explanation, ModelError> {
+        self.there(|network| network.explain(input, target))
     }
 }
 

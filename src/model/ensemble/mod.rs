@@ -10,7 +10,7 @@ use ndarray::{Array2, Array3, ArrayD, ArrayViewD, Axis, concatenate};
 
 use self::combination::{Activation, Combination};
 use self::turn::Turn;
-use super::{CamScore, CamTarget, Device, Explanation, Logits, ModelError, Network, network};
+use super::{CamScore, CamTarget, Device, Explanation, Logits, ModelError, Network, network, pace::stand_aside};
 use crate::manifest::{self, CombineMode, Manifest, NetworkSpec, TaskSpec, TestTimeAugmentationSpec, WeightsSpec};
 
 /// The manifest's network with all that is to be asked beside it, from the model's folder.
@@ -65,6 +65,7 @@ impl Network for Turned {
     fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
         let mut combination = Combination::new(self.combine, self.activation);
         for turn in &self.turns {
+            stand_aside();
             let logits = match self.network.forward(turn.apply(input.view(), 2).view())? {
                 Logits::Dense(logits) if logits.ndim() != input.ndim() => {
                     return Err(ModelError::Output {
@@ -89,6 +90,7 @@ impl Network for Turned {
         let mut combination = Combination::new(self.combine, self.activation);
         let mut sum: Option<Explanation> = None;
         for turn in &self.turns {
+            stand_aside();
             let mut answer = self.network.explain(turn.apply(input.view(), 2).view(), target)?;
             combination.add(&Logits::Global(answer.logits.clone()), None, 1.0)?;
             answer.activation_maps = three_axes(turn.inverse().apply(answer.activation_maps.view().into_dyn(), 1))?;
@@ -124,6 +126,7 @@ impl Network for Ensemble {
     fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
         let mut combination = Combination::new(self.combine, self.activation);
         for (network, weight) in &mut self.members {
+            stand_aside();
             let (logits, spread) = network.forward_with_spread(input.view())?;
             combination.add(&logits, spread.as_ref(), *weight)?;
         }
@@ -141,6 +144,7 @@ impl Network for Ensemble {
         let mut sum: Option<Explanation> = None;
         let mut total = 0.0;
         for (network, weight) in &mut self.members {
+            stand_aside();
             let mut answer = network.explain(input.view(), target)?;
             combination.add(&Logits::Global(answer.logits.clone()), None, *weight)?;
             for mut map in answer.activation_maps.outer_iter_mut() {
