@@ -11,7 +11,7 @@ use orthanc_ai::imaging::histogram::Histogram;
 use orthanc_ai::imaging::otsu::{otsu_256_bins, otsu_levels};
 use orthanc_ai::imaging::{Projection, read_instance};
 use orthanc_ai::manifest::transform::*;
-use orthanc_ai::transform::{Applied, PixelBox, Prepared, TransformChain, TransformError};
+use orthanc_ai::transform::{Applied, ImageRegion, PixelBox, Prepared, TransformChain, TransformError};
 
 fn crop(histogram: HistogramSpec, bounds: BoundsSpec) -> TransformSpec {
     let threshold = ThresholdSpec::Otsu(OtsuSpec { histogram });
@@ -258,4 +258,43 @@ fn floats_are_scaled_repeated_and_normalised() {
     assert!(prepared.array.iter().zip(expected).all(|(&v, e)| (v - e as f32).abs() < 1e-5), "{:?}", prepared.array);
     assert_eq!(prepared.array.dim(), (2, 1, 3));
     assert!(prepared.applied.is_empty());
+}
+
+#[test]
+fn the_least_and_the_greatest_value_of_an_image_are_scaled() {
+    let minmax = TransformSpec::ScaleIntensity(ScaleIntensitySpec { minv: -1.0, maxv: 1.0, per: ScaleIntensityPer::Slice });
+    let image = projection(&MadeImage { bits_allocated: 8, bits_stored: 8, ..MadeImage::new(1, 4, vec![10, 60, 110, 35]) });
+    // By wrap the bytes are the stored values, so that there is something left to scale.
+    let prepared = prepare(&[bytes(Uint8Mode::Wrap), minmax.clone()], &image);
+    assert_eq!(prepared.array.iter().copied().collect::<Vec<f32>>(), [-1.0, 0.0, 1.0, -0.5]);
+    let constant = projection(&MadeImage { bits_allocated: 8, bits_stored: 8, ..MadeImage::new(1, 2, vec![9, 9]) });
+    assert!(prepare(&[bytes(Uint8Mode::Wrap), minmax], &constant).array.iter().all(|v| *v == 9.0));
+}
+
+/// As the whole image in 8 bits, what is outside the mask set to 0, cut out, resized.
+#[test]
+fn a_region_is_what_it_is_in_the_whole_image() {
+    let samples: Vec<u16> = (0..40 * 30).map(|i| (i * 7919 % 4001) as u16).collect();
+    let image = projection(&MadeImage::new(40, 30, samples));
+    let kept = PixelBox { rows: (5, 25), columns: (3, 28) };
+    let mask = ndarray::Array2::from_shape_fn((40, 30), |(r, c)| u8::from((r + 2 * c) % 5 != 0));
+    let whole = prepare(&[bytes(Uint8Mode::MinMax), scale(0.0, 255.0)], &image);
+    for masked in [false, true] {
+        let region = ImageRegion { kept, mask: masked.then(|| mask.clone()) };
+        let chain = |steps: &[TransformSpec]| TransformChain::new(steps).unwrap().apply_to(&image, Some(&region)).unwrap();
+        let found = chain(&[bytes(Uint8Mode::MinMax), scale(0.0, 255.0)]);
+        assert_eq!(found.applied, [Applied::CropForeground { source: [40, 30], kept }]);
+        let expected = ndarray::Array3::from_shape_fn((1, 20, 25), |(_, r, c)| {
+            let inside = !masked || mask[[r + 5, c + 3]] == 1;
+            if inside { whole.array[[0, r + 5, c + 3]] } else { 0.0 }
+        });
+        assert_eq!(found.array, expected);
+        let small = chain(&[bytes(Uint8Mode::MinMax), resize(10, 10), scale(0.0, 255.0)]);
+        let bytes = expected.index_axis(ndarray::Axis(0), 0).mapv(|v| (v * 255.0).round() as u8);
+        let by_hand = orthanc_ai::transform::resize_pil_bilinear(bytes.view(), [10, 10]);
+        assert_eq!(small.array.index_axis(ndarray::Axis(0), 0).mapv(|v| (v * 255.0).round() as u8), by_hand);
+    }
+    let outside = ImageRegion { kept: PixelBox { rows: (5, 41), columns: (3, 28) }, mask: None };
+    let error = TransformChain::new(&[bytes(Uint8Mode::MinMax)]).unwrap().apply_to(&image, Some(&outside)).unwrap_err();
+    assert!(error.to_string().contains("found a region that is not one of 40 × 30 pixels"), "{error}");
 }

@@ -19,6 +19,7 @@ mod frames;
 mod functional_groups;
 pub mod geometry;
 pub mod histogram;
+mod image_frames;
 pub mod morphology;
 pub mod otsu;
 mod part10;
@@ -43,6 +44,7 @@ pub use error::ImagingError;
 pub use frame_times::FrameTimes;
 pub use frames::{MAX_VOXELS, SourceFrame, read_frame, read_frames, read_frames_within};
 pub use geometry::Geometry;
+pub use image_frames::{ImageFrame, calibrated_spacing, read_image_frame, read_image_frames};
 pub use parts::MAX_THREADS;
 pub use pixels::Pixels;
 pub use plane::Plane;
@@ -52,7 +54,7 @@ pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;
 pub use series_error::{SeriesError, TimePoint};
-pub use stack::{stack, stack_told};
+pub use stack::{grid, stack, stack_told};
 pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.
@@ -61,4 +63,17 @@ pub struct Projection {
     pub attributes: ImageAttributes,
     /// Stored pixel values, (row, column). MONOCHROME1 is *not* yet inverted here; `attributes.photometric` tells.
     pub pixels: Pixels,
+}
+
+impl Projection {
+    /// The values after the modality LUT (PS3.3 C.11.1), (row, column).
+    pub fn values(&self) -> ndarray::Array2<f32> {
+        let Rescale { slope, intercept } = self.attributes.rescale;
+        let value = |stored: f64| (slope * stored + intercept) as f32;
+        match &self.pixels {
+            Pixels::U8(a) => a.mapv(|v| value(v.into())),
+            Pixels::U16(a) => a.mapv(|v| value(v.into())),
+            Pixels::I16(a) => a.mapv(|v| value(v.into())),
+        }
+    }
 }

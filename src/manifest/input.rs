@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
+use super::region_of_interest::RegionOfInterestSpec;
 
 /// What the rule looks for under the resource (study, series or instance) that a run is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,9 @@ pub struct InputSpec {
     pub conditions: Vec<Condition>,
     /// What one run takes of the candidates.
     pub select: SelectSpec,
+    /// Of each image only what another model has segmented.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_of_interest: Option<RegionOfInterestSpec>,
 }
 
 /// What one run is made of.

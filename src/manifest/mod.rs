@@ -9,7 +9,9 @@ pub mod ensemble;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod region_of_interest;
 pub mod report;
+pub mod stages;
 pub mod task;
 pub mod transform;
 mod validate;
@@ -26,6 +28,7 @@ pub use input::{
     SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
     Activation, AggregateSpec, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding,
@@ -81,6 +84,10 @@ pub struct Manifest {
     pub task: TaskSpec,
     /// Texts and codes of the structured report.
     pub report: ReportSpec,
+    /// Names of the models that are run at once when this one has succeeded, on the same resource. One whose region of interest is
+    /// a segment of this model is not where no image has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<String>,
 }
 
 fn is_default(inferer: &InfererSpec) -> bool {

@@ -126,7 +126,7 @@ pub struct SegmentationSpec {
     pub segments: Vec<SegmentSpec>,
     #[serde(default)]
     pub encoding: SegEncoding,
-    /// The channel (from 0, in the order of `input.select.Volumes.channels`) that people look at: masks and outlines are
+    /// Of volumes. The channel (from 0, in the order of `input.select.Volumes.channels`) that people look at: masks and outlines are
     /// laid over its images. Absent: the second of several phases, which is the first after contrast, else the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_channel: Option<usize>,
@@ -147,7 +147,8 @@ pub enum PostprocessingSpec {
     AsDiscrete(AsDiscreteSpec),
     /// scipy.ndimage.binary_erosion with a cuboid of ones, outside counting as 0.
     BinaryErosion(BinaryErosionSpec),
-    /// scipy.ndimage.binary_fill_holes: what face-connected background cannot reach from outside becomes 1.
+    /// scipy.ndimage.binary_fill_holes: what face-connected background cannot reach from outside becomes 1. Of single images in the
+    /// plane.
     FillHoles(FillHolesSpec),
     /// The face-connected component of most voxels; the first in index order of equals.
     KeepLargestConnectedComponent(KeepLargestSpec),
@@ -164,7 +165,7 @@ pub struct AsDiscreteSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryErosionSpec {
-    /// (slices, rows, columns), odd numbers.
+    /// (slices, rows, columns), odd numbers; of single images the first is 1.
     pub size: [usize; 3],
 }
 

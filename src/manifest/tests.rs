@@ -154,16 +154,55 @@ fn channels_are_phases_or_contrasts_or_named_by_the_caller() {
 
 #[test]
 fn what_cannot_run_together_is_refused() {
-    let mut segmented_images = shipped();
-    segmented_images["task"] = breast()["task"].clone();
-    segmented_images["network"]["ResNet50"]["num_classes"] = json!(1);
-    assert!(refusal(&segmented_images).contains("at task: found Segmentation of Images"));
     let mut classified_volumes = breast();
     classified_volumes["task"] = shipped()["task"].clone();
     assert!(refusal(&classified_volumes).contains("at task: found Classification of Volumes"));
     let mut flat = breast();
     flat["network"] = json!({"UNet": {"in_channels": 4, "out_channels": 1, "width": 16}});
     assert!(refusal(&flat).contains("at network: found UNet, which takes 2D input, expected 3D"));
+}
+
+#[test]
+fn images_can_be_segmented() {
+    let unet: Value = serde_json::from_str(include_str!("../../models/breast-mri-unet/manifest.json")).unwrap();
+    // At their own sizes, too.
+    let mut native = unet.clone();
+    native["preprocessing"].as_array_mut().unwrap().remove(1);
+    native["preprocessing"].as_array_mut().unwrap().push(json!({"ScaleIntensity": {"minv": 0.0, "maxv": 1.0, "per": "slice"}}));
+    Manifest::from_json(&native.to_string()).unwrap();
+    let mut eroded = unet.clone();
+    let steps = |size: [usize; 3]| {
+        json!([{"AsDiscrete": {"threshold": 0.5}}, {"BinaryErosion": {"size": size}}, {"Invert": {"mode": "nearest"}}])
+    };
+    eroded["task"]["Segmentation"]["postprocessing"] = steps([1, 3, 3]);
+    Manifest::from_json(&eroded.to_string()).unwrap();
+    eroded["task"]["Segmentation"]["postprocessing"] = steps([3, 3, 3]);
+    assert!(refusal(&eroded).contains("BinaryErosion.size: found [3, 3, 3], expected 1 slice"));
+}
+
+#[test]
+fn regions_of_interest_are_of_images() {
+    let tumour: Value = serde_json::from_str(include_str!("../../models/breast-mri-tumour/manifest.json")).unwrap();
+    for (pointer, value, expected) in [
+        ("/input/region_of_interest/margin_mm", json!(-1.0), "region_of_interest.margin_mm: found -1, expected 0"),
+        ("/input/region_of_interest/segment", json!(""), "region_of_interest.segment: empty"),
+        ("/input/region_of_interest/when_missing", json!("wait"), "at input.region_of_interest.when_missing"),
+        ("/preprocessing/0", shipped()["preprocessing"][0].clone(), "preprocessing[0].CropForeground: the image is cropped"),
+    ] {
+        let mut json = tumour.clone();
+        *json.pointer_mut(pointer).unwrap() = value;
+        if pointer == "/preprocessing/0" {
+            json["preprocessing"].as_array_mut().unwrap().insert(1, tumour["preprocessing"][0].clone());
+        }
+        let error = refusal(&json);
+        assert!(error.contains(expected), "{pointer}: {error}");
+    }
+    let mut volumes = breast();
+    volumes["input"]["region_of_interest"] = tumour["input"]["region_of_interest"].clone();
+    assert!(refusal(&volumes).contains("at input.region_of_interest: is for models that take images"));
+    let mut twice = tumour.clone();
+    twice["then"] = json!(["a", "a"]);
+    assert!(refusal(&twice).contains("at then[1]: found \"a\""));
 }
 
 #[test]

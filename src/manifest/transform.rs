@@ -19,7 +19,7 @@ pub enum TransformSpec {
     RepeatChannel(RepeatChannelSpec),
     /// `(x - subtrahend) / divisor` per channel.
     NormalizeIntensity(NormalizeIntensitySpec),
-    /// Minimum and maximum onto [minv, maxv]. Volumes only.
+    /// Minimum and maximum onto [minv, maxv].
     ScaleIntensity(ScaleIntensitySpec),
     /// The middle of a volume: `start = (size - roi_size) / 2`, rounded down.
     CenterSpatialCrop(CenterSpatialCropSpec),
@@ -30,7 +30,8 @@ pub enum TransformSpec {
 pub struct ScaleIntensitySpec {
     pub minv: f32,
     pub maxv: f32,
-    /// What minimum and maximum are taken over. Where they are equal the values stay as they are.
+    /// What minimum and maximum are taken over; of a single image it is the image as the step finds it, whichever is named. Where they
+    /// are equal the values stay as they are.
     pub per: ScaleIntensityPer,
 }
 

@@ -15,7 +15,9 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
-use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec};
+use crate::manifest::{
+    self, InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec,
+};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -125,6 +127,16 @@ impl LoadedModels {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
     }
+
+    /// Takes a model out, for the while that two are needed at once.
+    pub fn take(&mut self, name: &str) -> Option<LoadedModel> {
+        self.models.remove(name)
+    }
+
+    /// Puts it (back) in.
+    pub fn put(&mut self, model: LoadedModel) {
+        self.models.insert(model.manifest.name.clone(), model);
+    }
 }
 
 impl ModelRegistry {
@@ -142,6 +154,7 @@ impl ModelRegistry {
                 entries.insert(name.clone(), scan_folder(name, folder));
             }
         }
+        check_stages(&mut entries);
         Ok(Self { entries: Arc::new(Mutex::new(entries)) })
     }
 
@@ -285,6 +298,18 @@ fn scan_folder(name: String, folder: PathBuf) -> Entry {
                 }
             };
             Entry { info: info(name, Some(&manifest), state, reason), manifest: Some(Arc::new(manifest)), folder }
+        }
+    }
+}
+
+/// Models that name others which are not there, or do not fit, have failed.
+fn check_stages(entries: &mut BTreeMap<String, Entry>) {
+    let manifests = entries.iter().filter_map(|(name, e)| Some((name.as_str(), e.manifest.as_deref()?))).collect();
+    for (name, reason) in manifest::stages::check(&manifests) {
+        if let Some(entry) = entries.get_mut(&name) {
+            entry.info.state = ModelState::Failed;
+            entry.info.reason = Some(format!("{name}/{reason}"));
+            entry.manifest = None;
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod finding;
 pub mod heat_map;
 mod measure;
 mod outline;
+mod region;
 pub mod segmentation;
 
 pub use aggregate::aggregate;
@@ -15,4 +16,5 @@ pub use finding::{ClassProbability, Finding, ImagePrediction, OverallPrediction,
 pub use heat_map::HeatMap;
 pub use measure::measure;
 pub use outline::outline;
+pub use region::{ImageMask, InPlaneAxis, Region};
 pub use segmentation::{Lesion, LongAxis, Outline, SegmentMask, Segmentation};

@@ -1,5 +1,6 @@
 //! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
 
+mod images;
 mod segmentation;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassificationSpec, TaskSpec};
 use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction};
 
+pub use images::{ImageSegmentReport, ImageSegmentationReport, RegionMeasurements};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
 /// One run in words and numbers.
@@ -29,13 +31,13 @@ pub struct Report {
     pub disclaimer: String,
     /// RFC 3339.
     pub created: String,
-    /// Of a classification; of a segmentation none.
+    /// Of a classification, and of a segmentation of single images (then an entry is an image or a frame of one); of volumes none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageReport>,
     /// Of a classification that makes one answer of all images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overall: Option<OverallReport>,
-    /// Of a segmentation.
+    /// Of a segmentation of volumes, and of images that are one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
 }
@@ -55,6 +57,8 @@ pub struct ImageReport {
     pub error: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub result: Option<Classification>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub segmentation: Option<ImageSegmentationReport>,
 }
 
 /// The answer for all images of a run.
@@ -144,6 +148,7 @@ fn image_report(ctx: &ResultContext, p: &ImagePrediction) -> Result<ImageReport,
         success: result.is_some(),
         error,
         result,
+        segmentation: None,
     })
 }
 

@@ -4,12 +4,12 @@ use ndarray::{Array2, Array3, Axis, s};
 
 use crate::imaging::histogram::Histogram;
 use crate::imaging::{Pixels, Projection};
-use crate::manifest::transform::{CropForegroundSpec, ResizeMode, ResizeSpec, TransformSpec};
+use crate::manifest::transform::{CropForegroundSpec, ResizeMode, ResizeSpec, ScaleIntensitySpec, TransformSpec};
 
 use super::crop::{PixelBox, crop_foreground};
 use super::resize::{resize_pil_bilinear, resize_rows};
 use super::uint8::{Table, uint8_table};
-use super::{Applied, Prepared, Shades, TransformError};
+use super::{Applied, ImageRegion, Prepared, Shades, TransformError};
 
 /// A preprocessing chain whose steps fit together.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,12 +50,35 @@ impl TransformChain {
     /// # Errors
     /// [`TransformError::Image`] for an image of no pixels; every other image has a result.
     pub fn apply(&self, image: &Projection) -> Result<Prepared, TransformError> {
+        self.apply_to(image, None)
+    }
+
+    /// Prepares a region of one image: what lies outside its box is cut away, and what lies outside its mask becomes 0 as soon as
+    /// there are bytes. Their minimum and maximum are the whole image's all the same.
+    ///
+    /// # Errors
+    /// [`TransformError::Image`] for an image of no pixels, and a region that does not lie in it.
+    pub fn apply_to(&self, image: &Projection, region: Option<&ImageRegion>) -> Result<Prepared, TransformError> {
         let (rows, columns) = image.pixels.dim();
         if rows == 0 || columns == 0 {
             let reason = format!("the image has {rows} × {columns} pixels");
             return Err(TransformError::Image { step: "preprocessing", reason });
         }
+        let inside = |r: &&ImageRegion| {
+            let (kept, mask) = (r.kept, r.mask.as_ref().map(Array2::dim));
+            let lies = kept.rows.0 < kept.rows.1 && kept.rows.1 <= rows && kept.columns.0 < kept.columns.1;
+            lies && kept.columns.1 <= columns && mask.is_none_or(|size| size == (rows, columns))
+        };
+        if region.is_some_and(|r| !inside(&r)) {
+            let reason = format!("found a region that is not one of {rows} × {columns} pixels");
+            return Err(TransformError::Image { step: "region of interest", reason });
+        }
         let mut work = Work::new(image);
+        if let Some(region) = region {
+            work.kept = region.kept;
+            work.mask = region.mask.as_ref();
+            work.applied.push(Applied::CropForeground { source: [rows, columns], kept: region.kept });
+        }
         self.steps.iter().for_each(|step| work.apply(step));
         Ok(work.finish())
     }
@@ -102,9 +125,10 @@ fn form_after(step: &TransformSpec, form: Form) -> Result<Form, String> {
             if spec.divisor.contains(&0.0) { Err("NormalizeIntensity.divisor has a 0".into()) } else { Ok(form) }
         }
         (TransformSpec::NormalizeIntensity(_), _) => wrong("NormalizeIntensity", "floats"),
-        (TransformSpec::ScaleIntensity(_) | TransformSpec::CenterSpatialCrop(_), _) => {
-            Err("ScaleIntensity and CenterSpatialCrop are for volumes".into())
-        }
+        (TransformSpec::ScaleIntensity(_), Form::Bytes) => Ok(Form::Floats { channels: 1 }),
+        (TransformSpec::ScaleIntensity(_), Form::Floats { .. }) => Ok(form),
+        (TransformSpec::ScaleIntensity(_), Form::Stored) => wrong("ScaleIntensity", "bytes or floats"),
+        (TransformSpec::CenterSpatialCrop(_), _) => Err("CenterSpatialCrop is for volumes".into()),
     }
 }
 
@@ -115,6 +139,8 @@ struct Work<'a> {
     shades: Shades,
     histogram: Histogram,
     kept: PixelBox,
+    /// Of the whole image: bytes where it is 0 become 0.
+    mask: Option<&'a Array2<u8>>,
     table: Option<Box<Table>>,
     /// After Resize.
     bytes: Option<Array2<u8>>,
@@ -131,6 +157,7 @@ impl<'a> Work<'a> {
             shades,
             histogram: shades.histogram(&image.pixels),
             kept: PixelBox::whole(image.pixels.dim()),
+            mask: None,
             table: None,
             bytes: None,
             channels: vec![std::array::from_fn(|byte| byte as f32)],
@@ -158,8 +185,9 @@ impl<'a> Work<'a> {
                     *channel = channel.map(|v| (v - subtrahend) / divisor);
                 }
             }
+            TransformSpec::ScaleIntensity(spec) => self.scale_intensity(spec),
             // Refused by `form_after`.
-            TransformSpec::ScaleIntensity(_) | TransformSpec::CenterSpatialCrop(_) => {}
+            TransformSpec::CenterSpatialCrop(_) => {}
         }
     }
 
@@ -180,10 +208,31 @@ impl<'a> Work<'a> {
         self.bytes = Some(bytes);
     }
 
+    /// Minimum and maximum over all channels of the pixels as they are now; where they are equal the values stay.
+    fn scale_intensity(&mut self, spec: &ScaleIntensitySpec) {
+        let bytes = self.take_bytes();
+        let mut occurs = [false; 256];
+        bytes.iter().for_each(|&byte| occurs[usize::from(byte)] = true);
+        self.bytes = Some(bytes);
+        let values = self.channels.iter().flat_map(|channel| channel.iter().zip(&occurs).filter(|(_, occurs)| **occurs));
+        let (min, max) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), (&v, _)| (min.min(v), max.max(v)));
+        if min < max {
+            let scale = |v: f32| (v - min) / (max - min) * (spec.maxv - spec.minv) + spec.minv;
+            self.channels.iter_mut().for_each(|channel| *channel = channel.map(scale));
+        }
+    }
+
     /// One row of the kept box, in 8 bits.
     fn fill_row(&self, row: usize, out: &mut [u8]) {
         let Some(table) = self.table.as_deref() else { return };
         let (row, columns) = (self.kept.rows.0 + row, self.kept.columns.0..self.kept.columns.1);
+        self.look_up_row(table, row, columns.clone(), out);
+        if let Some(mask) = self.mask {
+            out.iter_mut().zip(mask.slice(s![row, columns])).for_each(|(byte, &inside)| *byte *= u8::from(inside != 0));
+        }
+    }
+
+    fn look_up_row(&self, table: &Table, row: usize, columns: std::ops::Range<usize>, out: &mut [u8]) {
         match &self.image.pixels {
             Pixels::U8(a) => look_up(table, a.slice(s![row, columns]), out, u16::from),
             Pixels::U16(a) => look_up(table, a.slice(s![row, columns]), out, |v| v),
@@ -191,13 +240,18 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn finish(mut self) -> Prepared {
-        let bytes = self.bytes.take().unwrap_or_else(|| {
+    /// The pixels in 8 bits as they are now.
+    fn take_bytes(&mut self) -> Array2<u8> {
+        self.bytes.take().unwrap_or_else(|| {
             let [rows, columns] = self.kept.size();
             let mut bytes = vec![0; rows * columns];
             bytes.chunks_exact_mut(columns).enumerate().for_each(|(row, out)| self.fill_row(row, out));
             Array2::from_shape_vec((rows, columns), bytes).unwrap_or_default()
-        });
+        })
+    }
+
+    fn finish(mut self) -> Prepared {
+        let bytes = self.take_bytes();
         let mut array = Array3::zeros((self.channels.len(), bytes.nrows(), bytes.ncols()));
         for (mut out, channel) in array.axis_iter_mut(Axis(0)).zip(&self.channels) {
             out.zip_mut_with(&bytes, |out, &byte| *out = channel[usize::from(byte)]);

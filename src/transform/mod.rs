@@ -16,8 +16,10 @@ mod chain;
 mod crop;
 mod intensity;
 mod invert;
+mod invert_image;
 mod linear;
 mod postprocess;
+mod region;
 mod resize;
 mod shades;
 mod uint8;
@@ -26,7 +28,9 @@ mod volume;
 pub use chain::TransformChain;
 pub use crop::{PixelBox, crop_foreground};
 pub use invert::{AppliedVolume, invert_mask, invert_probability};
+pub use invert_image::{invert_image_mask, invert_image_probability, postprocess_image};
 pub use postprocess::postprocess;
+pub use region::ImageRegion;
 pub use resize::resize_pil_bilinear;
 pub use shades::Shades;
 pub use uint8::{displayed, uint8_table};
@@ -46,7 +50,7 @@ pub struct Prepared {
 /// A spatial step with what its inverse needs. Sizes are (rows, columns).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// The box, in pixels of the source image, that was kept.
+    /// The box, in pixels of the source image, that was kept: of the foreground, or of a region of interest.
     CropForeground {
         source: [usize; 2],
         kept: PixelBox,

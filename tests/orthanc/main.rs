@@ -10,6 +10,8 @@ mod ct_series;
 mod durable;
 mod end_to_end;
 mod exam;
+#[path = "../support/image_models.rs"]
+mod image_models;
 mod kills;
 mod late_input;
 mod lifecycle;
@@ -24,3 +26,4 @@ mod series;
 mod server;
 mod soak;
 mod torch_script;
+mod two_stages;

@@ -4,11 +4,11 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use orthanc_ai::result::report::ImageReport;
-use orthanc_ai::run::pipeline::{self, Monitor};
+use orthanc_ai::run::pipeline::{self, FirstModel, Monitor};
 use orthanc_ai::run::select;
 use orthanc_ai::run::{Limits, Origin, RunRequest, Stage};
 use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
-use orthanc_ai::source::{Level, Resource, StoreStatus};
+use orthanc_ai::source::{InstanceSource, Level, Resource, ResultStore, StoreStatus};
 
 use super::studies::{self, Study};
 use super::{ModelsArgs, load};
@@ -30,7 +30,13 @@ pub struct RunArgs {
 }
 
 pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
-    let mut model = load(&args.models.registry()?, &args.model, args.models.device()?)?;
+    let (registry, device) = (args.models.registry()?, args.models.device()?);
+    let mut model = load(&registry, &args.model, device)?;
+    // A folder has no runs that are remembered: the first of two stages is always run.
+    let mut first = match &model.manifest.input.region_of_interest {
+        Some(spec) => Some(load(&registry, &spec.model, device)?),
+        None => None,
+    };
     let source = DirectorySource::open(&args.folder)?;
     let store = DirectoryStore::create(&args.out)?;
     let (mut refused, mut failed) = (Vec::new(), Vec::new());
@@ -54,7 +60,9 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
             force: args.force,
             not_before: None,
         };
-        let outcome = match pipeline::run(&source, &store, &mut model, &request, Limits::default(), &Quiet) {
+        let stage = FirstModel { model: first.as_mut(), regions: None };
+        let ports: (&dyn InstanceSource, &dyn ResultStore) = (&source, &store);
+        let outcome = match pipeline::run_staged(ports, &mut model, stage, &request, Limits::default(), &Quiet) {
             Ok(outcome) => outcome,
             Err(e) => {
                 failed.push(format!("study {number}: {e}"));
@@ -71,9 +79,13 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         let images = outcome.report.images.iter().enumerate();
         let told = |i: usize, image: &ImageReport| overall.is_none_or(|o| o.carrying.contains(&i) || !image.success);
         for image in images.filter(|(i, image)| told(*i, image)).map(|(_, image)| image) {
-            match &image.result {
-                Some(r) => println!("  {:<8} {:<26} {:5.1} %", image.view, r.class, r.probability * 100.0),
-                None => println!("  {:<8} failed: {}", image.view, image.error.as_deref().unwrap_or_default()),
+            match (&image.result, &image.segmentation) {
+                (Some(r), _) => println!("  {:<8} {:<26} {:5.1} %", image.view, r.class, r.probability * 100.0),
+                (None, Some(s)) => {
+                    let findings: Vec<&str> = s.segments.iter().map(|s| s.finding.as_str()).collect();
+                    println!("  {:<8} {}", image.view, findings.join("; "));
+                }
+                (None, None) => println!("  {:<8} failed: {}", image.view, image.error.as_deref().unwrap_or_default()),
             }
         }
         for warning in request.warnings.iter().chain(&outcome.warnings) {

@@ -3,6 +3,7 @@
 mod classification;
 mod ensemble;
 mod input;
+mod stages;
 
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
@@ -38,6 +39,7 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     chain(m)?;
     inferer(m)?;
     task(m)?;
+    stages::stages(m)?;
     report(m)
 }
 
@@ -107,12 +109,6 @@ fn together(m: &Manifest) -> Checked {
         SelectSpec::Volumes(_) => ("Volumes", 3),
     };
     match (&m.task, dimensions) {
-        (TaskSpec::Segmentation(_), 2) => {
-            return refuse(
-                "task",
-                "found Segmentation of Images, expected Volumes: masks of single images cannot be written yet",
-            );
-        }
         (TaskSpec::Classification(_), 3) => {
             return refuse(
                 "task",
@@ -172,7 +168,6 @@ fn chain(m: &Manifest) -> Checked {
                 })?;
             }
             TransformSpec::ScaleIntensity(s) => {
-                only("ScaleIntensity", 3)?;
                 require(s.minv.is_finite() && s.maxv.is_finite() && s.minv < s.maxv, path("ScaleIntensity"), || {
                     format!("found minv {} and maxv {}, expected minv < maxv", s.minv, s.maxv)
                 })?;
@@ -206,7 +201,9 @@ fn chain(m: &Manifest) -> Checked {
             }
         }
     }
-    require(resize.is_some() || dimensions == 3, "preprocessing", || {
+    // Masks go back onto each image's own grid, so that a segmentation can take images as they are.
+    let any_size = dimensions == 3 || matches!(m.task, TaskSpec::Segmentation(_));
+    require(resize.is_some() || any_size, "preprocessing", || {
         "no Resize: images of different sizes cannot be batched".into()
     })?;
     let divisor = m.network.size_divisor();
@@ -316,6 +313,9 @@ fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
                 require(discrete, path("BinaryErosion"), || "takes a mask: AsDiscrete comes first".into())?;
                 require(s.size.iter().all(|d| d % 2 == 1 && *d <= 15), path("BinaryErosion.size"), || {
                     format!("found {:?}, expected odd numbers up to 15", s.size)
+                })?;
+                require(m.network.spatial_dims() == 3 || s.size[0] == 1, path("BinaryErosion.size"), || {
+                    format!("found {:?}, expected 1 slice: the masks are of single images", s.size)
                 })?;
             }
             PostprocessingSpec::FillHoles(_) => {

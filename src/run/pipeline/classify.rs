@@ -9,6 +9,7 @@ mod prepare;
 use ndarray::{Array3, Axis};
 
 use self::prepare::{Preparation, PreparedImage, instances};
+use super::regions::Regions;
 use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassificationSpec, InfererSpec, TaskSpec};
@@ -26,6 +27,7 @@ pub(super) fn outcome(
     source: &dyn InstanceSource,
     model: &mut LoadedModel,
     request: &RunRequest,
+    regions: &Regions,
     limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
@@ -39,14 +41,14 @@ pub(super) fn outcome(
         InfererSpec::SimpleInferer(spec) => spec.batch_size,
         InfererSpec::SlidingWindowInferer(_) => 1,
     };
-    let preparation = Preparation { source, chain: &chain, limits, monitor, clock, ahead: batch_size };
+    let preparation = Preparation { source, chain: &chain, regions, limits, monitor, clock, ahead: batch_size };
     let inference = Inference { model: &mut *model, task, inputs: &request.inputs, batch_size, monitor, clock };
     let Analysed { outcomes, attributes } = preparation.in_order(&request.inputs, |images| inference.over(images))?;
     let prediction = prediction(task, &request.inputs, outcomes)?;
     let images = attributes_of_all(&request.inputs, &attributes, &prediction)?;
     let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        result::encode(&context(model, request, &images), &prediction)
+        result::encode(&context(model, request, regions, &images), &prediction)
     })?;
     Ok(Outcome { results, slices: Vec::new(), warnings: Vec::new() })
 }
@@ -182,8 +184,13 @@ fn attributes_of_all<'a>(
     all.collect()
 }
 
-fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a ImageAttributes]) -> ResultContext<'a> {
-    let uids = ResultUids::new(images, &model.manifest, &model.weights_sha256);
+fn context<'a>(
+    model: &'a LoadedModel,
+    request: &RunRequest,
+    regions: &Regions,
+    images: &'a [&'a ImageAttributes],
+) -> ResultContext<'a> {
+    let uids = ResultUids::new(images, &model.manifest, &model.weights_sha256).on_regions(regions.identity());
     ResultContext {
         manifest: &model.manifest,
         weights_sha256: &model.weights_sha256,

@@ -104,6 +104,9 @@ export function sliceUrl({ InstanceID, Frame }, window) {
 /** Address of one frame of a segmentation as a picture: its segments' colours, transparent elsewhere. */
 export const maskUrl = (segmentation, frame) => new URL(`instances/${id(segmentation)}/ai/overlay.png?frame=${id(frame)}&opacity=1&source=false`, ROOT).href;
 
+/** The same over its source image. */
+export const overlayUrl = (segmentation, frame) => new URL(`instances/${id(segmentation)}/ai/overlay.png?frame=${id(frame)}`, ROOT).href;
+
 /** A picture, decoded, so that drawing it takes no time. Throws an `ApiError`; an `AbortError` where `signal` says so. */
 export async function getPicture(url, signal) {
   let response;

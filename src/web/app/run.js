@@ -1,6 +1,6 @@
 // `#/runs/ID`: one run. Its progress, then a card an image or the slices with their masks, with everything that is needed to trust
 // or doubt it.
-import { cancelRun, deleteRun, getModels, getRun, getStudy, previewUrl, retryRun } from "./api.js";
+import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, previewUrl, retryRun } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
@@ -32,7 +32,8 @@ export function run(id) {
         data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
         callout("warning", t("run.warnings"), warnings(data, results)),
         data.Overall ? overallCard(data.Overall, classes, previews) : null,
-        cards.length ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews))) : null,
+        // The slices of a volume are browsed, not laid out.
+        cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data.Stored ?? []))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         details(data),
       ].filter(Boolean);
@@ -72,14 +73,25 @@ function overallCard(overall, classes, previews) {
       h("span", {}, image.InstanceID ? explorerLink("instance", image.InstanceID, image.View) : image.View, " ", h("span", { class: "number" }, percent(image.AllProbabilities?.[overall.Class])))))));
 }
 
-function card(result, classes, previews) {
+function card(result, classes, previews, stored) {
   return h("article", { class: result.Success ? "panel card" : "panel card card-failed", "aria-label": result.View },
-    preview(result, previews),
+    preview(result, previews, overlayOf(result, stored)),
     h("div", { class: "card-body" },
       h("div", { class: "card-head" },
         h("h2", {}, result.View),
         result.InstanceID ? explorerLink("instance", result.InstanceID, h("span", { title: t("card.openImage"), "aria-label": `${t("card.openImage")}: ${result.View}` }, "DICOM ↗")) : null),
-      result.Success ? verdict(result, classes) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+      result.Success && result.Segments ? segments(result, classes) : result.Success ? verdict(result, classes) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+}
+
+/** What was segmented in one image. */
+const segments = (result, classes) => result.Segments.map((segment) => h("p", { class: segment.Found ? null : "muted" },
+  withVariables(h("span", { class: "dot" }), { "class-color": classColor(segment.Color) }), " ",
+  segment.Found ? segment.Finding : `${className(classes.get(segment.Name), segment.Name)}: ${t("segment.noFinding")}`));
+
+/** The address of the image with its masks drawn over it; null where it has none. */
+function overlayOf(result, stored) {
+  const seg = stored.find((object) => object.SopInstanceUid && object.SopInstanceUid === result.SegInstanceUid);
+  return seg && result.MaskFrames?.length ? overlayUrl(seg.ID, result.MaskFrames[0]) : null;
 }
 
 function verdict(result, classes) {
@@ -108,13 +120,13 @@ function probabilities(result, classes) {
 }
 
 /** A small picture of the image; where Orthanc cannot decode it (415) words take its place. */
-function preview(result, previews) {
+function preview(result, previews, overlay) {
   const key = `${result.InstanceID} ${result.FrameNumber ?? ""}`;
   if (!result.InstanceID) return h("div", { class: "preview" }, h("span", {}, t("card.noPreview")));
   if (!previews.has(key)) {
     const frame = h("div", { class: "preview" });
     frame.append(h("img", {
-      src: previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
+      src: overlay ?? previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
       onerror: () => frame.replaceChildren(h("span", {}, t("card.noPreview"))),
     }));
     previews.set(key, frame);

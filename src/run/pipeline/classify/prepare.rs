@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use ndarray::Array3;
 
+use super::super::regions::Regions;
 use super::super::{Clock, Monitor, RunError, told};
-use crate::imaging::{self, ImageAttributes, ImagingError, Projection, VoxelBudget};
+use crate::imaging::{self, ImageAttributes, ImagingError, Projection, VoxelBudget, calibrated_spacing};
 use crate::run::limits::Limits;
 use crate::run::record::Stage;
 use crate::run::select::Input;
@@ -37,6 +38,8 @@ type Prepared = Result<PreparedImage, RunError>;
 pub(super) struct Preparation<'a> {
     pub source: &'a dyn InstanceSource,
     pub chain: &'a TransformChain,
+    /// Where the images are looked at.
+    pub regions: &'a Regions,
     pub limits: Limits,
     pub monitor: &'a dyn Monitor,
     pub clock: &'a Clock,
@@ -116,7 +119,7 @@ impl Preparation<'_> {
             let image = image.map_err(|e| failed(&bytes, &e));
             // An image of a mammogram's size is not held twice.
             drop(bytes);
-            put(image.map_or_else(|failed| failed, |image| self.apply(image)))
+            put(image.map_or_else(|failed| failed, |image| self.apply(image, None)))
         }
     }
 
@@ -129,10 +132,10 @@ impl Preparation<'_> {
     ) -> ControlFlow<()> {
         let mut end = ControlFlow::Continue(());
         let (mut reading, mut named) = (Instant::now(), false);
-        let read = imaging::read_images_within(bytes, frames, self.source.frame_decoder(), budget, &mut |_, image| {
+        let read = imaging::read_images_within(bytes, frames, self.source.frame_decoder(), budget, &mut |place, image| {
             self.clock.add(Stage::Read, reading.elapsed());
             let mut image = match image {
-                Ok(image) => self.apply(image),
+                Ok(image) => self.apply(image, frames.get(place).copied()),
                 Err(e) => PreparedImage::failed(imaging::read_attributes(bytes).ok().filter(|_| !named), told(&e)),
             };
             image.attributes = image.attributes.filter(|_| !named);
@@ -147,10 +150,13 @@ impl Preparation<'_> {
         }
     }
 
-    fn apply(&self, image: Projection) -> PreparedImage {
-        let prepared = self.clock.time(Stage::Prepare, || self.chain.apply(&image));
-        let array = prepared.map(|p| p.array).map_err(|e| e.to_string());
-        PreparedImage { attributes: Some(image.attributes), array }
+    /// `frame`: its number, in a multi-frame instance.
+    fn apply(&self, image: Projection, frame: Option<u32>) -> PreparedImage {
+        let prepared = self.clock.time(Stage::Prepare, || {
+            let spacing = calibrated_spacing(&image.attributes).map(|(mm, _)| mm);
+            self.regions.prepare(self.chain, &image, frame, spacing)
+        });
+        PreparedImage { array: prepared.map(|p| p.array), attributes: Some(image.attributes) }
     }
 }
 
