@@ -7,6 +7,7 @@ mod image_models;
 #[path = "support/readers.rs"]
 mod readers;
 #[path = "orthanc/torch_script.rs"]
+#[allow(dead_code, reason = "each test binary uses its part")]
 mod torch_script;
 
 use std::path::{Path, PathBuf};
@@ -59,19 +60,11 @@ impl Bench {
     }
 
     fn unet(&self, change: impl FnOnce(&mut Value)) {
-        let count = self.files.len();
-        write_unet(&self.models(), |m| {
-            m["input"]["select"]["Images"]["count"] = json!(count);
-            change(m);
-        });
+        write_unet(&self.models(), change);
     }
 
     fn classifier(&self, change: impl FnOnce(&mut Value)) {
-        let count = self.files.len();
-        write_classifier(&self.models(), |m| {
-            m["input"]["select"]["Images"]["count"] = json!(count);
-            change(m);
-        });
+        write_classifier(&self.models(), change);
     }
 
     fn load(&self, name: &str) -> LoadedModel {
@@ -192,7 +185,7 @@ fn mammograms() -> Vec<Vec<u8>> {
 /// One phase of a breast MRI, the last slice first.
 fn slices(seed: u64, orientation: Orientation) -> Vec<Vec<u8>> {
     let phantom =
-        BreastMriPhantom { seed, size: [12, 48, 56], spacing_mm: [8.0, 6.5, 6.0], orientation, lesion: true };
+        BreastMriPhantom { seed, size: [16, 48, 56], spacing_mm: [8.0, 6.5, 6.0], orientation, lesion: true };
     let study = phantom.to_dicom(SeriesLayout::default()).unwrap();
     study.instances.iter().rev().filter(|i| i.phase == 1).map(|i| i.to_bytes().unwrap()).collect()
 }
@@ -221,9 +214,9 @@ fn projections_have_a_segmentation_each_and_one_report() {
         let inside = mask.iter().filter(|v| **v == 1).count();
         assert_eq!(measured.pixels, inside);
         assert!((measured.share_percent - 100.0 * inside as f64 / mask.len() as f64).abs() < 1e-9);
-        // ImagerPixelSpacing is none of the patient's.
-        assert_eq!((measured.area_mm2, measured.long_axis_mm), (None, None));
-        assert!(measured.long_axis_pixels.is_some() && found.mask_frames == [0]);
+        // The phantom's pixels are calibrated: PixelSpacing.
+        assert!((measured.area_mm2.unwrap() - inside as f64 * 1.12 * 1.12).abs() < 1e-6 * inside as f64);
+        assert!(measured.long_axis_mm.is_some() && found.mask_frames == [0]);
     }
     bench.other_readers_accept(&outcome, "projections");
 
@@ -283,6 +276,8 @@ fn every_frame_of_a_multi_frame_image_is_segmented() {
     ] {
         multi.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
     }
+    // Nobody knows how large its pixels are in the patient.
+    multi.remove_element(tags::PIXEL_SPACING);
     for (tag, value) in [(tags::ROWS, 48u16), (tags::COLUMNS, 40)] {
         multi.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
     }
@@ -300,8 +295,13 @@ fn every_frame_of_a_multi_frame_image_is_segmented() {
         assert!(mask.iter().any(|v| *v == 1));
     }
     let frames: Vec<Option<u32>> =
-        outcome.report.images.iter().map(|i| i.frame).collect();
+        outcome.report.images.iter().map(|i| i.frame_number).collect();
     assert_eq!(frames, [Some(1), Some(2), Some(3)]);
+    for image in &outcome.report.images {
+        let measured = image.segmentation.as_ref().unwrap().segments[0].measurements.as_ref().unwrap();
+        assert_eq!((measured.area_mm2, measured.long_axis_mm), (None, None));
+        assert!(measured.long_axis_pixels.is_some_and(|n| n > 5.0) && measured.share_percent > 5.0);
+    }
     bench.other_readers_accept(&outcome, "multi-frame");
 }
 

@@ -31,7 +31,7 @@ fn manifest(name: &str, number: u32) -> Value {
         "demo": true,
         "input": {
             "where": [{"keyword": "PhotometricInterpretation", "in": ["MONOCHROME1", "MONOCHROME2"]}],
-            "select": {"Images": {"count": 1}},
+            "select": {"Images": {"count": {"min": 1, "max": 1000}}},
         },
         "report": {
             "series_description": "AI test (research only)", "series_number": number,

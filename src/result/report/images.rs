@@ -81,7 +81,7 @@ impl Report {
             let source = ctx.run.images.get(failure.image).ok_or(ResultError::NoImages)?;
             let report = ImageReport {
                 view: failure.view.clone(),
-                frame: failure.frame,
+                frame_number: failure.frame,
                 instance_uid: source.sop_instance_uid.clone(),
                 success: false,
                 error: Some(failure.reason.clone()),
@@ -122,7 +122,7 @@ fn analysed(
     ImageReport {
         view: image.view.clone(),
         instance_uid: slice.instance.sop_instance_uid.clone(),
-        frame: slice.frame,
+        frame_number: slice.frame,
         success: true,
         error: None,
         result: None,

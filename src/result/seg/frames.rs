@@ -26,8 +26,9 @@ pub fn put_frames(
     let Some(first) = slices.first() else { return Err(ResultError::NoImages) };
     put(object, tags::NUMBER_OF_FRAMES, &frames.len().to_string())?;
     let mut shared = InMemDicomObject::new_empty();
-    if let Some(measures) = pixel_measures(segmented, first)? {
-        put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![measures]);
+    // What has no Frame of Reference has no slices to be thick (PS3.3 Table A.51-2).
+    if segmented.has_place {
+        put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![pixel_measures(segmented.geometry, first)?]);
     }
     // Also where the frames have no place in the patient: OHIF opens no segmentation without it, and takes this one for its source.
     let mut orientation = InMemDicomObject::new_empty();
@@ -95,21 +96,8 @@ fn derivation(segmented: &Segmented, slice: usize) -> Result<InMemDicomObject, R
     Ok(item)
 }
 
-/// Pixel Measures, of frames without a place in the patient only where their pixels are calibrated.
-fn pixel_measures(segmented: &Segmented, first: &SliceSource) -> Result<Option<InMemDicomObject>, ResultError> {
-    if segmented.has_place {
-        return measures_of_grid(segmented.geometry, first).map(Some);
-    }
-    if first.pixel_spacing.iter().any(String::is_empty) {
-        return Ok(None);
-    }
-    let mut item = InMemDicomObject::new_empty();
-    put_values(&mut item, tags::PIXEL_SPACING, &decimals(tags::PIXEL_SPACING, &first.pixel_spacing)?)?;
-    Ok(Some(item))
-}
-
-/// The source's texts where they say what the grid says, else the grid's numbers.
-fn measures_of_grid(geometry: &Geometry, first: &SliceSource) -> Result<InMemDicomObject, ResultError> {
+/// Pixel Measures: the source's texts where they say what the grid says, else the grid's numbers.
+fn pixel_measures(geometry: &Geometry, first: &SliceSource) -> Result<InMemDicomObject, ResultError> {
     let [_, row_mm, column_mm] = geometry.spacing_mm();
     // PixelSpacing is the distance of rows, then of columns: the steps along the row and the column index.
     let spacing = if says(&first.pixel_spacing, &[row_mm, column_mm]) {

@@ -3,6 +3,7 @@
 mod marks;
 mod service;
 mod settling;
+mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
