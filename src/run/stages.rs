@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn input(uid: &str) -> Input {
-        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: uid.into(), group: 0 }
+        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: uid.into(), group: 0, frame: None }
     }
 
     /// Images with the object that their segment lies in; None: not found.

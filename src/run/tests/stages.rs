@@ -43,6 +43,7 @@ fn asked(model: &str) -> RunRequest {
         sop_instance_uid: uid.into(),
         view: uid.into(),
         group: 0,
+        frame: None,
     });
     RunRequest { model: model.into(), inputs: inputs.to_vec(), ..request("1") }
 }
