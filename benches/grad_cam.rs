@@ -1,5 +1,6 @@
 //! What an explanation costs on top of the answer: ResNet50's `explain` beside its `forward`, in turn; the median of the rounds' ratios.
 
+#[allow(dead_code)]
 #[path = "ratio/mod.rs"]
 mod ratio;
 

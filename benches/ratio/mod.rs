@@ -1,5 +1,4 @@
 //! A network's time as a ratio to a matrix product's, and its memory. Shared by the benches.
-#![allow(dead_code)] // each bench uses its part
 
 use orthanc_ai::model::Device;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};

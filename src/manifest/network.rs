@@ -124,12 +124,12 @@ const fn torch_epsilon() -> f64 {
     1e-5
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::float_cmp)] // serde's signature; a default is that very number
+/// serde asks by reference.
 fn is_torch_epsilon(epsilon: &f64) -> bool {
     *epsilon == torch_epsilon()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref)] // serde's signature
+/// serde asks by reference.
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use self::keras_files::{KerasLayout, Layout};
 use super::*;
 use crate::manifest::network::{PatchMerging, ResNet50Spec, SwinUnetrSpec, UnetSpec};
-use crate::model::weights::tests::{Pickler, floats, pickle, zip_bytes};
+use crate::model::weights::tests::{floats, pickle, zip_bytes};
 
 /// Shape and values in C order, by our key.
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -57,11 +57,12 @@ impl Folder {
     /// As `torch.save` writes it.
     fn pth(&self, tensors: &Tensors) -> PathBuf {
         let object = pickle(|p| {
-            let add = |p: Pickler, (i, (key, (shape, _))): (usize, (&String, &(Vec<usize>, Vec<f32>)))| {
+            let entries = tensors.iter().enumerate();
+            let entries = entries.fold(p.raw(b"}("), |p, (i, (key, (shape, _)))| {
                 let size: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
                 p.text(key).float(&i.to_string(), &size)
-            };
-            tensors.iter().enumerate().fold(p.raw(b"}("), add).raw(b"u")
+            });
+            entries.raw(b"u")
         });
         let storages: Vec<(String, Vec<u8>)> =
             tensors.values().enumerate().map(|(i, (_, values))| (i.to_string(), floats(values))).collect();
