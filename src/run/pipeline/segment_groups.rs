@@ -61,6 +61,9 @@ pub(super) fn groups(frames: Vec<AnalysedFrame>, segments: usize) -> (Vec<ImageG
     (groups, warnings)
 }
 
+/// The frames, and why they are none where they have places in the patient.
+type NoVolume = (Option<String>, Vec<AnalysedFrame>);
+
 /// By `key`, in order of first appearance.
 fn by(frames: Vec<AnalysedFrame>, key: impl Fn(&AnalysedFrame) -> &String) -> Vec<Vec<AnalysedFrame>> {
     let mut places = std::collections::HashMap::new();
@@ -76,9 +79,7 @@ fn by(frames: Vec<AnalysedFrame>, key: impl Fn(&AnalysedFrame) -> &String) -> Ve
 }
 
 /// The grid of frames that are a volume in the patient, in their order in it; else the frames, with the reason where they have places.
-fn in_place(
-    frames: Vec<AnalysedFrame>,
-) -> Result<(Geometry, Vec<AnalysedFrame>), (Option<String>, Vec<AnalysedFrame>)> {
+fn in_place(frames: Vec<AnalysedFrame>) -> Result<(Geometry, Vec<AnalysedFrame>), NoVolume> {
     let Some(placed) = frames.iter().map(AnalysedFrame::placed).collect::<Option<Vec<_>>>() else {
         return Err((None, frames));
     };
