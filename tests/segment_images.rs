@@ -184,8 +184,7 @@ fn mammograms() -> Vec<Vec<u8>> {
 
 /// One phase of a breast MRI, the last slice first.
 fn slices(seed: u64, orientation: Orientation) -> Vec<Vec<u8>> {
-    let phantom =
-        BreastMriPhantom { seed, size: [16, 48, 56], spacing_mm: [8.0, 6.5, 6.0], orientation, lesion: true };
+    let phantom = BreastMriPhantom { seed, size: [20, 48, 56], spacing_mm: [8.0, 6.5, 6.0], orientation, lesion: true };
     let study = phantom.to_dicom(SeriesLayout::default()).unwrap();
     study.instances.iter().rev().filter(|i| i.phase == 1).map(|i| i.to_bytes().unwrap()).collect()
 }
@@ -265,7 +264,11 @@ fn a_series_has_one_segmentation_in_its_place() {
 #[test]
 fn every_frame_of_a_multi_frame_image_is_segmented() {
     let frames: Vec<Vec<u16>> = (0..3u16)
-        .map(|n| (0..48 * 40u16).map(|i| if (i / 40 + n * 7) % 48 < 9 && i % 40 > 4 + n { 3000 + n } else { i % 97 }).collect())
+        .map(|n| {
+            (0..48 * 40u16)
+                .map(|i| if (i / 40 + n * 7) % 48 < 9 && i % 40 > 4 + n { 3000 + n } else { i % 97 })
+                .collect()
+        })
         .collect();
     let mut multi = object(&mammograms()[0]).into_inner();
     for (tag, vr, value) in [
@@ -294,8 +297,7 @@ fn every_frame_of_a_multi_frame_image_is_segmented() {
         assert_eq!(*mask, expected(&bench.files[0], *frame), "{frame:?}");
         assert!(mask.iter().any(|v| *v == 1));
     }
-    let frames: Vec<Option<u32>> =
-        outcome.report.images.iter().map(|i| i.frame_number).collect();
+    let frames: Vec<Option<u32>> = outcome.report.images.iter().map(|i| i.frame_number).collect();
     assert_eq!(frames, [Some(1), Some(2), Some(3)]);
     for image in &outcome.report.images {
         let measured = image.segmentation.as_ref().unwrap().segments[0].measurements.as_ref().unwrap();
@@ -318,7 +320,8 @@ fn masks_come_back_through_crop_and_resize() {
         steps.insert(0, crop);
         steps.insert(2, json!({"Resize": {"spatial_size": [260, 200], "mode": "pil_bilinear"}}));
         m["preprocessing"] = chain;
-        m["task"]["Segmentation"]["postprocessing"] = json!([{"Invert": {"mode": "linear"}}, {"AsDiscrete": {"threshold": 0.5}}]);
+        m["task"]["Segmentation"]["postprocessing"] =
+            json!([{"Invert": {"mode": "linear"}}, {"AsDiscrete": {"threshold": 0.5}}]);
     });
     let outcome = bench.segment();
     for seg in bench.stored(&outcome, "SEG") {
@@ -365,6 +368,7 @@ fn malignant(outcome: &RunOutcome) -> Vec<Option<f64>> {
 #[test]
 fn the_second_stage_looks_at_what_the_first_has_found() {
     let mut files = slices(7200, Orientation::Axial);
+    files = files.split_off(9);
     files.truncate(5);
     let mut dark = object(&files[2]).into_inner();
     dark.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(vec![0u16; 48 * 56].into())));
@@ -394,7 +398,8 @@ fn the_second_stage_looks_at_what_the_first_has_found() {
             inside.iter().map(of).max().unwrap() - inside.iter().map(of).min().unwrap() + 1
         };
         let area = extent(|at| at.0) * extent(|at| at.1);
-        let sum: f64 = inside.iter().map(|at| f64::from(((values[*at] - min) / (max - min) * 255.0).trunc()) / 255.0).sum();
+        let sum: f64 =
+            inside.iter().map(|at| f64::from(((values[*at] - min) / (max - min) * 255.0).trunc()) / 255.0).sum();
         let expected = 1.0 / (1.0 + (-2.0 * sum / area as f64).exp());
         let found = image.result.as_ref().unwrap().all_probabilities["Malignant"].as_f64().unwrap();
         assert!((found - expected).abs() < 0.02, "{found}, expected {expected}");
@@ -403,7 +408,8 @@ fn the_second_stage_looks_at_what_the_first_has_found() {
 
     // From the stored objects: the same answers and the same objects, without the first model.
     let seg = outcome.stored.iter().find(|s| s.kind == "SEG").unwrap();
-    std::fs::copy(bench.folder.path().join("out").join(&seg.path), bench.folder.path().join("images/zzzz.dcm")).unwrap();
+    std::fs::copy(bench.folder.path().join("out").join(&seg.path), bench.folder.path().join("images/zzzz.dcm"))
+        .unwrap();
     let source = DirectorySource::open(&bench.folder.path().join("images")).unwrap();
     let number = source.len() - 1;
     let images = request.inputs.iter().map(|i| {

@@ -262,8 +262,10 @@ fn floats_are_scaled_repeated_and_normalised() {
 
 #[test]
 fn the_least_and_the_greatest_value_of_an_image_are_scaled() {
-    let minmax = TransformSpec::ScaleIntensity(ScaleIntensitySpec { minv: -1.0, maxv: 1.0, per: ScaleIntensityPer::Slice });
-    let image = projection(&MadeImage { bits_allocated: 8, bits_stored: 8, ..MadeImage::new(1, 4, vec![10, 60, 110, 35]) });
+    let minmax =
+        TransformSpec::ScaleIntensity(ScaleIntensitySpec { minv: -1.0, maxv: 1.0, per: ScaleIntensityPer::Slice });
+    let image =
+        projection(&MadeImage { bits_allocated: 8, bits_stored: 8, ..MadeImage::new(1, 4, vec![10, 60, 110, 35]) });
     // By wrap the bytes are the stored values, so that there is something left to scale.
     let prepared = prepare(&[bytes(Uint8Mode::Wrap), minmax.clone()], &image);
     assert_eq!(prepared.array.iter().copied().collect::<Vec<f32>>(), [-1.0, 0.0, 1.0, -0.5]);
@@ -281,7 +283,8 @@ fn a_region_is_what_it_is_in_the_whole_image() {
     let whole = prepare(&[bytes(Uint8Mode::MinMax), scale(0.0, 255.0)], &image);
     for masked in [false, true] {
         let region = ImageRegion { kept, mask: masked.then(|| mask.clone()) };
-        let chain = |steps: &[TransformSpec]| TransformChain::new(steps).unwrap().apply_to(&image, Some(&region)).unwrap();
+        let chain =
+            |steps: &[TransformSpec]| TransformChain::new(steps).unwrap().apply_to(&image, Some(&region)).unwrap();
         let found = chain(&[bytes(Uint8Mode::MinMax), scale(0.0, 255.0)]);
         assert_eq!(found.applied, [Applied::CropForeground { source: [40, 30], kept }]);
         let expected = ndarray::Array3::from_shape_fn((1, 20, 25), |(_, r, c)| {

@@ -234,7 +234,9 @@ mod tests {
     /// Between two slices that are all inside the plane's border is the only one.
     #[test]
     fn holes_of_an_image_equal_those_of_a_slice_under_covers() {
-        for (size, percent) in [(1, 1), (1, 9), (12, 13), (20, 31)].into_iter().flat_map(|s| [0, 40, 60, 95].map(|p| (s, p))) {
+        for (size, percent) in
+            [(1, 1), (1, 9), (12, 13), (20, 31)].into_iter().flat_map(|s| [0, 40, 60, 95].map(|p| (s, p)))
+        {
             for seed in 0..10 {
                 let image = scramble((1, size.0, size.1), percent, seed).index_axis_move(Axis(0), 0);
                 let mut covered = Array3::ones((3, size.0, size.1));
@@ -243,7 +245,9 @@ mod tests {
                 assert_eq!(fill_holes_2d(image.view()), filled.index_axis(Axis(0), 1), "{size:?} {percent} {seed}");
             }
         }
-        let ring = Array2::from_shape_fn((5, 5), |(r, c)| u8::from((1..4).contains(&r) && (1..4).contains(&c) && (r, c) != (2, 2)));
+        let ring = Array2::from_shape_fn((5, 5), |(r, c)| {
+            u8::from((1..4).contains(&r) && (1..4).contains(&c) && (r, c) != (2, 2))
+        });
         assert_eq!(fill_holes_2d(ring.view())[[2, 2]], 1);
     }
 

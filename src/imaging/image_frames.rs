@@ -108,8 +108,9 @@ pub fn calibrated_spacing(instance: &ImageAttributes) -> Option<([f64; 2], [Stri
     let first = |object: &'_ InMemDicomObject, tag| object.get(tag).and_then(|e| e.items()?.first().cloned());
     let shared = first(&instance.dataset, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let measures = shared.and_then(|shared| first(&shared, tags::PIXEL_MEASURES_SEQUENCE));
-    let (spacing, texts) =
-        Reader(measures.as_ref().unwrap_or(&instance.dataset)).decimals::<2>(tags::PIXEL_SPACING, "PixelSpacing", "2 positive numbers in mm").ok()?;
+    let (spacing, texts) = Reader(measures.as_ref().unwrap_or(&instance.dataset))
+        .decimals::<2>(tags::PIXEL_SPACING, "PixelSpacing", "2 positive numbers in mm")
+        .ok()?;
     spacing.iter().all(|v| (1e-6..1e6).contains(v)).then_some((spacing, texts))
 }
 

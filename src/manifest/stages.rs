@@ -111,14 +111,38 @@ mod tests {
         };
         let first_region = json!({"model": "second", "segment": "Tumour"});
         for (models, whose, expected) in [
-            ([first(|_| {}), second(region("model", json!("nobody")))], "second", "unknown model \"nobody\", known models: first, second"),
+            (
+                [first(|_| {}), second(region("model", json!("nobody")))],
+                "second",
+                "unknown model \"nobody\", known models: first, second",
+            ),
             ([first(|_| {}), second(region("model", json!("second")))], "second", "the model itself"),
-            ([first(|_| {}), second(region("segment", json!("Cyst")))], "second", "found \"Cyst\", first has \"Tumour\""),
+            (
+                [first(|_| {}), second(region("segment", json!("Cyst")))],
+                "second",
+                "found \"Cyst\", first has \"Tumour\"",
+            ),
             ([first(|m| m["then"] = json!(["nobody"])), second(|_| {})], "first", "then[0]: found the unknown model"),
-            ([first(|m| m["then"] = json!(["second"])), second(|m| m["then"] = json!(["first"]))], "first", "leads back to first"),
-            ([first(|_| {}), second(|m| m["then"] = json!(["first"]))], "second", "leads to first, which is run before second"),
-            ([first(|m| m["input"]["region_of_interest"] = first_region.clone()), second(|_| {})], "second", "has a region of interest itself"),
-            ([first(|m| m["input"]["region_of_interest"] = first_region.clone()), second(|_| {})], "first", "second classifies"),
+            (
+                [first(|m| m["then"] = json!(["second"])), second(|m| m["then"] = json!(["first"]))],
+                "first",
+                "leads back to first",
+            ),
+            (
+                [first(|_| {}), second(|m| m["then"] = json!(["first"]))],
+                "second",
+                "leads to first, which is run before second",
+            ),
+            (
+                [first(|m| m["input"]["region_of_interest"] = first_region.clone()), second(|_| {})],
+                "second",
+                "has a region of interest itself",
+            ),
+            (
+                [first(|m| m["input"]["region_of_interest"] = first_region.clone()), second(|_| {})],
+                "first",
+                "second classifies",
+            ),
         ] {
             let found = refused(&[&models[0], &models[1]]);
             let reason = found.get(whose).unwrap_or_else(|| panic!("{expected}: {found:?}"));

@@ -168,12 +168,13 @@ fn images_can_be_segmented() {
     // At their own sizes, too.
     let mut native = unet.clone();
     native["preprocessing"].as_array_mut().unwrap().remove(1);
-    native["preprocessing"].as_array_mut().unwrap().push(json!({"ScaleIntensity": {"minv": 0.0, "maxv": 1.0, "per": "slice"}}));
+    native["preprocessing"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"ScaleIntensity": {"minv": 0.0, "maxv": 1.0, "per": "slice"}}));
     Manifest::from_json(&native.to_string()).unwrap();
     let mut eroded = unet.clone();
-    let steps = |size: [usize; 3]| {
-        json!([{"AsDiscrete": {"threshold": 0.5}}, {"BinaryErosion": {"size": size}}, {"Invert": {"mode": "nearest"}}])
-    };
+    let steps = |size: [usize; 3]| json!([{"AsDiscrete": {"threshold": 0.5}}, {"BinaryErosion": {"size": size}}, {"Invert": {"mode": "nearest"}}]);
     eroded["task"]["Segmentation"]["postprocessing"] = steps([1, 3, 3]);
     Manifest::from_json(&eroded.to_string()).unwrap();
     eroded["task"]["Segmentation"]["postprocessing"] = steps([3, 3, 3]);
@@ -187,7 +188,11 @@ fn regions_of_interest_are_of_images() {
         ("/input/region_of_interest/margin_mm", json!(-1.0), "region_of_interest.margin_mm: found -1, expected 0"),
         ("/input/region_of_interest/segment", json!(""), "region_of_interest.segment: empty"),
         ("/input/region_of_interest/when_missing", json!("wait"), "at input.region_of_interest.when_missing"),
-        ("/preprocessing/0", shipped()["preprocessing"][0].clone(), "preprocessing[0].CropForeground: the image is cropped"),
+        (
+            "/preprocessing/0",
+            shipped()["preprocessing"][0].clone(),
+            "preprocessing[0].CropForeground: the image is cropped",
+        ),
     ] {
         let mut json = tumour.clone();
         *json.pointer_mut(pointer).unwrap() = value;

@@ -50,7 +50,11 @@ impl Region {
             pixels: lesion.voxels,
             share_percent: lesion.ratio_percent,
             area_mm2: spacing_mm.map(|_| lesion.voxels as f64 * row * column),
-            long_axis: if spacing_mm.is_some() { InPlaneAxis::Millimetres(length_mm) } else { InPlaneAxis::Pixels(length_mm) },
+            long_axis: if spacing_mm.is_some() {
+                InPlaneAxis::Millimetres(length_mm)
+            } else {
+                InPlaneAxis::Pixels(length_mm)
+            },
             mean,
             outline: lesion.outline,
         })

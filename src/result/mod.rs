@@ -27,9 +27,7 @@ use crate::predict::{Prediction, Segmentation};
 use segmented::Segmented;
 
 pub use common::MANUFACTURER;
-pub use image_group::{
-    ImageFailure, ImageGroup, ImageSegmentationContext, SegmentedImage, encode_image_segmentation,
-};
+pub use image_group::{ImageFailure, ImageGroup, ImageSegmentationContext, SegmentedImage, encode_image_segmentation};
 pub use report::Report;
 pub use sr::{SrSopClass, measurement_report};
 pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};

@@ -87,7 +87,8 @@ impl KnownRegions {
 
     /// Without the objects that no image needs.
     fn compact(mut self) -> Self {
-        let needed: Vec<bool> = (0..self.objects.len()).map(|n| self.images.iter().any(|i| i.object == Some(n))).collect();
+        let needed: Vec<bool> =
+            (0..self.objects.len()).map(|n| self.images.iter().any(|i| i.object == Some(n))).collect();
         let place = |n: usize| needed.iter().take(n).filter(|needed| **needed).count();
         for image in &mut self.images {
             image.object = image.object.map(place);
@@ -138,7 +139,13 @@ mod tests {
     }
 
     fn input(uid: &str) -> Input {
-        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: uid.into(), group: 0, frame: None }
+        Input {
+            id: InstanceId(format!("id-{uid}")),
+            sop_instance_uid: uid.into(),
+            view: uid.into(),
+            group: 0,
+            frame: None,
+        }
     }
 
     /// Images with the object that their segment lies in; None: not found.

@@ -197,8 +197,7 @@ impl Worker {
                 let stage = FirstModel { model: first.as_mut(), regions: regions.as_ref() };
                 let ports: (&dyn InstanceSource, &dyn ResultStore) = (&*self.source, &*self.results);
                 // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
-                let work =
-                    || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
+                let work = || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
                 catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
             }
             None => {

@@ -214,8 +214,10 @@ impl<'a> Work<'a> {
         let mut occurs = [false; 256];
         bytes.iter().for_each(|&byte| occurs[usize::from(byte)] = true);
         self.bytes = Some(bytes);
-        let values = self.channels.iter().flat_map(|channel| channel.iter().zip(&occurs).filter(|(_, occurs)| **occurs));
-        let (min, max) = values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), (&v, _)| (min.min(v), max.max(v)));
+        let values =
+            self.channels.iter().flat_map(|channel| channel.iter().zip(&occurs).filter(|(_, occurs)| **occurs));
+        let (min, max) =
+            values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), (&v, _)| (min.min(v), max.max(v)));
         if min < max {
             let scale = |v: f32| (v - min) / (max - min) * (spec.maxv - spec.minv) + spec.minv;
             self.channels.iter_mut().for_each(|channel| *channel = channel.map(scale));

@@ -27,10 +27,8 @@ impl ImageRegion {
         let wider = |(start, end): (usize, usize), margin: usize, size: usize| {
             (start.saturating_sub(margin), end.saturating_add(margin).min(size))
         };
-        let kept = PixelBox {
-            rows: wider(tight.rows, margin[0], rows),
-            columns: wider(tight.columns, margin[1], columns),
-        };
+        let kept =
+            PixelBox { rows: wider(tight.rows, margin[0], rows), columns: wider(tight.columns, margin[1], columns) };
         Some(Self { kept, mask: spec.mask.then(|| mask.mapv(|v| u8::from(v != 0))) })
     }
 }

@@ -119,14 +119,18 @@ fn a_real_series(version: Version) {
 /// Of five slices one without anything.
 fn with_a_dark_one() -> Vec<Vec<u8>> {
     let study = breast_mri::study(&breast_mri::small(8003, Orientation::Axial), SeriesLayout::default());
-    breast_mri::changed(&study, |phase, slice| phase == 1 && (6..11).contains(&slice), |_, slice, d| {
-        if slice == 8 {
-            let pixels = d.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().len();
-            let dark = dicom_core::PrimitiveValue::U8(vec![0; pixels].into());
-            d.put(dicom_core::DataElement::new(tags::PIXEL_DATA, VR::OW, dark));
-        }
-        put_text(d, tags::SERIES_DESCRIPTION, VR::LO, "five slices");
-    })
+    breast_mri::changed(
+        &study,
+        |phase, slice| phase == 1 && (6..11).contains(&slice),
+        |_, slice, d| {
+            if slice == 8 {
+                let pixels = d.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().len();
+                let dark = dicom_core::PrimitiveValue::U8(vec![0; pixels].into());
+                d.put(dicom_core::DataElement::new(tags::PIXEL_DATA, VR::OW, dark));
+            }
+            put_text(d, tags::SERIES_DESCRIPTION, VR::LO, "five slices");
+        },
+    )
 }
 
 fn is_second(run: &Value) {
@@ -210,6 +214,9 @@ fn models_that_do_not_fit_have_failed(version: Version) {
     });
     let model = server.get(&format!("/ai/models/{CLASSIFIER}")).ok();
     assert_eq!(model["State"], "Failed", "{model:#}");
-    assert!(model["Reason"].as_str().unwrap().contains("at input.region_of_interest.segment: found \"Cyst\""), "{model:#}");
+    assert!(
+        model["Reason"].as_str().unwrap().contains("at input.region_of_interest.segment: found \"Cyst\""),
+        "{model:#}"
+    );
     assert_eq!(server.get(&format!("/ai/models/{UNET}")).ok()["State"], "Ready");
 }

@@ -78,18 +78,16 @@ pub fn write_unet(models: &Path, change: impl FnOnce(&mut Value)) {
             (key, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
         })
         .collect();
-    let views = tensors.iter().map(|(key, shape, bytes)| {
-        (key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .map(|(key, shape, bytes)| (key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
     serialize_to_file(views, None, &folder.join("weights.safetensors")).unwrap();
 }
 
 /// Writes a classifier whose second class has probability `1 / (1 + exp(-2 m))`, m the mean of what it is given: of the region that the UNet has
 /// found, everything outside it dark.
 pub fn write_classifier(models: &Path, change: impl FnOnce(&mut Value)) {
-    let class = |name: &str, value: &str, color: &str| {
-        json!({"name": name, "color": color, "concept": code(value, name), "thresholds": {"present": 0.5, "absent": 0.5}})
-    };
+    let class = |name: &str, value: &str, color: &str| json!({"name": name, "color": color, "concept": code(value, name), "thresholds": {"present": 0.5, "absent": 0.5}});
     let mut manifest = manifest(CLASSIFIER, 9210);
     manifest["input"]["region_of_interest"] = json!({"model": UNET, "segment": SEGMENT, "mask": true});
     let mut chain = native();

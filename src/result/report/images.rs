@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::ResultError;
 use super::super::charset::fold_typography;
 use super::super::image_group::{EncodedGroup, ImageSegmentationContext, SegmentedImage};
 use super::super::segmented::Segment;
-use super::super::ResultError;
 use super::{ImageReport, Report, SegmentationReport};
 use crate::imaging::{SegObject, SliceSource};
 use crate::predict::{InPlaneAxis, Region};
@@ -65,10 +65,7 @@ impl Report {
     ///
     /// # Errors
     /// [`ResultError`]
-    pub fn of_image_segmentation(
-        ctx: &ImageSegmentationContext,
-        groups: &[EncodedGroup],
-    ) -> Result<Self, ResultError> {
+    pub fn of_image_segmentation(ctx: &ImageSegmentationContext, groups: &[EncodedGroup]) -> Result<Self, ResultError> {
         let mut images: Vec<((usize, Option<u32>), ImageReport)> = Vec::new();
         for group in groups {
             let frames = mask_frames(group);
@@ -111,12 +108,7 @@ fn mask_frames(group: &EncodedGroup) -> Vec<Option<usize>> {
     seg.frames.iter().map(|frame| place(&frame.source)).collect()
 }
 
-fn analysed(
-    group: &EncodedGroup,
-    slice: &SliceSource,
-    image: &SegmentedImage,
-    mask_frames: Vec<usize>,
-) -> ImageReport {
+fn analysed(group: &EncodedGroup, slice: &SliceSource, image: &SegmentedImage, mask_frames: Vec<usize>) -> ImageReport {
     let segments = group.segmented.segments.iter().zip(&image.regions);
     let seg = group.seg.as_ref();
     ImageReport {

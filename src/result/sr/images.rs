@@ -25,10 +25,7 @@ use crate::predict::{InPlaneAxis, Region};
 ///
 /// # Errors
 /// [`ResultError`]
-pub fn images_report(
-    ctx: &ImageSegmentationContext,
-    groups: &[EncodedGroup],
-) -> Result<ResultObject, ResultError> {
+pub fn images_report(ctx: &ImageSegmentationContext, groups: &[EncodedGroup]) -> Result<ResultObject, ResultError> {
     let first = ctx.run.images.first().ok_or(ResultError::NoImages)?;
     let masks = groups.iter().filter_map(|g| g.seg.as_ref()).map(InstanceReference::from);
     let sources = ctx.run.images.iter().map(|&i| InstanceReference::from(i));

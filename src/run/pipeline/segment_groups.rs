@@ -6,7 +6,9 @@ use std::sync::Arc;
 use dicom_dictionary_std::tags;
 use ndarray::{Array3, Axis};
 
-use crate::imaging::{FrameTimes, Geometry, ImageAttributes, Plane, SliceSource, SourceFrame, calibrated_spacing, grid};
+use crate::imaging::{
+    FrameTimes, Geometry, ImageAttributes, Plane, SliceSource, SourceFrame, calibrated_spacing, grid,
+};
 use crate::predict::{ImageMask, SegmentMask, Segmentation, measure};
 use crate::result::source::valid_text;
 use crate::result::{ChannelSource, ImageGroup, SegmentedImage};

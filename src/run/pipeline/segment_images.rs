@@ -61,13 +61,11 @@ pub(super) fn outcome(
     let chain = TransformChain::new(&manifest.preprocessing)?;
     // All masks are held until the objects are written.
     let instances: Vec<&[Input]> = inputs.chunk_by(|a, b| a.id == b.id).collect();
-    let reader = Reader { source, chain: &chain, instances: &instances, regions, budget: limits.budget(), monitor, clock };
+    let reader =
+        Reader { source, chain: &chain, instances: &instances, regions, budget: limits.budget(), monitor, clock };
     let analysed = analyse_all(&reader, model, task)?;
-    let reasons: Vec<String> = analysed
-        .frames
-        .iter()
-        .filter_map(|f| Some(format!("{}: {}", f.view, f.outcome.as_ref().err()?)))
-        .collect();
+    let reasons: Vec<String> =
+        analysed.frames.iter().filter_map(|f| Some(format!("{}: {}", f.view, f.outcome.as_ref().err()?))).collect();
     if reasons.len() == analysed.frames.len() {
         return Err(RunError::NoImage(reasons));
     }
@@ -170,13 +168,19 @@ impl Reader<'_> {
             };
             let sent = messages.send(message);
             started = std::time::Instant::now();
-            if sent.is_err() || self.monitor.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if sent.is_err() || self.monitor.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let read = read_image_frames(dicom, &wanted, self.source.frame_decoder(), &self.budget, &mut take);
-        Message::End(read.map_err(|e| Unread {
-            attributes: imaging::read_attributes(dicom).ok().map(Arc::new),
-            reason: told(&e),
-        }))
+        Message::End(
+            read.map_err(|e| Unread {
+                attributes: imaging::read_attributes(dicom).ok().map(Arc::new),
+                reason: told(&e),
+            }),
+        )
     }
 
     fn prepare(&self, instance: &Arc<ImageAttributes>, frame: ImageFrame) -> Message {
@@ -189,7 +193,8 @@ impl Reader<'_> {
         let prepared = prepared.and_then(|p| {
             let (_, rows, columns) = p.array.dim();
             let most = MAX_PREPARED;
-            let large = format!("found {rows} × {columns} pixels for the network, expected at most {most}: add a Resize");
+            let large =
+                format!("found {rows} × {columns} pixels for the network, expected at most {most}: add a Resize");
             if rows * columns > most { Err(large) } else { Ok(p) }
         });
         match prepared {

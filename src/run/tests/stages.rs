@@ -122,7 +122,9 @@ fn what_follows_is_asked_for_once_and_only_where_there_is_something() {
     let Inserted::New(first) = queue.insert(asked("breast-mri-unet"), ANY, None).unwrap() else { panic!() };
     let (report, stored) = result([false, false]);
     let told = queue.follow(&first, (&report, &stored), &headers);
-    assert!(matches!(&told[..], [told] if told.contains("breast-mri-tumour was not run") && told.contains("no Tumour found")));
+    assert!(
+        matches!(&told[..], [told] if told.contains("breast-mri-tumour was not run") && told.contains("no Tumour found"))
+    );
 
     let (report, stored) = result([false, true]);
     for _ in 0..2 {

@@ -132,18 +132,19 @@ impl Preparation<'_> {
     ) -> ControlFlow<()> {
         let mut end = ControlFlow::Continue(());
         let (mut reading, mut named) = (Instant::now(), false);
-        let read = imaging::read_images_within(bytes, frames, self.source.frame_decoder(), budget, &mut |place, image| {
-            self.clock.add(Stage::Read, reading.elapsed());
-            let mut image = match image {
-                Ok(image) => self.apply(image, frames.get(place).copied()),
-                Err(e) => PreparedImage::failed(imaging::read_attributes(bytes).ok().filter(|_| !named), told(&e)),
-            };
-            image.attributes = image.attributes.filter(|_| !named);
-            named |= image.attributes.is_some();
-            end = put(image);
-            reading = Instant::now();
-            end
-        });
+        let read =
+            imaging::read_images_within(bytes, frames, self.source.frame_decoder(), budget, &mut |place, image| {
+                self.clock.add(Stage::Read, reading.elapsed());
+                let mut image = match image {
+                    Ok(image) => self.apply(image, frames.get(place).copied()),
+                    Err(e) => PreparedImage::failed(imaging::read_attributes(bytes).ok().filter(|_| !named), told(&e)),
+                };
+                image.attributes = image.attributes.filter(|_| !named);
+                named |= image.attributes.is_some();
+                end = put(image);
+                reading = Instant::now();
+                end
+            });
         match read {
             Ok(()) => end,
             Err(e) => frames.iter().try_for_each(|_| put(failed(bytes, &e))),
