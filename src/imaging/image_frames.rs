@@ -28,6 +28,10 @@ pub struct ImageFrame {
     pub plane: Option<Plane>,
 }
 
+/// What is done with a frame, or with why it cannot be read: the instance's attributes, the frame's number where there are several.
+pub type TakeFrame<'t> =
+    &'t mut dyn FnMut(&Arc<ImageAttributes>, Option<u32>, Result<ImageFrame, ImagingError>) -> ControlFlow<()>;
+
 /// Reads frames of one monochrome image of 8 to 16 bits, one after the other: those numbered `wanted`, from 1; none numbered: all. Each, or
 /// why it cannot be read, is given to `take` with the instance's attributes and may break off. The pixels that the header claims are taken
 /// from `budget` before any is decoded. Gives the attributes of the instance: those of the standard that are short, which is all that
@@ -42,7 +46,7 @@ pub fn read_image_frames(
     wanted: &[u32],
     fallback: Option<&dyn FrameDecoder>,
     budget: &VoxelBudget,
-    take: &mut dyn FnMut(&Arc<ImageAttributes>, Option<u32>, Result<ImageFrame, ImagingError>) -> ControlFlow<()>,
+    take: TakeFrame<'_>,
 ) -> Result<Arc<ImageAttributes>, ImagingError> {
     let file = Part10::scan(dicom)?;
     let attributes = ImageAttributes::from_dataset(file.read_header()?)?;

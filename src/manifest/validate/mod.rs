@@ -108,14 +108,11 @@ fn together(m: &Manifest) -> Checked {
         SelectSpec::Series(_) => ("Series", 2),
         SelectSpec::Volumes(_) => ("Volumes", 3),
     };
-    match (&m.task, dimensions) {
-        (TaskSpec::Classification(_), 3) => {
-            return refuse(
-                "task",
-                "found Classification of Volumes, expected Images: whole volumes cannot be classified yet",
-            );
-        }
-        _ => {}
+    if let (TaskSpec::Classification(_), 3) = (&m.task, dimensions) {
+        return refuse(
+            "task",
+            "found Classification of Volumes, expected Images: whole volumes cannot be classified yet",
+        );
     }
     let (name, found) = (m.network.name(), m.network.spatial_dims());
     require(found == dimensions, "network", || {
