@@ -152,8 +152,11 @@ fn expected(file: &[u8], frame: Option<u32>) -> Array2<u8> {
     })
 }
 
+/// SOPInstanceUID, and the frame's number in a multi-frame image.
+type Source = (String, Option<u32>);
+
 /// Every frame of a segmentation with the UID and frame of its source.
-fn masks(seg: &[u8]) -> Vec<((String, Option<u32>), Array2<u8>)> {
+fn masks(seg: &[u8]) -> Vec<(Source, Array2<u8>)> {
     let seg = SegObject::read(seg).unwrap();
     let frame = |i: usize| (seg.frames[i].source.clone().unwrap(), seg.mask(i).unwrap().mapv(|n| u8::from(n != 0)));
     (0..seg.frames.len()).map(frame).collect()
