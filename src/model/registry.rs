@@ -15,9 +15,7 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
-use crate::manifest::{
-    self, InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec,
-};
+use crate::manifest::{self, InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
