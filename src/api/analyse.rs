@@ -143,7 +143,10 @@ pub(super) fn run_requests(
             e => submit_error(e),
         });
     }
-    let models = service.models.list();
+    // The first of two stages goes first, so that the second finds its results.
+    let mut models = service.models.list();
+    let second = |name: &str| service.models.manifest(name).is_some_and(|m| m.input.region_of_interest.is_some());
+    models.sort_by_cached_key(|model| second(&model.name));
     let (mut requests, mut reasons) = (Vec::new(), Vec::new());
     for model in models.iter().filter(|m| m.can_run()) {
         match request(&model.name) {

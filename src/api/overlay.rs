@@ -137,11 +137,13 @@ fn draw_source(seg: &SegObject, frame: usize, image: &mut RgbaImage) -> Result<(
     let id = instance_with_uid(uid).map_err(|e| RestError::internal(e.to_string()))?.ok_or_else(gone)?;
     let bytes = OrthancSource.fetch(&id).map_err(|_| gone())?;
     let decoder: Option<&dyn FrameDecoder> = OrthancSource.frame_decoder();
-    let source = imaging::read_frame(&bytes, *number, decoder).map_err(|e| RestError::unprocessable(e.to_string()))?;
-    if source.values.dim() != (seg.rows, seg.columns) {
+    // Also of images that do not say where they lie in the patient.
+    let source = imaging::read_image_frame(&bytes, *number, decoder);
+    let source = source.map_err(|e| RestError::unprocessable(e.to_string()))?;
+    if source.pixels.dim() != (seg.rows, seg.columns) {
         return Err(RestError::unprocessable("the source image is of another size than the segmentation"));
     }
-    for ((row, column), byte) in displayed(&source.values, &source.instance).indexed_iter() {
+    for ((row, column), byte) in displayed(&source.values(), &source.attributes).indexed_iter() {
         image.put_pixel(column as u32, row as u32, Rgba([*byte, *byte, *byte, 255]));
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! Works on runs of equal voxels along rows, united where runs of neighbouring rows touch: cost grows with the number of
 //! runs, not of voxels, and nothing recurses.
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 
 /// Numbers the components from 1 in the order in which they are met (slice, row, column); 0 is background. Equals
 /// scipy.ndimage.label with its default structure.
@@ -28,11 +28,20 @@ pub fn keep_largest(mask: ArrayView3<u8>) -> Array3<u8> {
 /// Background that no path over faces joins to the border becomes 1. Equals scipy.ndimage.binary_fill_holes with its
 /// default structure.
 pub fn fill_holes(mask: ArrayView3<u8>) -> Array3<u8> {
+    fill(mask, Runs::at_border)
+}
+
+/// The same of a single image, (row, column): its border is that of the plane.
+pub fn fill_holes_2d(mask: ArrayView2<u8>) -> Array2<u8> {
+    fill(mask.insert_axis(Axis(0)), Runs::at_border_of_slice).index_axis_move(Axis(0), 0)
+}
+
+fn fill(mask: ArrayView3<u8>, at_border: fn(&Runs, usize) -> bool) -> Array3<u8> {
     let runs = Runs::of(mask, false);
     let (components, voxels) = runs.components();
     let mut open = vec![false; voxels.len()];
     for (run, component) in components.iter().enumerate() {
-        open[*component as usize] |= runs.at_border(run);
+        open[*component as usize] |= at_border(&runs, run);
     }
     let mut filled = Array3::ones(mask.raw_dim());
     runs.paint(&mut filled, |run| u8::from(!open[components[run] as usize]));
@@ -117,10 +126,16 @@ impl Runs {
     }
 
     fn at_border(&self, run: usize) -> bool {
-        let [slices, rows, columns] = self.size;
+        let [slices, rows, _] = self.size;
+        let slice = self.runs[run].line / rows;
+        slice == 0 || slice + 1 == slices || self.at_border_of_slice(run)
+    }
+
+    fn at_border_of_slice(&self, run: usize) -> bool {
+        let [_, rows, columns] = self.size;
         let Run { line, start, end } = self.runs[run];
-        let (slice, row) = (line / rows, line % rows);
-        slice == 0 || slice + 1 == slices || row == 0 || row + 1 == rows || start == 0 || end == columns
+        let row = line % rows;
+        row == 0 || row + 1 == rows || start == 0 || end == columns
     }
 
     /// Writes the value of each run onto its voxels; what lies in no run stays as it is.
@@ -214,6 +229,26 @@ mod tests {
                 assert_eq!(fill_holes(mask.view()), expected, "{size:?}, {percent} %, seed {seed}: holes");
             }
         }
+    }
+
+    /// Between two slices that are all inside the plane's border is the only one.
+    #[test]
+    fn holes_of_an_image_equal_those_of_a_slice_under_covers() {
+        for (size, percent) in
+            [(1, 1), (1, 9), (12, 13), (20, 31)].into_iter().flat_map(|s| [0, 40, 60, 95].map(|p| (s, p)))
+        {
+            for seed in 0..10 {
+                let image = scramble((1, size.0, size.1), percent, seed).index_axis_move(Axis(0), 0);
+                let mut covered = Array3::ones((3, size.0, size.1));
+                covered.index_axis_mut(Axis(0), 1).assign(&image);
+                let filled = fill_holes(covered.view());
+                assert_eq!(fill_holes_2d(image.view()), filled.index_axis(Axis(0), 1), "{size:?} {percent} {seed}");
+            }
+        }
+        let ring = Array2::from_shape_fn((5, 5), |(r, c)| {
+            u8::from((1..4).contains(&r) && (1..4).contains(&c) && (r, c) != (2, 2))
+        });
+        assert_eq!(fill_holes_2d(ring.view())[[2, 2]], 1);
     }
 
     #[test]

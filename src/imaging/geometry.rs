@@ -14,6 +14,17 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// A plane that has no place in the patient, as a grid of one slice: its first pixel at 0, rows along y, columns along x. `spacing_mm`:
+    /// of rows and columns.
+    pub fn of_plane([rows, columns]: [usize; 2], [row_mm, column_mm]: [f64; 2]) -> Self {
+        Self {
+            size: [1, rows, columns],
+            origin_mm: [0.0; 3],
+            steps_mm: [[0.0, 0.0, 1.0], [0.0, row_mm, 0.0], [column_mm, 0.0, 0.0]],
+            frame_of_reference_uid: None,
+        }
+    }
+
     /// The place of an index; whole numbers are the voxels' centres.
     pub fn to_patient(&self, index: [f64; 3]) -> [f64; 3] {
         std::array::from_fn(|axis| {

@@ -21,6 +21,7 @@ mod frames;
 mod functional_groups;
 pub mod geometry;
 pub mod histogram;
+mod image_frames;
 pub mod morphology;
 pub mod otsu;
 mod palette;
@@ -30,6 +31,7 @@ mod picture;
 pub mod pixels;
 mod plane;
 mod read;
+mod read_images;
 mod read_series;
 mod resample;
 mod rle;
@@ -48,16 +50,18 @@ pub use error::ImagingError;
 pub use frame_times::FrameTimes;
 pub use frames::{MAX_VOXELS, SourceFrame, read_frame, read_frames, read_frames_within};
 pub use geometry::Geometry;
+pub use image_frames::{ImageFrame, calibrated_spacing, read_image_frame, read_image_frames};
 pub use parts::MAX_THREADS;
 pub use picture::{Picture, PictureError, PicturePixels, PlainJpeg, is_picture, read_picture};
 pub use pixels::Pixels;
 pub use plane::Plane;
 pub use read::{read_attributes, read_header, read_image, read_image_within, read_instance, read_instance_within};
+pub use read_images::read_images_within;
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;
 pub use series_error::{SeriesError, TimePoint};
-pub use stack::{stack, stack_told};
+pub use stack::{grid, stack, stack_told};
 pub use volume::{SliceSource, Volume};
 
 /// A 2D projection image (MG, CR, DX, a picture): one frame with its attributes.
@@ -66,4 +70,17 @@ pub struct Projection {
     pub attributes: ImageAttributes,
     /// Stored pixel values, (row, column). MONOCHROME1 is *not* yet inverted here; `attributes.photometric` tells.
     pub pixels: Pixels,
+}
+
+impl Projection {
+    /// The values after the modality LUT (PS3.3 C.11.1), (row, column).
+    pub fn values(&self) -> ndarray::Array2<f32> {
+        let Rescale { slope, intercept } = self.attributes.rescale;
+        let value = |stored: f64| (slope * stored + intercept) as f32;
+        match &self.pixels {
+            Pixels::U8(a) => a.mapv(|v| value(v.into())),
+            Pixels::U16(a) => a.mapv(|v| value(v.into())),
+            Pixels::I16(a) => a.mapv(|v| value(v.into())),
+        }
+    }
 }

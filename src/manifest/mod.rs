@@ -5,11 +5,14 @@
 
 pub mod code;
 pub mod condition;
+pub mod ensemble;
 pub mod form;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod region_of_interest;
 pub mod report;
+pub mod stages;
 pub mod task;
 pub mod transform;
 mod validate;
@@ -19,16 +22,18 @@ use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
+pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use inferer::InfererSpec;
 pub use input::{
-    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
-    VolumesSpec,
+    ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,
+    SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
-    Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
-    SegmentationSpec, TaskSpec,
+    Activation, AggregateSpec, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding,
+    SegmentSpec, SegmentationSpec, TaskSpec,
 };
 pub use transform::TransformSpec;
 
@@ -70,10 +75,20 @@ pub struct Manifest {
     pub weights: WeightsSpec,
     #[serde(default, skip_serializing_if = "is_default")]
     pub inferer: InfererSpec,
+    /// Each network also answers to the input turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_time_augmentation: Option<TestTimeAugmentationSpec>,
+    /// Other networks answer as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<EnsembleSpec>,
     /// What the network's outputs mean.
     pub task: TaskSpec,
     /// Texts and codes of the structured report.
     pub report: ReportSpec,
+    /// Names of the models that are run at once when this one has succeeded, on the same resource. One whose region of interest is
+    /// a segment of this model is not where no image has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<String>,
 }
 
 fn is_default(inferer: &InfererSpec) -> bool {
@@ -91,6 +106,12 @@ impl Manifest {
             .map_err(|e| ManifestError::Syntax { path: e.path().to_string(), reason: e.inner().to_string() })?;
         validate::validate(&manifest)?;
         Ok(manifest)
+    }
+
+    /// Whether heat maps can say where in an image an answer comes from: every network that is asked can.
+    pub fn is_explainable(&self) -> bool {
+        let others = self.ensemble.iter().flat_map(|ensemble| &ensemble.members).filter_map(|m| m.network.as_ref());
+        self.network.is_explainable() && others.into_iter().all(NetworkSpec::is_explainable)
     }
 
     /// The classes of a classification; of another task none.

@@ -196,16 +196,60 @@ fn channels_are_phases_or_contrasts_or_named_by_the_caller() {
 
 #[test]
 fn what_cannot_run_together_is_refused() {
-    let mut segmented_images = shipped();
-    segmented_images["task"] = breast()["task"].clone();
-    segmented_images["network"]["ResNet50"]["num_classes"] = json!(1);
-    assert!(refusal(&segmented_images).contains("at task: found Segmentation of Images"));
     let mut classified_volumes = breast();
     classified_volumes["task"] = shipped()["task"].clone();
     assert!(refusal(&classified_volumes).contains("at task: found Classification of Volumes"));
     let mut flat = breast();
     flat["network"] = json!({"UNet": {"in_channels": 4, "out_channels": 1, "width": 16}});
     assert!(refusal(&flat).contains("at network: found UNet, which takes 2D input, expected 3D"));
+}
+
+#[test]
+fn images_can_be_segmented() {
+    let unet: Value = serde_json::from_str(include_str!("../../models/breast-mri-unet/manifest.json")).unwrap();
+    // At their own sizes, too.
+    let mut native = unet.clone();
+    native["preprocessing"].as_array_mut().unwrap().remove(1);
+    native["preprocessing"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"ScaleIntensity": {"minv": 0.0, "maxv": 1.0, "per": "slice"}}));
+    Manifest::from_json(&native.to_string()).unwrap();
+    let mut eroded = unet.clone();
+    let steps = |size: [usize; 3]| json!([{"AsDiscrete": {"threshold": 0.5}}, {"BinaryErosion": {"size": size}}, {"Invert": {"mode": "nearest"}}]);
+    eroded["task"]["Segmentation"]["postprocessing"] = steps([1, 3, 3]);
+    Manifest::from_json(&eroded.to_string()).unwrap();
+    eroded["task"]["Segmentation"]["postprocessing"] = steps([3, 3, 3]);
+    assert!(refusal(&eroded).contains("BinaryErosion.size: found [3, 3, 3], expected 1 slice"));
+}
+
+#[test]
+fn regions_of_interest_are_of_images() {
+    let tumour: Value = serde_json::from_str(include_str!("../../models/breast-mri-tumour/manifest.json")).unwrap();
+    for (pointer, value, expected) in [
+        ("/input/region_of_interest/margin_mm", json!(-1.0), "region_of_interest.margin_mm: found -1, expected 0"),
+        ("/input/region_of_interest/segment", json!(""), "region_of_interest.segment: empty"),
+        ("/input/region_of_interest/when_missing", json!("wait"), "at input.region_of_interest.when_missing"),
+        (
+            "/preprocessing/0",
+            shipped()["preprocessing"][0].clone(),
+            "preprocessing[0].CropForeground: the image is cropped",
+        ),
+    ] {
+        let mut json = tumour.clone();
+        *json.pointer_mut(pointer).unwrap() = value;
+        if pointer == "/preprocessing/0" {
+            json["preprocessing"].as_array_mut().unwrap().insert(1, tumour["preprocessing"][0].clone());
+        }
+        let error = refusal(&json);
+        assert!(error.contains(expected), "{pointer}: {error}");
+    }
+    let mut volumes = breast();
+    volumes["input"]["region_of_interest"] = tumour["input"]["region_of_interest"].clone();
+    assert!(refusal(&volumes).contains("at input.region_of_interest: is for models that take images"));
+    let mut twice = tumour.clone();
+    twice["then"] = json!(["a", "a"]);
+    assert!(refusal(&twice).contains("at then[1]: found \"a\""));
 }
 
 #[test]
@@ -281,4 +325,206 @@ fn stored_schema_is_current_and_accepts_the_shipped_manifests() {
     let mut broken = shipped();
     broken["surprise"] = json!(1);
     assert!(validator.validate(&broken).is_err());
+}
+
+/// The shipped manifest, made one of a series' slices with one logit for two classes.
+fn of_series(aggregate: Value) -> Value {
+    let mut json = shipped();
+    let code = json["report"]["finding_site"].clone();
+    let class = |name: &str, present: f64, absent: f64| json!({"name": name, "color": "#000000", "concept": code, "thresholds": {"present": present, "absent": absent}});
+    json["input"]["select"] = json!({"Series": {"prefer": [{"keyword": "ConvolutionKernel", "regex": "soft"}]}});
+    json["network"]["ResNet50"]["num_classes"] = json!(1);
+    json["inferer"] = json!({"SimpleInferer": {"batch_size": 16}});
+    json["task"]["Classification"]["activation"] = json!("sigmoid_binary");
+    json["task"]["Classification"]["classes"] = json!([class("no", 0.75, 0.5), class("yes", 0.5, 0.25)]);
+    json["task"]["Classification"]["aggregate"] = aggregate;
+    json
+}
+
+fn changed(mut json: Value, pointer: &str, value: Value) -> Value {
+    *json.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+    json
+}
+
+#[test]
+fn activation_classes_and_outputs_go_together() {
+    for aggregate in [json!(null), json!({"TopKMean": {"k": 3}}), json!({"Max": {}}), json!({"Mean": {}})] {
+        let read = Manifest::from_json(&of_series(aggregate.clone()).to_string()).unwrap();
+        let again = serde_json::to_string(&read).unwrap();
+        assert!(Manifest::from_json(&again).is_ok(), "{again}");
+    }
+    let at = "/task/Classification";
+    let series = || of_series(json!({"TopKMean": {"k": 3}}));
+    for (json, expected) in [
+        (
+            changed(series(), "/network/ResNet50/num_classes", json!(2)),
+            "task.Classification.activation: sigmoid_binary takes one logit, the network has 2 outputs",
+        ),
+        (
+            changed(series(), &format!("{at}/classes"), json!([series()["task"]["Classification"]["classes"][1]])),
+            "task.Classification.classes: found 1 classes, expected 2 for sigmoid_binary",
+        ),
+        (
+            changed(series(), &format!("{at}/classes/0/thresholds/present"), json!(0.5)),
+            "classes[0].thresholds: found absent 0.5 and present 0.5, expected 0.5 and 0.75",
+        ),
+        (
+            changed(series(), &format!("{at}/activation"), json!("sigmoid")),
+            "task.Classification.classes: found 2 classes, the network has 1 outputs",
+        ),
+        (changed(series(), &format!("{at}/aggregate/TopKMean/k"), json!(0)), "aggregate.TopKMean.k: found 0"),
+        (changed(series(), &format!("{at}/aggregate"), json!({"Median": {}})), "unknown variant `Median`"),
+        (
+            changed(series(), &format!("{at}/aggregate/TopKMean"), json!({"k": 1, "negative": "no"})),
+            "aggregate.TopKMean.negative: is for softmax",
+        ),
+        (changed(series(), "/inferer/SimpleInferer/batch_size", json!(0)), "inferer.SimpleInferer.batch_size: found 0"),
+        (
+            changed(series(), "/input/select/Series", json!({"min_slices": 0})),
+            "input.select.Series.min_slices: found 0, expected 1 to 10000",
+        ),
+        (
+            changed(series(), "/input/select/Series/prefer/0", json!({"keyword": "Kernel", "equals": "x"})),
+            "input.select.Series.prefer[0].keyword: \"Kernel\" is not a DICOM keyword",
+        ),
+    ] {
+        let error = refusal(&json);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_softmax_says_which_class_is_the_negative_one() {
+    let softmax = |aggregate: Value| {
+        let mut json = shipped();
+        json["task"]["Classification"]["aggregate"] = aggregate;
+        json
+    };
+    let valid = Manifest::from_json(&softmax(json!({"TopKMean": {"k": 2, "negative": "Normal"}})).to_string()).unwrap();
+    let super::TaskSpec::Classification(task) = &valid.task else { panic!() };
+    assert_eq!(task.negative(), Some(3));
+    assert!(refusal(&softmax(json!({"Max": {}}))).contains("aggregate.Max.negative: nothing, expected with softmax"));
+    let other = refusal(&softmax(json!({"Max": {"negative": "Healthy"}})));
+    assert!(other.contains("found \"Healthy\", expected one of the classes (Mass, "), "{other}");
+    let mut one = softmax(json!({"Mean": {}}));
+    one["input"]["select"]["Images"] = json!({"count": 1});
+    assert!(refusal(&one).contains("task.Classification.aggregate: a run has one image"));
+    let mut single = shipped();
+    single["network"]["ResNet50"]["num_classes"] = json!(1);
+    single["task"]["Classification"]["classes"].as_array_mut().unwrap().truncate(1);
+    assert!(refusal(&single).contains("softmax of one output is always 1"));
+}
+
+#[test]
+fn a_count_is_a_number_or_a_range() {
+    let images = |count: Value, views: Value| {
+        let mut json = shipped();
+        json["input"]["select"]["Images"] = json!({"count": count, "views": views});
+        json
+    };
+    Manifest::from_json(&images(json!({"min": 1, "max": 4}), json!([])).to_string()).unwrap();
+    for (count, expected) in [
+        (json!({"min": 3, "max": 2}), "input.select.Images.count: found 3 to 2, expected 1 to 10000"),
+        (json!({"min": 0, "max": 2}), "found 0 to 2"),
+        (json!(0), "found 0, expected"),
+        (json!(20_000), "found 20000"),
+        (json!("four"), "expected a number, or an object with \"min\" and \"max\""),
+        (json!({"min": 1, "most": 2}), "unknown field `most`"),
+    ] {
+        let error = refusal(&images(count, json!([])));
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(
+        refusal(&images(json!({"min": 1, "max": 2}), json!(["L-CC", "R-CC", "L-MLO"])))
+            .contains("found 3 views for count 1 to 2")
+    );
+}
+
+/// The shipped manifest with a value of an optional key.
+fn with_key(key: &str, value: Value) -> Result<Manifest, String> {
+    let mut json = shipped();
+    json[key] = value;
+    Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn ensembles_and_augmentations_that_cannot_be_are_refused() {
+    let flip = json!({ "Flip": { "spatial_axis": [1] } });
+    let weights = json!({ "file": "b.safetensors", "format": "safetensors" });
+    let good = with_key("test_time_augmentation", json!({ "transforms": [flip], "combine": "vote" })).unwrap();
+    assert_eq!(good.test_time_augmentation.unwrap().transforms.len(), 1);
+    let good = with_key("ensemble", json!({ "members": [{ "weights": weights }] })).unwrap();
+    assert_eq!(good.ensemble.unwrap().weight, 1.0);
+    for (key, value, expected) in [
+        ("test_time_augmentation", json!({ "transforms": [] }), "transforms: found 0, expected 1 to 15"),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Flip": { "spatial_axis": [2] } }] }),
+            "transforms[0].Flip.spatial_axis: found [2], expected different axes from 0 to 1",
+        ),
+        ("test_time_augmentation", json!({ "transforms": [{ "Flip": { "spatial_axis": [] } }] }), "found []"),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Rotate90": { "k": 1, "spatial_axes": [1, 1] } }] }),
+            "found [1, 1]",
+        ),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Rotate90": { "k": 4, "spatial_axes": [0, 1] } }] }),
+            "Rotate90.k: found 4, expected 1 to 3",
+        ),
+        ("test_time_augmentation", json!({ "transforms": [flip, flip] }), "transforms[1]: is given twice"),
+        ("ensemble", json!({ "members": [] }), "ensemble.members: found 0 members"),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "weight": 0 }] }),
+            "ensemble.members[0].weight: found 0",
+        ),
+        ("ensemble", json!({ "members": [{ "weights": weights }], "weight": -1 }), "ensemble.weight: found -1"),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": { "file": "../b", "format": "safetensors" } }] }),
+            "ensemble.members[0].weights.file: found \"../b\"",
+        ),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "network": { "ResNet50": { "in_channels": 3, "num_classes": 2, "width": 8 } } }] }),
+            "ensemble.members[0].network: found 3 channels, 2 dimensions, 2 outputs",
+        ),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "network": { "ResNet50": { "in_channels": 3, "num_classes": 4, "width": 0 } } }] }),
+            "ensemble.members[0].network.ResNet50.width: found 0",
+        ),
+    ] {
+        let error = with_key(key, value).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+}
+
+#[test]
+fn keras_keys_of_the_resnet50_have_their_limits() {
+    let with = |key: &str, value: Value| {
+        let mut json = shipped();
+        json["network"]["ResNet50"][key] = value;
+        Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
+    };
+    for (key, value) in [
+        ("hidden_features", json!([256, 128])),
+        ("stride_in_1x1", json!(true)),
+        ("conv_bias", json!(true)),
+        ("batch_norm_epsilon", json!(1.001e-5)),
+    ] {
+        let manifest = with(key, value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&manifest.network).unwrap()["ResNet50"][key], value);
+    }
+    for (key, value, expected) in [
+        ("hidden_features", json!([0]), "network.ResNet50.hidden_features: found 0"),
+        ("hidden_features", json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), "found 9 layers, expected at most 8"),
+        ("batch_norm_epsilon", json!(0.0), "network.ResNet50.batch_norm_epsilon: found 0"),
+        ("stride", json!(2), "unknown field `stride`"),
+    ] {
+        let error = with(key, value).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
 }

@@ -90,8 +90,12 @@ pub const SUM_OF_VOXELS: Concept = dcm("126030", "Sum of segmented voxel method 
 pub const LONG_AXIS: Concept = sct("103339001", "Long axis");
 pub const DERIVATION: Concept = dcm("121401", "Derivation");
 pub const MEAN: Concept = sct("373098007", "Mean");
+pub const MAXIMUM: Concept = sct("56851009", "Maximum");
 /// TID 1502 row 1.
 pub const TIME_POINT: Concept = Concept { value: "C2348792", scheme: "UMLS", meaning: "Time Point" };
+pub const AREA: Concept = sct("42798000", "Area");
+/// How much of one image a segment takes.
+pub const IMAGE_SHARE: Concept = private("IMAGE_SHARE", "Share of the image");
 /// How much of the analysed volume a segment takes.
 pub const VOLUME_SHARE: Concept = private("VOLUME_SHARE", "Share of the analysed volume");
 /// (mean - mean of the first time point) / mean of the first time point.
@@ -121,6 +125,7 @@ pub const PROCESSING_EQUIPMENT: Concept = dcm("109102", "Processing Equipment");
 // Units
 pub const PERCENT: Concept = ucum("%", "Percent");
 pub const MILLIMETER: Concept = ucum("mm", "mm");
+pub const SQUARE_MILLIMETER: Concept = ucum("mm2", "mm2");
 pub const CUBIC_CENTIMETER: Concept = ucum("cm3", "cm3");
 pub const PIXELS: Concept = ucum("{pixels}", "Pixels");
 pub const NO_UNITS: Concept = ucum("1", "no units");
@@ -143,6 +148,15 @@ impl Presence {
             Self::Absent
         } else {
             Self::Undetermined
+        }
+    }
+
+    /// What may be said of a class where a part was not seen, which may hold what was found nowhere else. `negative`: the class says that there
+    /// is no finding.
+    pub fn as_far_as_seen(self, negative: bool) -> Self {
+        match (self, negative) {
+            (Self::Absent, false) | (Self::Present, true) => Self::Undetermined,
+            (presence, _) => presence,
         }
     }
 

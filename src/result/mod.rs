@@ -6,6 +6,7 @@ pub mod codes;
 pub mod common;
 pub mod content;
 pub mod evidence;
+pub mod image_group;
 pub mod image_library;
 pub mod reference;
 pub mod report;
@@ -26,6 +27,7 @@ use crate::predict::{Prediction, Segmentation};
 use segmented::Segmented;
 
 pub use common::MANUFACTURER;
+pub use image_group::{ImageFailure, ImageGroup, ImageSegmentationContext, SegmentedImage, encode_image_segmentation};
 pub use report::Report;
 pub use sr::{SrSopClass, measurement_report};
 pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};

@@ -19,6 +19,8 @@ pub struct Segmented<'a> {
     pub channels: Vec<Channel<'a>>,
     /// Index of the channel whose images the masks are laid over.
     pub display: usize,
+    /// Whether the source says where its slices lie in the patient: not projections and photographs.
+    pub has_place: bool,
     /// Whether the channels are the phases of one dynamic study: else they are contrasts, and nothing is said to enhance.
     pub dynamic: bool,
     /// In the manifest's order.
@@ -73,8 +75,9 @@ impl<'a> Segmented<'a> {
             return refuse("found no channel whose slices are those of the masks' grid, expected one".into());
         };
         let first = channels.get(display).and_then(|c| c.slices.first()).ok_or(ResultError::NoImages)?;
+        let has_place = first.has_place();
         let segments = segments(ctx, segmentation, spec, &first.instance)?;
-        Ok(Self { ctx: &ctx.run, spec, geometry, channels, display, dynamic, segments })
+        Ok(Self { ctx: &ctx.run, spec, geometry, channels, display, has_place, dynamic, segments })
     }
 
     /// The slices of the channel that people look at, in the masks' order. At least one.
@@ -122,7 +125,7 @@ fn refuse<T>(reason: String) -> Result<T, ResultError> {
 fn channels<'a>(ctx: &SegmentationContext<'a>, geometry: &Geometry) -> Result<Vec<Channel<'a>>, ResultError> {
     let names: Vec<&str> = match &ctx.run.manifest.input.select {
         SelectSpec::Volumes(s) => s.names(),
-        SelectSpec::Images(_) => vec!["image"],
+        SelectSpec::Images(_) | SelectSpec::Series(_) => vec!["image"],
     };
     if ctx.channels.len() != names.len() {
         return refuse(format!("found {} channels, expected {}", ctx.channels.len(), names.len()));

@@ -55,6 +55,19 @@ impl ResultUids {
         Self { run, salt: None }
     }
 
+    /// The UIDs of what is said of some of the run's images: the same whichever others are analysed with them.
+    pub fn of_images(&self, images: &[&ImageAttributes]) -> Self {
+        let model = self.run.iter().take(3).cloned();
+        let run = model.chain(images.iter().map(|i| i.sop_instance_uid.clone())).collect();
+        Self { run, salt: self.salt.clone() }
+    }
+
+    /// The same run on regions that earlier results name: other `regions` (SOP Instance UIDs) make other objects.
+    pub fn on_regions<'r>(mut self, regions: impl IntoIterator<Item = &'r str>) -> Self {
+        self.run.extend(regions.into_iter().map(|uid| format!("region {uid}")));
+        self
+    }
+
     /// The same run with new objects: `salt` goes into every UID but the tracking ones.
     pub fn forced(mut self, salt: Uuid) -> Self {
         self.salt = Some(salt.simple().to_string());

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::select::Input;
+use super::stages::KnownRegions;
 use super::timestamp::Timestamp;
 use crate::result::Report;
-use crate::result::report::SegmentationReport;
+use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{Resource, StoreStatus, StoredInstance};
 
 /// A random UUID: says nothing about the patient.
@@ -169,12 +171,18 @@ pub struct ModelCard {
 }
 
 /// Which inputs a model analyses: two runs with the same key answer the same question, whoever asks. The order in which a
-/// source lists the instances does not matter, the group (series, channel) of each does.
-pub fn run_key(request: &RunRequest, card: &ModelCard) -> String {
+/// source lists the instances does not matter, the group (series, channel) of each does, and the objects whose masks are the regions looked at.
+pub fn run_key(request: &RunRequest, card: &ModelCard, regions: Option<&KnownRegions>) -> String {
     let mut inputs: Vec<(usize, &str)> =
         request.inputs.iter().map(|i| (i.group, i.sop_instance_uid.as_str())).collect();
     inputs.sort_unstable();
-    let question = serde_json::json!([request.model, card.version, card.weights_sha256, inputs]);
+    let mut question = vec![json!(request.model), json!(card.version), json!(card.weights_sha256), json!(inputs)];
+    if let Some(regions) = regions {
+        let mut objects: Vec<&str> = regions.objects.iter().map(|o| o.sop_instance_uid.as_str()).collect();
+        objects.sort_unstable();
+        question.push(json!(objects));
+    }
+    let question = serde_json::Value::Array(question);
     crate::result::uid::fingerprint(question.to_string().as_bytes())
 }
 
@@ -187,6 +195,9 @@ pub struct Run {
     pub key: String,
     pub request: RunRequest,
     pub card: ModelCard,
+    /// Where an earlier model has found the regions that this one looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions: Option<KnownRegions>,
     pub state: RunState,
     /// 0..=100
     pub progress: u8,
@@ -213,6 +224,9 @@ pub struct Run {
     /// The host's job that shows the latest attempt.
     pub job_id: Option<String>,
     pub results: Vec<ImageResult>,
+    /// The answer for all images, where the model makes one.
+    #[serde(default)]
+    pub overall: Option<OverallReport>,
     /// What a segmentation found; None for other tasks, and until the run has succeeded.
     pub segmentation: Option<SegmentationReport>,
     /// The slices that a segmentation's masks lie on.
@@ -226,10 +240,16 @@ pub struct Run {
 impl Run {
     /// A run that waits for its first attempt.
     pub fn new(request: RunRequest, card: ModelCard) -> Self {
+        Self::on_regions(request, card, None)
+    }
+
+    /// The same, of images whose regions of interest are known.
+    pub fn on_regions(request: RunRequest, card: ModelCard, regions: Option<KnownRegions>) -> Self {
         Self {
             id: RunId::random(),
-            key: run_key(&request, &card),
+            key: run_key(&request, &card, regions.as_ref()),
             card,
+            regions,
             state: RunState::Queued,
             progress: 0,
             stage: None,
@@ -246,6 +266,7 @@ impl Run {
             warnings: Vec::new(),
             job_id: None,
             results: Vec::new(),
+            overall: None,
             segmentation: None,
             slices: Vec::new(),
             stored: Vec::new(),
@@ -314,10 +335,17 @@ pub struct SliceResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::stages::RegionObject;
     use crate::source::{InstanceId, Level};
 
     fn input(group: usize, uid: &str) -> Input {
-        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: "view".into(), group }
+        Input {
+            id: InstanceId(format!("id-{uid}")),
+            sop_instance_uid: uid.into(),
+            view: "view".into(),
+            group,
+            frame: None,
+        }
     }
 
     fn key(inputs: Vec<Input>, change: impl FnOnce(&mut RunRequest, &mut ModelCard)) -> String {
@@ -363,5 +391,23 @@ mod tests {
         ] {
             assert_ne!(other, same);
         }
+    }
+
+    #[test]
+    fn the_key_tells_regions_apart() {
+        let region = |uids: &[&str]| {
+            let object = |uid: &&str| RegionObject { id: InstanceId((*uid).into()), sop_instance_uid: (*uid).into() };
+            Some(KnownRegions { objects: uids.iter().map(object).collect(), images: Vec::new() })
+        };
+        let on = |regions: Option<KnownRegions>| {
+            let mut keyed = String::new();
+            key(vec![input(0, "1.2")], |request, card| {
+                keyed = Run::on_regions(request.clone(), card.clone(), regions.clone()).key;
+            });
+            keyed
+        };
+        assert_eq!(on(None), key(vec![input(0, "1.2")], |_, _| ()));
+        assert_eq!(on(region(&["1", "2"])), on(region(&["2", "1"])));
+        assert!(on(region(&["1"])) != on(None) && on(region(&["1"])) != on(region(&["2"])));
     }
 }

@@ -5,10 +5,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::audit::{Action, Audit, AuditEvent};
+use super::enqueue::Queue;
 use super::marks::Marks;
 use super::metrics::Metrics;
 use super::receiving::Receiving;
-use super::record::{ModelCard, Origin, Run, RunId, RunRequest, RunState};
+use super::record::{Origin, Run, RunId, RunRequest, RunState};
 use super::select::{self, NotApplicable, Selection};
 use super::settle;
 use super::store::{Cancelled, InsertRule, Inserted, RunFilter, RunStore, StoreError};
@@ -244,23 +245,9 @@ impl RunService {
     }
 
     fn put(&self, request: RunRequest, unless_known: bool) -> Result<Submitted, SubmitError> {
-        let info = known(&self.models, &request.model)?;
-        let manifest = self.models.manifest(&request.model).filter(|_| info.can_run());
-        let manifest = manifest.ok_or_else(|| not_ready(&info))?;
-        let weights_sha256 = self.models.weights_sha256(&request.model).map_err(|error| SubmitError::NotReady {
-            name: request.model.clone(),
-            reason: format!("{}: {error}", info.weights_file),
-        })?;
-        let card = ModelCard {
-            title: manifest.title.clone(),
-            version: manifest.version.clone(),
-            weights_sha256,
-            demo: manifest.demo,
-            disclaimer: manifest.report.disclaimer.clone(),
-        };
         let rule = InsertRule { limit: self.settings.queue_limit, unless_known };
         let run_priority = request.priority;
-        match self.store.insert(&Run::new(request, card), rule)? {
+        match (Queue { store: &*self.store, models: &self.models }).insert(request, rule, None)? {
             Inserted::New(run) => Ok(Submitted { run, is_new: true }),
             Inserted::Known(run) => {
                 // Somebody waits for what a rule has put off.
@@ -335,7 +322,7 @@ fn compute_in_background(models: &mut LoadedModels, device: Device, manners: Man
     }
 }
 
-fn known(models: &ModelRegistry, name: &str) -> Result<ModelInfo, SubmitError> {
+pub(super) fn known(models: &ModelRegistry, name: &str) -> Result<ModelInfo, SubmitError> {
     models.get(name).ok_or_else(|| SubmitError::UnknownModel {
         name: name.chars().take(64).collect(),
         known: models.list().into_iter().map(|m| m.name).collect(),
@@ -355,6 +342,6 @@ fn log_models(registry: &ModelRegistry) {
     }
 }
 
-fn not_ready(info: &ModelInfo) -> SubmitError {
+pub(super) fn not_ready(info: &ModelInfo) -> SubmitError {
     SubmitError::NotReady { name: info.name.clone(), reason: info.reason.clone().unwrap_or_default() }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::attempt::Attempt;
 use super::audit::{Action, AuditEvent};
+use super::enqueue::Queue;
 use super::fault;
 use super::marks::Change;
 use super::pipeline::{AnalysedSlice, RunError, RunOutcome};
@@ -13,6 +14,7 @@ use super::store::{Heartbeat, RunFilter};
 use super::timestamp::Timestamp;
 use super::worker::Worker;
 use crate::manifest::SupersedePolicy;
+use crate::result::report::ImageReport;
 use crate::source::{InstanceId, ResultStore, StoreStatus, StoredInstance};
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
@@ -45,6 +47,7 @@ impl Worker {
         let ours = uids(&outcome.stored);
         discard_left(&*self.results, run, &ours);
         self.supersede_earlier(run, &self.replaceable(run), &ours);
+        let not_followed = self.follow(run, outcome);
         self.marks.set(&*self.store, run, Change::Ends(RunState::Succeeded));
         fault::point(|| "settling".into());
         let finish = || {
@@ -54,6 +57,7 @@ impl Worker {
                 record.stage = None;
                 record.finished = Some(Timestamp::now());
                 fill_in(record, outcome);
+                record.warnings.extend(not_followed.iter().cloned());
             })
         };
         match self.insist(finish) {
@@ -69,6 +73,15 @@ impl Worker {
             // The server stops, the store is away: the next start does it again and finds the results stored.
             None => log::warn!("run {}: its end could not be recorded", run.id),
         }
+    }
+
+    /// The models that the manifest has follow; says which do not, and why.
+    fn follow(&self, run: &Run, outcome: &RunOutcome) -> Vec<String> {
+        let queue = Queue { store: &*self.store, models: &self.models };
+        let headers = || self.source.headers(&run.request.resource).map_err(|e| e.to_string());
+        let told = queue.follow(run, (&outcome.report, &outcome.stored), &headers);
+        told.iter().for_each(|told| log::info!("run {}: {told}", run.id));
+        told
     }
 
     /// Asked before anything is removed from the archive: it could be what another node has just stored for this run.
@@ -247,14 +260,16 @@ fn fill_in(run: &mut Run, outcome: &RunOutcome) {
     }
     let all_old = run.stored.iter().all(|s| s.status == StoreStatus::AlreadyStored);
     run.status = Some(if all_old { StoreStatus::AlreadyStored } else { StoreStatus::Stored });
-    let ids = run.request.inputs.iter().map(|i| i.id.to_string());
-    run.results = ids
-        .zip(&outcome.report.images)
-        .map(|(instance_id, image)| ImageResult { instance_id, image: image.clone() })
-        .collect();
-    run.segmentation.clone_from(&outcome.report.segmentation);
     let id_of: HashMap<&str, &InstanceId> =
         run.request.inputs.iter().map(|i| (i.sop_instance_uid.as_str(), &i.id)).collect();
+    // By instance and not by number: an image may have several frames.
+    let result = |image: &ImageReport| {
+        let instance_id = id_of.get(image.instance_uid.as_str())?.to_string();
+        Some(ImageResult { instance_id, image: image.clone() })
+    };
+    run.results = outcome.report.images.iter().filter_map(result).collect();
+    run.overall.clone_from(&outcome.report.overall);
+    run.segmentation.clone_from(&outcome.report.segmentation);
     let slice = |s: &AnalysedSlice| {
         Some(SliceResult {
             instance_id: id_of.get(s.sop_instance_uid.as_str())?.to_string(),

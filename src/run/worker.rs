@@ -15,9 +15,11 @@ use super::fault;
 use super::limits::Limits;
 use super::marks::Marks;
 use super::metrics::Metrics;
-use super::pipeline::{self, RunError, RunOutcome};
+use super::pipeline::{self, FirstModel, RunError, RunOutcome};
 use super::record::{Run, RunId};
+use super::stages::KnownRegions;
 use super::store::{Claim, Lease, RunStore, StoreError, TakeBack};
+use crate::manifest::RegionOfInterestSpec;
 use crate::model::{LoadedModels, ModelRegistry};
 use crate::source::{InstanceSource, ResultStore};
 
@@ -186,13 +188,36 @@ impl Worker {
 
     fn run(&self, run: &Run, models: &mut LoadedModels, attempt: &Attempt) -> Result<RunOutcome, RunError> {
         let name = &run.request.model;
-        let Some(model) = models.get_mut(name) else {
-            let reason = self.models.get(name).map_or_else(|| "unknown model".into(), |m| m.reason.unwrap_or_default());
-            return Err(RunError::NotLoaded { model: name.clone(), reason });
+        let spec = self.models.manifest(name).and_then(|m| m.input.region_of_interest.clone());
+        let regions = spec.as_ref().and_then(|spec| self.regions(run, spec));
+        // Two networks at a time, of one map: the first stage's is taken out, and put back whatever happens.
+        let mut first = spec.and_then(|spec| models.take(&spec.model));
+        let outcome = match models.get_mut(name) {
+            Some(model) => {
+                let stage = FirstModel { model: first.as_mut(), regions: regions.as_ref() };
+                let ports: (&dyn InstanceSource, &dyn ResultStore) = (&*self.source, &*self.results);
+                // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
+                let work = || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
+                catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
+            }
+            None => {
+                let info = self.models.get(name);
+                let reason = info.map_or_else(|| "unknown model".into(), |m| m.reason.unwrap_or_default());
+                Err(RunError::NotLoaded { model: name.clone(), reason })
+            }
         };
-        // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
-        let work = || pipeline::run(&*self.source, &*self.results, model, &run.request, self.settings.limits, attempt);
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
+        if let Some(first) = first {
+            models.put(first);
+        }
+        outcome
+    }
+
+    /// Those that were known when the run was asked for; else whether the earlier model has been run since.
+    fn regions(&self, run: &Run, spec: &RegionOfInterestSpec) -> Option<KnownRegions> {
+        run.regions.clone().or_else(|| {
+            let find = || KnownRegions::find(&*self.store, spec, &run.request.study, &run.request.inputs);
+            self.insist(find).flatten().filter(KnownRegions::any)
+        })
     }
 
     /// Asks the store until it answers; None where the server stops first, or the record is unreadable.

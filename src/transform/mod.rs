@@ -19,6 +19,7 @@ mod clahe;
 mod crop;
 mod intensity;
 mod invert;
+mod invert_image;
 mod lab;
 mod linear;
 mod postprocess;
@@ -35,6 +36,7 @@ pub use chain::TransformChain;
 pub use clahe::clahe;
 pub use crop::{PixelBox, crop_foreground};
 pub use invert::{AppliedVolume, invert_mask, invert_probability};
+pub use invert_image::{invert_image_mask, invert_image_probability, postprocess_image};
 pub use lab::{lab_to_rgb, rgb_to_lab};
 pub use postprocess::postprocess;
 pub use region::ImageRegion;
@@ -58,7 +60,7 @@ pub struct Prepared {
 /// A spatial step with what its inverse needs. Sizes are (rows, columns).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
-    /// The box, in pixels of the source image, that was kept.
+    /// The box, in pixels of the source image, that was kept: of the foreground, or of a region of interest.
     CropForeground {
         source: [usize; 2],
         kept: PixelBox,

@@ -5,9 +5,13 @@ mod bad_input;
 mod bad_volumes;
 mod breast_mri;
 mod cluster;
+#[path = "../support/ct_series.rs"]
+mod ct_series;
 mod durable;
 mod end_to_end;
 mod exam;
+#[path = "../support/image_models.rs"]
+mod image_models;
 mod images;
 mod kills;
 mod late_input;
@@ -19,6 +23,8 @@ mod postgres_server;
 mod real_data;
 mod runs;
 mod segmentation;
+mod series;
 mod server;
 mod soak;
 mod torch_script;
+mod two_stages;

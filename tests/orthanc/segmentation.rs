@@ -72,7 +72,7 @@ fn dice(a: &Array3<u8>, b: &Array3<u8>) -> f64 {
 }
 
 /// The whole of what other people's readers say, with the mask that must come out where one is given.
-fn check(server: &Orthanc, run: &Value, sources: &[Vec<u8>], expected: Option<&Array3<u8>>) {
+pub fn check(server: &Orthanc, run: &Value, sources: &[Vec<u8>], expected: Option<&Array3<u8>>) {
     let folder = server.folder().join(format!("check-{}", run["ID"].as_str().unwrap()));
     let source = folder.join("source");
     std::fs::create_dir_all(&source).unwrap();

@@ -9,10 +9,15 @@ use zip::{CompressionMethod, ZipWriter};
 
 /// Logits above 0 where the input's first channel is above `level`.
 fn module(level: f32) -> Vec<u8> {
+    script(&["first = torch.slice(x, 1, 0, 1)", &format!("return torch.mul(torch.sub(first, {level:?}), 1000.)")])
+}
+
+/// A module whose `forward(x)` has these lines, as TorchScript writes them.
+pub fn script(lines: &[&str]) -> Vec<u8> {
+    let body: String = lines.iter().map(|line| format!("    {line}\n")).collect();
     let source = format!(
         "class Above(Module):\n  __parameters__ = []\n  __buffers__ = []\n  training : bool\n  \
-         def forward(self: __torch__.Above, x: Tensor) -> Tensor:\n    \
-         first = torch.slice(x, 1, 0, 1)\n    return torch.mul(torch.sub(first, {level:?}), 1000.)\n"
+         def forward(self: __torch__.Above, x: Tensor) -> Tensor:\n{body}"
     );
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);

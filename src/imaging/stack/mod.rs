@@ -141,34 +141,59 @@ fn uniform(
 /// One volume of sorted slices, each at its own position.
 fn volume(slices: Vec<SourceFrame>) -> Result<Volume, SeriesError> {
     let first = slices.first().ok_or(SeriesError::Empty)?;
-    let planes: Vec<&Plane> = slices.iter().map(|slice| &slice.plane).collect();
-    let step = slice_step(&planes)?;
     let (rows, columns) = first.values.dim();
-    let (row_direction, column_direction) = first.plane.directions();
-    let [row_spacing, column_spacing] = first.plane.pixel_spacing_mm;
-    let geometry = Geometry {
-        size: [slices.len(), rows, columns],
-        origin_mm: first.plane.position_mm,
-        steps_mm: [step, column_direction.map(|v| v * row_spacing), row_direction.map(|v| v * column_spacing)],
-        frame_of_reference_uid: first.frame_of_reference_uid.clone(),
-    };
+    let slice_refs: Vec<&SourceFrame> = slices.iter().collect();
+    let geometry = geometry(&slice_refs, [rows, columns])?;
     if slices.len().saturating_mul(rows * columns) > MAX_VOXELS {
         return Err(SeriesError::TooLarge { limit: MAX_VOXELS });
     }
     let mut voxels = Array3::zeros((slices.len(), rows, columns));
     let sources = slices.into_iter().enumerate().map(|(i, slice)| {
         voxels.slice_mut(s![i, .., ..]).assign(&slice.values);
-        SliceSource {
-            instance: slice.instance,
-            frame: slice.frame,
-            position: slice.plane.position_text,
-            orientation: slice.plane.orientation_text,
-            pixel_spacing: slice.plane.pixel_spacing_text,
-            thickness: slice.plane.thickness_text,
-        }
+        SliceSource::new(slice.instance, slice.frame, slice.plane)
     });
     let slices = sources.collect();
     Ok(Volume { geometry, voxels, slices })
+}
+
+/// The grid of frames that lie one a position, whatever their values, and the frames in the order in which they lie in it: as
+/// [`stack`], for frames whose pixels are not kept.
+///
+/// # Errors
+/// [`SeriesError`]: whatever keeps the frames from being one regular volume.
+pub fn grid(frames: &[SourceFrame]) -> Result<(Geometry, Vec<usize>), SeriesError> {
+    let first = frames.first().ok_or(SeriesError::Empty)?;
+    check_uniform(frames)?;
+    let size = |f: &SourceFrame| [f.instance.rows, f.instance.columns];
+    let describe = |f: &SourceFrame| format!("{} × {}", f.instance.rows, f.instance.columns);
+    uniform(frames, "Rows × Columns", |a, b| size(a) == size(b), describe)?;
+    let normal = first.plane.normal();
+    let mut placed: Vec<(f64, usize)> =
+        frames.iter().enumerate().map(|(i, frame)| (dot(frame.plane.position_mm, normal), i)).collect();
+    placed.sort_by(|(a, f), (b, g)| a.total_cmp(b).then_with(|| f.cmp(g)));
+    let (_, different) = positions(placed.iter().map(|(position, _)| *position));
+    if different.len() != frames.len() {
+        let (frames, positions) = (frames.len(), different.len());
+        let looked_at = "one volume is expected".to_string();
+        return Err(SeriesError::NotToldApart { frames, positions, most: frames - positions + 1, looked_at });
+    }
+    let sorted: Vec<&SourceFrame> = placed.iter().filter_map(|(_, i)| frames.get(*i)).collect();
+    Ok((geometry(&sorted, size(first))?, placed.into_iter().map(|(_, i)| i).collect()))
+}
+
+/// Of sorted slices, each at its own position.
+fn geometry(slices: &[&SourceFrame], [rows, columns]: [usize; 2]) -> Result<Geometry, SeriesError> {
+    let first = slices.first().ok_or(SeriesError::Empty)?;
+    let planes: Vec<&Plane> = slices.iter().map(|slice| &slice.plane).collect();
+    let step = slice_step(&planes)?;
+    let (row_direction, column_direction) = first.plane.directions();
+    let [row_spacing, column_spacing] = first.plane.pixel_spacing_mm;
+    Ok(Geometry {
+        size: [slices.len(), rows, columns],
+        origin_mm: first.plane.position_mm,
+        steps_mm: [step, column_direction.map(|v| v * row_spacing), row_direction.map(|v| v * column_spacing)],
+        frame_of_reference_uid: first.frame_of_reference_uid.clone(),
+    })
 }
 
 /// The way from slice to slice, from the first to the last: the grid meets both exactly, and rounding of positions in

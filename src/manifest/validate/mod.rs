@@ -1,12 +1,15 @@
 //! Values that cannot be, refused with the JSON path.
 
+mod classification;
+mod ensemble;
 mod input;
+mod stages;
 
 use super::form;
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::{ResizeMode, WindowSpec};
 use super::{
-    ClassSpec, CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
+    CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
     WeightsFormat, WeightsSpec,
 };
 
@@ -30,23 +33,37 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     require(!m.version.is_empty() && m.version.len() <= 64, "version", || "expected 1–64 characters".into())?;
     require(!m.title.is_empty() && m.title.len() <= 64, "title", || "expected 1–64 characters".into())?;
     input::input(&m.input)?;
-    network(&m.network)?;
-    weights(m)?;
+    network(&m.network, "")?;
+    weights_file(&m.network, &m.weights, "weights")?;
+    ensemble::ensemble(m)?;
     together(m)?;
     chain(m)?;
     inferer(m)?;
     task(m)?;
+    stages::stages(m)?;
     report(m)
 }
 
-fn network(network: &NetworkSpec) -> Checked {
+/// `at`: what stands before "network" in the path.
+fn network(network: &NetworkSpec, at: &str) -> Checked {
     let (key, in_channels, outputs) = (network.name(), network.in_channels(), network.num_classes());
-    let path = |parameter: &str| format!("network.{key}.{parameter}");
+    let path = |parameter: &str| format!("{at}network.{key}.{parameter}");
     let between = |value: usize, max: usize, parameter: &str| {
         require((1..=max).contains(&value), path(parameter), || format!("found {value}, expected 1 to {max}"))
     };
     let outputs_key = match network {
-        NetworkSpec::ResNet50(s) => between(s.width, 512, "width").map(|()| "num_classes"),
+        NetworkSpec::ResNet50(s) => {
+            between(s.width, 512, "width")?;
+            require(s.hidden_features.len() <= 8, path("hidden_features"), || {
+                format!("found {} layers, expected at most 8", s.hidden_features.len())
+            })?;
+            s.hidden_features.iter().try_for_each(|&width| between(width, 65_536, "hidden_features"))?;
+            let epsilon = s.batch_norm_epsilon;
+            require(epsilon > 0.0 && epsilon <= 0.1, path("batch_norm_epsilon"), || {
+                format!("found {epsilon}, expected above 0, at most 0.1")
+            })
+            .map(|()| "num_classes")
+        }
         NetworkSpec::UNet(s) => between(s.width, 512, "width").map(|()| "out_channels"),
         NetworkSpec::SwinUNETR(s) => {
             // The first stage has three heads, and MONAI doubles the heads with the channels.
@@ -65,17 +82,18 @@ fn network(network: &NetworkSpec) -> Checked {
     between(outputs, 10_000, outputs_key)
 }
 
-fn weights(m: &Manifest) -> Checked {
-    let WeightsSpec { file, format, sha256 } = &m.weights;
+fn weights_file(network: &NetworkSpec, weights: &WeightsSpec, at: &str) -> Checked {
+    let WeightsSpec { file, format, sha256 } = weights;
+    let path = |key: &str| format!("{at}.{key}");
     // A name, not a path: a manifest must not make the server read a file outside its folder.
     let plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
-    require(plain, "weights.file", || format!("found \"{file}\", expected a file name in the model's folder"))?;
+    require(plain, path("file"), || format!("found \"{file}\", expected a file name in the model's folder"))?;
     if let Some(hash) = sha256 {
         let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase());
-        require(hex, "weights.sha256", || format!("found \"{hash}\", expected 64 lower-case hexadecimal digits"))?;
+        require(hex, path("sha256"), || format!("found \"{hash}\", expected 64 lower-case hexadecimal digits"))?;
     }
-    let script = matches!(m.network, NetworkSpec::TorchScript(_));
-    require(script == (*format == WeightsFormat::Torchscript), "weights.format", || {
+    let script = matches!(network, NetworkSpec::TorchScript(_));
+    require(script == (*format == WeightsFormat::Torchscript), path("format"), || {
         if script {
             "the network is TorchScript: expected \"torchscript\"".into()
         } else {
@@ -88,22 +106,14 @@ fn weights(m: &Manifest) -> Checked {
 fn together(m: &Manifest) -> Checked {
     let (input, dimensions) = match &m.input.select {
         SelectSpec::Images(_) => ("Images", 2),
+        SelectSpec::Series(_) => ("Series", 2),
         SelectSpec::Volumes(_) => ("Volumes", 3),
     };
-    match (&m.task, dimensions) {
-        (TaskSpec::Segmentation(_), 2) => {
-            return refuse(
-                "task",
-                "found Segmentation of Images, expected Volumes: masks of single images cannot be written yet",
-            );
-        }
-        (TaskSpec::Classification(_), 3) => {
-            return refuse(
-                "task",
-                "found Classification of Volumes, expected Images: whole volumes cannot be classified yet",
-            );
-        }
-        _ => {}
+    if let (TaskSpec::Classification(_), 3) = (&m.task, dimensions) {
+        return refuse(
+            "task",
+            "found Classification of Volumes, expected Images: whole volumes cannot be classified yet",
+        );
     }
     let (name, found) = (m.network.name(), m.network.spatial_dims());
     require(found == dimensions, "network", || {
@@ -114,7 +124,7 @@ fn together(m: &Manifest) -> Checked {
 /// How many images or volumes lie on one another in one input.
 fn channel_count(m: &Manifest) -> usize {
     match &m.input.select {
-        SelectSpec::Images(_) => 1,
+        SelectSpec::Images(_) | SelectSpec::Series(_) => 1,
         SelectSpec::Volumes(s) => s.channels.len(),
     }
 }
@@ -122,7 +132,7 @@ fn channel_count(m: &Manifest) -> usize {
 /// Follows dimensions and channel count through the chain: the network must get what it takes.
 fn chain(m: &Manifest) -> Checked {
     let dimensions = match &m.input.select {
-        SelectSpec::Images(_) => 2,
+        SelectSpec::Images(_) | SelectSpec::Series(_) => 2,
         SelectSpec::Volumes(_) => 3,
     };
     let mut channels = channel_count(m);
@@ -207,7 +217,9 @@ fn chain(m: &Manifest) -> Checked {
             }
         }
     }
-    require(resize.is_some() || dimensions == 3, "preprocessing", || {
+    // Masks go back onto each image's own grid, so that a segmentation can take images as they are.
+    let any_size = dimensions == 3 || matches!(m.task, TaskSpec::Segmentation(_));
+    require(resize.is_some() || any_size, "preprocessing", || {
         "no Resize: images of different sizes cannot be batched".into()
     })?;
     let divisor = m.network.size_divisor();
@@ -235,7 +247,20 @@ fn chain(m: &Manifest) -> Checked {
 }
 
 fn inferer(m: &Manifest) -> Checked {
-    let InfererSpec::SlidingWindowInferer(s) = &m.inferer else { return Ok(()) };
+    let s = match &m.inferer {
+        InfererSpec::SlidingWindowInferer(s) => s,
+        InfererSpec::SimpleInferer(s) => {
+            let images = m.network.spatial_dims() == 2;
+            let max = if images { 256 } else { 1 };
+            return require((1..=max).contains(&s.batch_size), "inferer.SimpleInferer.batch_size", || {
+                format!(
+                    "found {}, expected 1 to {max}{}",
+                    s.batch_size,
+                    if images { "" } else { ": a run has one volume" }
+                )
+            });
+        }
+    };
     let path = |key: &str| format!("inferer.SlidingWindowInferer.{key}");
     require(m.network.spatial_dims() == 3, "inferer", || {
         format!("SlidingWindowInferer goes over volumes, the network {} takes images", m.network.name())
@@ -262,28 +287,10 @@ fn task(m: &Manifest) -> Checked {
     match &m.task {
         TaskSpec::Classification(task) => {
             code(&task.probability_concept, "task.Classification.probability_concept")?;
-            classes(m, &task.classes)
+            classification::classification(m, task)
         }
         TaskSpec::Segmentation(task) => segmentation(m, task),
     }
-}
-
-fn classes(m: &Manifest, classes: &[ClassSpec]) -> Checked {
-    let outputs = m.network.num_classes();
-    let at = "task.Classification.classes";
-    require(classes.len() == outputs, at, || {
-        format!("found {} classes, the network has {outputs} outputs", classes.len())
-    })?;
-    for (i, c) in classes.iter().enumerate() {
-        let path = |key: &str| format!("{at}[{i}].{key}");
-        name_and_colour(&c.name, classes[..i].iter().any(|o| o.name == c.name), &c.color, &path)?;
-        let t = c.thresholds;
-        require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {
-            format!("found absent {} and present {}, expected 0 <= absent <= present <= 1", t.absent, t.present)
-        })?;
-        code(&c.concept, &path("concept"))?;
-    }
-    Ok(())
 }
 
 fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
@@ -327,6 +334,9 @@ fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
                 require(discrete, path("BinaryErosion"), || "takes a mask: AsDiscrete comes first".into())?;
                 require(s.size.iter().all(|d| d % 2 == 1 && *d <= 15), path("BinaryErosion.size"), || {
                     format!("found {:?}, expected odd numbers up to 15", s.size)
+                })?;
+                require(m.network.spatial_dims() == 3 || s.size[0] == 1, path("BinaryErosion.size"), || {
+                    format!("found {:?}, expected 1 slice: the masks are of single images", s.size)
                 })?;
             }
             PostprocessingSpec::FillHoles(_) => {

@@ -14,7 +14,7 @@ use super::pixels::Frame;
 use crate::imaging::geometry::{cross, dot, unit};
 use crate::imaging::{Geometry, SliceSource};
 
-/// Multi-frame Functional Groups and Multi-frame Dimension. Position and orientation are the displayed source's own
+/// Multi-frame Functional Groups and Multi-frame Dimension. Frames of sources without a place in the patient have none either. Position and orientation are the displayed source's own
 /// texts, where they are valid: viewers compare them with the source's, and a number printed anew may differ.
 pub fn put_frames(
     object: &mut InMemDicomObject,
@@ -26,30 +26,40 @@ pub fn put_frames(
     let Some(first) = slices.first() else { return Err(ResultError::NoImages) };
     put(object, tags::NUMBER_OF_FRAMES, &frames.len().to_string())?;
     let mut shared = InMemDicomObject::new_empty();
-    put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![pixel_measures(segmented.geometry, first)?]);
+    // What has no Frame of Reference has no slices to be thick (PS3.3 Table A.51-2).
+    if segmented.has_place {
+        put_items(&mut shared, tags::PIXEL_MEASURES_SEQUENCE, vec![pixel_measures(segmented.geometry, first)?]);
+    }
+    // Also where the frames have no place in the patient: OHIF opens no segmentation without it, and takes this one for its source.
     let mut orientation = InMemDicomObject::new_empty();
     let texts = decimals(tags::IMAGE_ORIENTATION_PATIENT, &first.orientation)?;
     put_values(&mut orientation, tags::IMAGE_ORIENTATION_PATIENT, &texts)?;
     put_items(&mut shared, tags::PLANE_ORIENTATION_SEQUENCE, vec![orientation]);
     put_items(object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
 
+    let by_segment = frames.iter().any(|f| f.segment.is_some());
+    // A label map of one image has no other dimension, and one is needed.
+    let by_place = segmented.has_place || slices.len() > 1 || !by_segment;
     let lowest = frames.iter().map(|f| f.slice).min().unwrap_or(0);
     let mut per_frame = Vec::with_capacity(frames.len());
     for frame in frames {
         let slice = slices.get(frame.slice).ok_or(ResultError::NoImages)?;
         let mut item = InMemDicomObject::new_empty();
         let rank = (frame.slice - lowest + 1) as u32;
-        let index: Vec<u32> = frame.segment.map(u32::from).into_iter().chain([rank]).collect();
+        let index = frame.segment.map(u32::from).into_iter().chain(by_place.then_some(rank)).collect::<Vec<u32>>();
         let mut content = InMemDicomObject::new_empty();
+        if by_place && !segmented.has_place {
+            put(&mut content, tags::STACK_ID, "1")?;
+            content.put(DataElement::new(tags::IN_STACK_POSITION_NUMBER, VR::UL, PrimitiveValue::from(rank)));
+        }
         content.put(DataElement::new(tags::DIMENSION_INDEX_VALUES, VR::UL, PrimitiveValue::U32(index.into())));
         put_items(&mut item, tags::FRAME_CONTENT_SEQUENCE, vec![content]);
-        let mut position = InMemDicomObject::new_empty();
-        put_values(
-            &mut position,
-            tags::IMAGE_POSITION_PATIENT,
-            &decimals(tags::IMAGE_POSITION_PATIENT, &slice.position)?,
-        )?;
-        put_items(&mut item, tags::PLANE_POSITION_SEQUENCE, vec![position]);
+        if segmented.has_place {
+            let mut position = InMemDicomObject::new_empty();
+            let texts = decimals(tags::IMAGE_POSITION_PATIENT, &slice.position)?;
+            put_values(&mut position, tags::IMAGE_POSITION_PATIENT, &texts)?;
+            put_items(&mut item, tags::PLANE_POSITION_SEQUENCE, vec![position]);
+        }
         if let Some(number) = frame.segment {
             let mut identification = InMemDicomObject::new_empty();
             put_us(&mut identification, tags::REFERENCED_SEGMENT_NUMBER, &[number]);
@@ -59,8 +69,14 @@ pub fn put_frames(
         per_frame.push(item);
     }
     put_items(object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, per_frame);
-    let by_segment = frames.iter().any(|f| f.segment.is_some());
-    put_dimensions(object, by_segment, dimension_organization_uid)
+    let place = if segmented.has_place {
+        (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position")
+    } else {
+        (tags::IN_STACK_POSITION_NUMBER, tags::FRAME_CONTENT_SEQUENCE, "Frame of the source")
+    };
+    let segment = (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment Number");
+    let dimensions = by_segment.then_some(segment).into_iter().chain(by_place.then_some(place));
+    put_dimensions(object, dimensions, dimension_organization_uid)
 }
 
 /// What a frame was made of: the source slices at its place. The displayed channel comes first, since viewers look at
@@ -121,14 +137,16 @@ fn is_positive(text: &str) -> bool {
 }
 
 /// Dimensions: the segment where frames differ in it, and the place.
-fn put_dimensions(object: &mut InMemDicomObject, by_segment: bool, uid: &str) -> Result<(), ResultError> {
+fn put_dimensions(
+    object: &mut InMemDicomObject,
+    dimensions: impl Iterator<Item = (Tag, Tag, &'static str)>,
+    uid: &str,
+) -> Result<(), ResultError> {
     let mut organization = InMemDicomObject::new_empty();
     put(&mut organization, tags::DIMENSION_ORGANIZATION_UID, uid)?;
     put_items(object, tags::DIMENSION_ORGANIZATION_SEQUENCE, vec![organization]);
-    let segment = (tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment Number");
-    let place = (tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Image Position");
     let mut items = Vec::new();
-    for (pointer, group, label) in by_segment.then_some(segment).into_iter().chain([place]) {
+    for (pointer, group, label) in dimensions {
         let mut item = InMemDicomObject::new_empty();
         put(&mut item, tags::DIMENSION_ORGANIZATION_UID, uid)?;
         for (tag, value) in [(tags::DIMENSION_INDEX_POINTER, pointer), (tags::FUNCTIONAL_GROUP_POINTER, group)] {

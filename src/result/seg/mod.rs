@@ -211,6 +211,9 @@ fn put_frame_of_reference(
 }
 
 fn frame_of_reference(segmented: &Segmented, source: &ImageAttributes) -> Option<String> {
+    if !segmented.has_place {
+        return None;
+    }
     let uid = segmented.geometry.frame_of_reference_uid.clone();
     uid.filter(|u| super::vr::check(VR::UI, u).is_ok())
         .or_else(|| source::valid_text(source, tags::FRAME_OF_REFERENCE_UID))

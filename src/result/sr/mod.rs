@@ -1,7 +1,8 @@
-//! Measurement reports of TID 1500 (PS3.3 A.35.13 or A.35.3; PS3.16 TID 1500): what those of a [`classification`] and of
-//! a [`segmentation`] share.
+//! Measurement reports of TID 1500 (PS3.3 A.35.13 or A.35.3; PS3.16 TID 1500): what those of a [`classification`], of a
+//! [`segmentation`] and of segmented [`images`] share.
 
 pub mod classification;
+pub mod images;
 pub mod segmentation;
 
 use dicom_dictionary_std::{tags, uids};
@@ -14,6 +15,7 @@ use super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source,
 use crate::imaging::ImageAttributes;
 
 pub use classification::measurement_report;
+pub use images::images_report;
 pub use segmentation::segmentation_report;
 
 /// Which SR storage class the report is written in.

@@ -7,7 +7,7 @@
 
 use super::super::codes::{self, Concept};
 use super::super::common::{Algorithm, concept};
-use super::super::content::{Container, Item, Num, Scoord};
+use super::super::content::{Code, Container, Item, Num, Scoord};
 use super::super::evidence::evidence;
 use super::super::image_library::image_library;
 use super::super::reference::InstanceReference;
@@ -79,10 +79,21 @@ fn group(
     segment: &Segment,
     template: &str,
 ) -> Result<Item<Container>, ResultError> {
+    tracked_group(segmented, algorithm, segment, [&segment.tracking_id, &segment.tracking_uid], template)
+}
+
+/// A group of another tracking identifier and UID than the segment's.
+pub(super) fn tracked_group(
+    segmented: &Segmented,
+    algorithm: &Algorithm,
+    segment: &Segment,
+    [tracking_id, tracking_uid]: [&str; 2],
+    template: &str,
+) -> Result<Item<Container>, ResultError> {
     let ctx = segmented.ctx;
     let mut group = Item::container(codes::MEASUREMENT_GROUP, Some(template))?
-        .has_obs_context(Item::text(codes::TRACKING_IDENTIFIER, &segment.tracking_id)?)
-        .has_obs_context(Item::uid(codes::TRACKING_UNIQUE_IDENTIFIER, &segment.tracking_uid)?)
+        .has_obs_context(Item::text(codes::TRACKING_IDENTIFIER, tracking_id)?)
+        .has_obs_context(Item::uid(codes::TRACKING_UNIQUE_IDENTIFIER, tracking_uid)?)
         .contains(Item::code(codes::FINDING, concept(&segment.spec.concept))?)
         .has_concept_mod(finding_site(ctx, segmented.display_instance()?)?);
     for text in algorithm_identification(ctx, algorithm, &parameters(segmented))? {
@@ -92,7 +103,7 @@ fn group(
 }
 
 /// TID 1411: what was measured on the voxels.
-fn volume_group(
+pub(super) fn volume_group(
     segmented: &Segmented,
     algorithm: &Algorithm,
     segment: &Segment,
@@ -122,7 +133,7 @@ fn volume_group(
 }
 
 /// TID 1410: the outline, and the long axis, which a viewer shows beside it.
-fn outline_group(
+pub(super) fn outline_group(
     segmented: &Segmented,
     algorithm: &Algorithm,
     segment: &Segment,
@@ -137,7 +148,7 @@ fn outline_group(
         .contains(outline(&lesion.outline.points, slice)?))
 }
 
-fn outline(points: &[[f32; 2]], slice: &SliceSource) -> Result<Item<Scoord>, ResultError> {
+pub(super) fn outline(points: &[[f32; 2]], slice: &SliceSource) -> Result<Item<Scoord>, ResultError> {
     let image = Item::slice(codes::ORIGINAL_SOURCE, slice)?;
     Item::polyline(codes::IMAGE_REGION, &at_most(points, MAX_POINTS), image)
 }
@@ -149,7 +160,7 @@ fn at_most(points: &[[f32; 2]], max: usize) -> Vec<[f32; 2]> {
     rest.iter().step_by(step).chain([last]).copied().collect()
 }
 
-fn number(name: Concept, value: f64, unit: Concept) -> Result<Item<Num>, ResultError> {
+pub(super) fn number(name: Concept, value: f64, unit: Concept) -> Result<Item<Num>, ResultError> {
     Item::num(name, &vr::decimal_string(name.meaning, value, 4)?, unit)
 }
 
@@ -168,22 +179,31 @@ fn of_channel(segmented: &Segmented, number: Item<Num>, label: &str) -> Result<I
 fn evaluations(segmented: &Segmented) -> Result<Item<Container>, ResultError> {
     let any = segmented.found().next().is_some();
     let summary = if any { codes::SUCCEEDED_WITH_FINDINGS } else { codes::SUCCEEDED_WITHOUT_FINDINGS };
-    let mut statements = Item::container(codes::QUALITATIVE_EVALUATIONS, None)?
+    let statements = Item::container(codes::QUALITATIVE_EVALUATIONS, None)?
         .contains(Item::code(codes::CAD_PROCESSING_SUMMARY, summary)?);
+    Ok(absences(segmented)?.into_iter().fold(statements, |all, absent| all.contains(absent)))
+}
+
+/// Of each segment that has no voxels that it is absent, as far as the model can tell.
+pub(super) fn absences(segmented: &Segmented) -> Result<Vec<Item<Code>>, ResultError> {
+    let mut statements = Vec::new();
     let algorithm = Algorithm::of(segmented.ctx);
     let series = &segmented.display_instance()?.series_instance_uid;
     for segment in segmented.segments.iter().filter(|s| s.found.is_none()) {
-        let words = format!("{}: no voxel was segmented. This does not exclude the finding.", segment.tracking_id);
+        let words = format!("{}: nothing was segmented. This does not exclude the finding.", segment.tracking_id);
         let mut absent = Item::code(concept(&segment.spec.concept), codes::Presence::Absent.concept())?
             .has_concept_mod(finding_site(segmented.ctx, segmented.display_instance()?)?);
         for text in algorithm_identification(segmented.ctx, &algorithm, &parameters(segmented))? {
             absent = absent.has_concept_mod(text);
         }
-        statements = statements.contains(
-            absent
-                .has_properties(Item::text(codes::COMMENT, &words)?)
-                .has_properties(Item::uid(codes::SOURCE_SERIES, series)?),
-        );
+        absent = absent
+            .has_properties(Item::text(codes::COMMENT, &words)?)
+            .has_properties(Item::uid(codes::SOURCE_SERIES, series)?);
+        // Of a single image it says of which.
+        statements.push(match segmented.display_slices() {
+            [slice] => absent.inferred_from(Item::slice(codes::ORIGINAL_SOURCE, slice)?),
+            _ => absent,
+        });
     }
     Ok(statements)
 }

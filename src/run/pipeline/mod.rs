@@ -1,11 +1,15 @@
 //! One run, start to end: the data path of ARCHITECTURE.md, one line a stage.
 //!
-//! What a run takes and makes depends on the manifest's task: [`classify`] and [`segment`] go from the request's
-//! instances to result objects ([`channels`]: by way of volumes); here they are stored.
+//! What a run takes and makes depends on the manifest's task: [`classify`], [`segment`] (volumes, by way of [`channels`]) and
+//! [`segment_images`] ([`segment_groups`]: which images share an object) go from the request's instances to result objects; here they
+//! are stored. [`regions`]: of images only what an earlier model has segmented.
 
 mod channels;
 mod classify;
+mod regions;
 mod segment;
+mod segment_groups;
+mod segment_images;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +17,15 @@ use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use super::record::{RunRequest, Stage};
+use super::stages::KnownRegions;
 use crate::imaging::ImagingError;
-use crate::manifest::TaskSpec;
+use crate::manifest::{SelectSpec, TaskSpec};
 use crate::model::LoadedModel;
 use crate::result::{Report, ResultError, ResultObject, Results};
 use crate::source::{InstanceSource, ResultStore, SourceError, StoreStatus, StoredInstance};
 use crate::transform::TransformError;
+use regions::{Finder, FirstStage};
+use segment_images::Question;
 
 /// What a run tells while it runs, and whether it is still wanted. The worker, the tool and the tests each have one.
 pub trait Monitor: Sync {
@@ -43,7 +50,7 @@ pub enum RunError {
     #[error("{view}: {reason}")]
     Unreadable { view: String, reason: String },
     /// Every image failed: there is nothing to report.
-    #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
+    #[error("none of the {} images could be analysed: {}", .0.len(), some_of(.0))]
     NoImage(Vec<String>),
     /// The slices make no input that the model takes.
     #[error("{0}")]
@@ -57,8 +64,18 @@ pub enum RunError {
     /// A codec, or libtorch; the log has the place.
     #[error("internal error (a panic; see the log for its place)")]
     Panic,
+    /// The regions of interest are not there, or cannot be read.
+    #[error("{0}")]
+    Region(String),
     #[error("the model {model} is not loaded: {reason}")]
     NotLoaded { model: String, reason: String },
+}
+
+/// A series of hundreds of slices mostly fails for one reason.
+fn some_of(reasons: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = reasons[..reasons.len().min(SHOWN)].join("; ");
+    if reasons.len() > SHOWN { format!("{shown}; and {} more", reasons.len() - SHOWN) } else { shown }
 }
 
 impl RunError {
@@ -72,6 +89,7 @@ impl RunError {
             | Self::Unreadable { .. }
             | Self::NoImage(_)
             | Self::Volume(_)
+            | Self::Region(_)
             | Self::Transform(_)
             | Self::Result(_) => false,
         }
@@ -131,11 +149,52 @@ pub fn run(
     limits: Limits,
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
+    run_staged((source, store), model, FirstModel::default(), request, limits, monitor)
+}
+
+/// What a model with a region of interest has of the one that finds it.
+#[derive(Default)]
+pub struct FirstModel<'a> {
+    /// Run first where it has not analysed the images yet.
+    pub model: Option<&'a mut LoadedModel>,
+    /// What it has found in them.
+    pub regions: Option<&'a KnownRegions>,
+}
+
+/// As [`run`], of a model that may look at regions which another one finds.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_staged(
+    (source, store): (&dyn InstanceSource, &dyn ResultStore),
+    model: &mut LoadedModel,
+    first: FirstModel,
+    request: &RunRequest,
+    limits: Limits,
+    monitor: &dyn Monitor,
+) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
-    let Outcome { results, slices, warnings } = match model.manifest.task {
-        TaskSpec::Classification(_) => classify::outcome(source, model, request, limits, monitor, &clock)?,
-        TaskSpec::Segmentation(_) => segment::outcome(source, model, request, limits, monitor, &clock)?,
+    let FirstStage { regions, objects, warnings: mut told } = match &model.manifest.input.region_of_interest {
+        Some(spec) => {
+            let finder = Finder { source, request, limits, monitor, clock: &clock };
+            finder.find(spec, first.regions, first.model)?
+        }
+        None => FirstStage::default(),
     };
+    let Outcome { mut results, slices, warnings } = match (&model.manifest.task, &model.manifest.input.select) {
+        (TaskSpec::Classification(_), _) => {
+            classify::outcome(source, model, request, &regions, limits, monitor, &clock)?
+        }
+        (TaskSpec::Segmentation(_), SelectSpec::Volumes(_)) => {
+            segment::outcome(source, model, request, limits, monitor, &clock)?
+        }
+        (TaskSpec::Segmentation(_), _) => {
+            let question = Question { inputs: &request.inputs, regions: &regions, force: request.force, limits };
+            segment_images::outcome(source, model, &question, monitor, &clock)?
+        }
+    };
+    told.extend(warnings);
+    results.objects.splice(0..0, objects);
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }
@@ -145,7 +204,7 @@ pub fn run(
         monitor.storing(&uids)?;
         Ok(store_all(store, &results.objects, monitor)?)
     })?;
-    Ok(RunOutcome { report: results.report, slices, stored, warnings, stage_seconds: clock.seconds() })
+    Ok(RunOutcome { report: results.report, slices, stored, warnings: told, stage_seconds: clock.seconds() })
 }
 
 /// All of a run's objects or none.
@@ -188,8 +247,12 @@ impl Clock {
     fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let out = work();
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += start.elapsed();
+        self.add(stage, start.elapsed());
         out
+    }
+
+    fn add(&self, stage: Stage, spent: Duration) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += spent;
     }
 
     fn seconds(&self) -> BTreeMap<String, f64> {

@@ -104,7 +104,7 @@ fn encode(
 }
 
 /// The displayed slices with the frames of the SEG that lie on them, as another reader finds them in the object.
-fn analysed_slices(display: &[SliceSource], analysed: &[bool], results: &Results) -> Vec<AnalysedSlice> {
+pub(super) fn analysed_slices(display: &[SliceSource], analysed: &[bool], results: &Results) -> Vec<AnalysedSlice> {
     let mut mask_frames: HashMap<(String, Option<u32>), Vec<usize>> = HashMap::new();
     let seg = results.objects.iter().find(|o| o.kind == ResultKind::Seg);
     if let Some(seg) = seg.and_then(|o| SegObject::read(&o.bytes).ok()) {

@@ -3,6 +3,7 @@
 mod marks;
 mod service;
 mod settling;
+mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -195,6 +196,7 @@ fn request(uid: &str) -> RunRequest {
             sop_instance_uid: uid.into(),
             view: "L-CC".into(),
             group: 0,
+            frame: None,
         }],
         warnings: Vec::new(),
         origin: Origin::Rest,
