@@ -91,7 +91,7 @@ fn one_image_many_images_a_series(version: Version) {
 }
 
 fn a_multi_frame_image(version: Version) {
-    let Some(file) = shared("data/mr/pydicom__emri_small.dcm") else { return };
+    let Some(file) = shared("data/mr/nema_emf_T1post__BRTUM008") else { return };
     let files = vec![std::fs::read(file).unwrap()];
     let (server, _models) = with_models(version, |_| {});
     let study = server.upload_study(&files);
