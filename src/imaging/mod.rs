@@ -30,6 +30,7 @@ mod read_series;
 mod resample;
 mod rle;
 pub mod seg_object;
+mod seg_planes;
 mod series_error;
 mod stack;
 mod time_points;
@@ -49,6 +50,7 @@ pub use read::{read_attributes, read_header, read_instance, read_instance_within
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;
+pub use seg_planes::SegPlanes;
 pub use series_error::{SeriesError, TimePoint};
 pub use stack::{stack, stack_told};
 pub use volume::{SliceSource, Volume};

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod override_file;
 pub mod report;
 pub mod task;
 pub mod transform;
@@ -24,6 +25,7 @@ pub use input::{
     VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use override_file::{OVERRIDE_FILE, Override, OverrideEvaluation, OverridePoint};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
     Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
@@ -40,6 +42,9 @@ pub enum ManifestError {
     /// Well-formed, but impossible.
     #[error("manifest.json: at {path}: {reason}")]
     Value { path: String, reason: String },
+    /// The thresholds of the site's own do not belong to this manifest.
+    #[error("override.json: at {path}: {reason}")]
+    Override { path: String, reason: String },
 }
 
 /// A model: what it takes, how the input is prepared, the network, what its outputs mean, and what is said about them.
@@ -73,6 +78,9 @@ pub struct Manifest {
     pub task: TaskSpec,
     /// Texts and codes of the structured report.
     pub report: ReportSpec,
+    /// Thresholds of the site's own, from the file `override.json` beside this one; no key of this file.
+    #[serde(skip)]
+    pub thresholds_override: Option<Override>,
 }
 
 fn is_default(inferer: &InfererSpec) -> bool {

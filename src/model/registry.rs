@@ -15,7 +15,9 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, network, weights};
-use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec};
+use crate::manifest::{
+    InfererSpec, Manifest, NetworkSpec, OVERRIDE_FILE, Override, SelectSpec, TaskSpec, Thresholds, TransformSpec,
+};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,6 +65,8 @@ pub struct ModelInfo {
     pub weights_sha256: Option<String>,
     /// Seconds that reading the weights and the dry run took.
     pub load_seconds: Option<f64>,
+    /// Thresholds of the site's own (`override.json`), and what they rest on.
+    pub r#override: Option<Override>,
 }
 
 impl ModelInfo {
@@ -79,6 +83,9 @@ pub struct ClassInfo {
     /// `#rrggbb`
     pub color: String,
     pub translations: BTreeMap<String, String>,
+    /// Of a class: from where on it is Present, below where Absent. The override's, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Thresholds>,
 }
 
 #[derive(Debug, Clone)]
@@ -185,10 +192,7 @@ impl ModelRegistry {
             let found = self.weights_sha256(&name);
             let mut entries = self.lock();
             let Some(Entry { info, manifest: Some(manifest), .. }) = entries.get_mut(&name) else { continue };
-            let outcome = found.and_then(|found| match manifest.weights.sha256.clone() {
-                Some(expected) if expected != found => Err(WeightsError::Hash { found, expected }),
-                _ => Ok(()),
-            });
+            let outcome = found.and_then(|found| check_hash(manifest, &found));
             info.state = if outcome.is_ok() { ModelState::Ready } else { ModelState::Failed };
             info.reason = outcome.err().map(|error| format!("{name}/{}: {error}", manifest.weights.file));
         }
@@ -249,12 +253,18 @@ fn scan_folder(name: String, folder: PathBuf) -> Entry {
     let read = || -> Result<Manifest, String> {
         let text = std::fs::read_to_string(folder.join("manifest.json"))
             .map_err(|e| format!("{name}/manifest.json: cannot be read: {e}"))?;
-        let manifest = Manifest::from_json(&text).map_err(|e| format!("{name}/{e}"))?;
+        let mut manifest = Manifest::from_json(&text).map_err(|e| format!("{name}/{e}"))?;
         if manifest.name != name {
             let found = &manifest.name;
             return Err(format!(
                 "{name}/manifest.json: at name: found \"{found}\", expected the folder's name \"{name}\""
             ));
+        }
+        // One that cannot be read, or is not for this model, stops the model: thresholds that somebody relies on must not fall back unseen.
+        match std::fs::read_to_string(folder.join(OVERRIDE_FILE)) {
+            Ok(text) => manifest.apply_override(&text).map_err(|e| format!("{name}/{e}"))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(format!("{name}/{OVERRIDE_FILE}: cannot be read: {e}")),
         }
         Ok(manifest)
     };
@@ -283,11 +293,13 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         name: c.name.clone(),
         color: c.color.clone(),
         translations: c.translations.clone(),
+        thresholds: Some(c.thresholds),
     });
     let segments = manifest.map(Manifest::segments).unwrap_or_default().iter().map(|s| ClassInfo {
         name: s.name.clone(),
         color: s.color.clone(),
         translations: s.translations.clone(),
+        thresholds: None,
     });
     let (images, volumes) = match manifest.map(|m| &m.input.select) {
         Some(SelectSpec::Images(images)) => (Some(images), None),
@@ -313,9 +325,24 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         classes: classes.collect(),
         weights_sha256: None,
         load_seconds: None,
+        r#override: manifest.and_then(|m| m.thresholds_override.clone()),
         name,
         state,
         reason,
+    }
+}
+
+/// Whether the weights are those that the manifest and the site's own thresholds are for.
+fn check_hash(manifest: &Manifest, found: &str) -> Result<(), WeightsError> {
+    let found = found.to_owned();
+    if let Some(expected) = manifest.weights.sha256.clone().filter(|expected| *expected != found) {
+        return Err(WeightsError::Hash { found, expected });
+    }
+    match &manifest.thresholds_override {
+        Some(o) if o.weights_sha256 != found => {
+            Err(WeightsError::OverrideHash { found, expected: o.weights_sha256.clone() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -323,9 +350,7 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
 fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(String, Box<dyn Network>), ModelError> {
     let file = folder.join(&manifest.weights.file);
     let found = weights::sha256(&file)?;
-    if let Some(expected) = manifest.weights.sha256.clone().filter(|expected| *expected != found) {
-        return Err(WeightsError::Hash { found, expected }.into());
-    }
+    check_hash(manifest, &found)?;
     let mut network = network::load(&manifest.network, &file, manifest.weights.format, device)?;
     dry_run(&mut *network, manifest)?;
     Ok((found, network))

@@ -10,6 +10,7 @@ use super::codes::Presence;
 use super::common::demo_marked;
 use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
+use crate::manifest::Override;
 use crate::predict::{Finding, ImagePrediction, Prediction};
 
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
@@ -25,6 +26,9 @@ pub struct Report {
     pub weights: String,
     pub demo: bool,
     pub disclaimer: String,
+    /// Where the thresholds come from, if they are the site's own (`override.json`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<String>,
     /// RFC 3339.
     pub created: String,
     /// Of a classification; of a segmentation none.
@@ -93,6 +97,7 @@ impl Report {
             weights: ctx.weights_sha256.to_owned(),
             demo: manifest.demo,
             disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
+            thresholds: manifest.thresholds_override.as_ref().map(Override::summary),
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
             images: Vec::new(),
             segmentation: None,

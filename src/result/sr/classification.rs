@@ -14,7 +14,7 @@ use super::super::image_library::image_library;
 use super::super::{ResultContext, ResultError, ResultObject, source, vr};
 use super::{Document, algorithm_identification, finding_site, root};
 use crate::imaging::ImageAttributes;
-use crate::manifest::{ClassSpec, TaskSpec};
+use crate::manifest::{ClassSpec, Manifest, TaskSpec};
 use crate::predict::{ClassProbability, Finding, ImagePrediction, Prediction};
 
 /// The report of a whole run.
@@ -98,7 +98,7 @@ fn measurement_group(
         group = group.contains(Item::code(codes::FINDING, concept(&winner.concept))?);
     }
     group = group.has_concept_mod(finding_site(ctx, image)?);
-    for text in algorithm_identification(ctx, algorithm, &parameters(classes))? {
+    for text in algorithm_identification(ctx, algorithm, &parameters(ctx.manifest))? {
         group = group.has_concept_mod(text);
     }
     group = group.contains(whole_image(image)?);
@@ -129,11 +129,12 @@ fn probability(ctx: &ResultContext, class: &ClassSpec, probability: f64) -> Resu
 }
 
 /// How the probabilities came about and what is made of them.
-fn parameters(classes: &[ClassSpec]) -> Vec<String> {
+fn parameters(manifest: &Manifest) -> Vec<String> {
     let threshold =
         |c: &ClassSpec| format!("{}: Present >= {}, Absent < {}", c.name, c.thresholds.present, c.thresholds.absent);
     std::iter::once("calibration: none (uncalibrated softmax)".to_owned())
-        .chain(classes.iter().map(threshold))
+        .chain(manifest.classes().iter().map(threshold))
+        .chain(manifest.thresholds_override.as_ref().map(|o| ascii_line(&o.summary())))
         .collect()
 }
 
