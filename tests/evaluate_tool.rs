@@ -42,8 +42,13 @@ fn exams(folder: &Path) -> Vec<(String, Class, String)> {
     for seed in 1..=3usize {
         let mut classes = Class::ALL;
         classes.rotate_left(seed);
-        let options =
-            ExamOptions { seed: 40 + seed as u64, classes, size: (832, 640), spacing_mm: 0.28, ..ExamOptions::default() };
+        let options = ExamOptions {
+            seed: 40 + seed as u64,
+            classes,
+            size: (832, 640),
+            spacing_mm: 0.28,
+            ..ExamOptions::default()
+        };
         for instance in exam(&options).unwrap() {
             let class = instance.phantom.class;
             let name = format!("{}/exam{seed}-{}.dcm", class.name(), instance.view_name());
@@ -164,7 +169,8 @@ fn labels_come_from_names_and_attributes_as_well() {
     let by_name = ok(&["evaluate", DEMO, &cases, "--label-from-name", pattern]);
     let by_file = bench.table("file.csv", "file,truth", |(name, class, _)| format!("\"{name}\",{}", class.name()));
     let by_file = ok(&["evaluate", DEMO, &cases, "--labels", &by_file]);
-    let figures = |text: &str| text.lines().filter(|l| l.starts_with("accuracy") || l.starts_with('|')).collect::<String>();
+    let figures =
+        |text: &str| text.lines().filter(|l| l.starts_with("accuracy") || l.starts_with('|')).collect::<String>();
     assert_eq!(figures(&by_name), figures(&by_file));
     assert!(by_name.contains("12 cases evaluated, 0 failed"), "{by_name}");
     // Yes or no: what is not normal. One case a patient, by its most suspicious view.
@@ -187,7 +193,10 @@ fn what_is_wrong_with_labels_is_named() {
         bench.path("labels.csv")
     };
     for (lines, words) in [
-        ("PatientID,label\nPHANTOM-41,Massive\n", "line 2: found the label \"Massive\", expected one of Mass, Calcification"),
+        (
+            "PatientID,label\nPHANTOM-41,Massive\n",
+            "line 2: found the label \"Massive\", expected one of Mass, Calcification",
+        ),
         ("PatientID,label\nPHANTOM-41,Mass\nPHANTOM-41,Mass\n", "line 3: the case of line 2 again"),
         ("PatientID,label\nPHANTOM-41,Mass\nPHANTOM-99,Mass\n", "belongs to the case of line 3; --allow-missing"),
         ("PatientID,label\nPHANTOM-41,1\n", "which classes does 1 mean?"),

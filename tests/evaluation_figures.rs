@@ -40,7 +40,7 @@ fn question(truth: &[f64], scores: &[f64], rules: Vec<ThresholdRule>, threshold:
     let cases: Vec<ScoredCase> = truth
         .iter()
         .zip(scores)
-        .map(|(t, s)| ScoredCase { truth: Truth::Positive(*t == 1.0), probabilities: vec![1.0 - s, *s] })
+        .map(|(t, s)| ScoredCase { truth: Truth::Positive(*t == 1.0), probabilities: vec![1.0 - s, *s], together: None })
         .collect();
     let question = ClassificationQuestion { positive: vec![1], rules, in_force: vec![threshold; 2] };
     let names = ["no".to_owned(), "yes".to_owned()];
@@ -77,8 +77,7 @@ fn yes_or_no_is_as_scikit_learn_has_it() {
 
         let (point, youden) = (&found.operating_points[0], &found.operating_points[1]);
         let counts = point.counts.unwrap();
-        let counts =
-            [counts.true_positives, counts.false_positives, counts.true_negatives, counts.false_negatives];
+        let counts = [counts.true_positives, counts.false_positives, counts.true_negatives, counts.false_negatives];
         assert_eq!(serde_json::json!(counts), set["counts"]);
         let figures = point.figures.as_ref().unwrap();
         same_with_interval(&figures.sensitivity, &set["sensitivity"], "sensitivity");
@@ -115,7 +114,7 @@ fn classes_are_as_scikit_learn_has_them() {
         let cases: Vec<ScoredCase> = truth
             .iter()
             .zip(set["probabilities"].as_array().unwrap())
-            .map(|(t, p)| ScoredCase { truth: Truth::Class(*t as usize), probabilities: list(p) })
+            .map(|(t, p)| ScoredCase { truth: Truth::Class(*t as usize), probabilities: list(p), together: None })
             .collect();
         let names: Vec<String> = (0..cases[0].probabilities.len()).map(|i| format!("class {i}")).collect();
         let found = classification(&names, &cases, &ClassificationQuestion::default()).unwrap();

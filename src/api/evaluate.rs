@@ -122,7 +122,7 @@ pub fn list(request: &Request<'_>) -> Result<Response, RestError> {
 pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get, Method::Delete])?;
     let id = request.groups.first().copied().unwrap_or_default();
-    let evaluations = &service()?.evaluations;
+    let evaluations = service()?.evaluations.clone();
     if request.method == Method::Delete {
         return Response::json(&evaluations.remove(id).ok_or_else(unknown)?);
     }
@@ -140,7 +140,7 @@ pub fn one(request: &Request<'_>) -> Result<Response, RestError> {
 pub fn file(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
     let id = request.groups.first().copied().unwrap_or_default();
-    let evaluations = &service()?.evaluations;
+    let evaluations = service()?.evaluations.clone();
     let view = evaluations.get(id).ok_or_else(unknown)?;
     let evaluated = evaluations.evaluated(id).ok_or_else(|| {
         let reason = view.error.map(|e| format!(": {e}")).unwrap_or_default();

@@ -33,7 +33,8 @@ fn replicate(cases: usize, mut statistic: impl FnMut(&[u32]) -> Option<f64>) -> 
     let mut random = SplitMix(SEED);
     let mut weights = vec![0u32; cases];
     let mut values = Vec::with_capacity(REPLICATES);
-    for _ in 0..if cases < 2 { 0 } else { REPLICATES } {
+    let replicates = if cases < 2 { 0 } else { REPLICATES };
+    for _ in 0..replicates {
         weights.fill(0);
         for _ in 0..cases {
             weights[random.below(cases)] += 1;
@@ -68,9 +69,8 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_is_about_the_normal_one() {
         let values: Vec<f64> = (0..400).map(|i| f64::from(i % 20)).collect();
-        let mean = |w: &[u32]| {
-            Some(values.iter().zip(w).map(|(v, w)| v * f64::from(*w)).sum::<f64>() / values.len() as f64)
-        };
+        let mean =
+            |w: &[u32]| Some(values.iter().zip(w).map(|(v, w)| v * f64::from(*w)).sum::<f64>() / values.len() as f64);
         let [low, high] = percentile_interval(values.len(), mean).unwrap();
         // Standard deviation 5.766, standard error 0.2883.
         assert!((low - (9.5 - 0.565)).abs() < 0.05 && (high - (9.5 + 0.565)).abs() < 0.05, "{low} {high}");

@@ -22,6 +22,9 @@ pub enum Truth {
 pub struct ScoredCase {
     pub truth: Truth,
     pub probabilities: Vec<f64>,
+    /// Of the positive classes together, where it is not the sum of theirs: the highest of several images' sums is not the sum of the
+    /// highest.
+    pub together: Option<f64>,
 }
 
 /// What is asked of the cases.
@@ -166,7 +169,7 @@ fn check(classes: &[String], cases: &[ScoredCase], question: &ClassificationQues
         if case.probabilities.len() != n {
             return Err(format!("found {} probabilities, expected {n}, one a class", case.probabilities.len()));
         }
-        if let Some(bad) = case.probabilities.iter().find(|p| !(0.0..=1.0 + 1e-9).contains(*p)) {
+        if let Some(bad) = case.probabilities.iter().chain(&case.together).find(|p| !(0.0..=1.0 + 1e-9).contains(*p)) {
             return Err(format!("found the probability {bad}, expected 0 to 1"));
         }
     }
@@ -244,7 +247,11 @@ fn one(
     positive: &[usize],
     question: &ClassificationQuestion,
 ) -> Result<QuestionEvaluation, String> {
-    let score = |case: &ScoredCase| positive.iter().map(|class| case.probabilities[*class]).sum::<f64>().min(1.0);
+    let asked = !question.positive.is_empty() && positive == question.positive;
+    let score = |case: &ScoredCase| {
+        let sum = || positive.iter().map(|class| case.probabilities[*class]).sum::<f64>();
+        case.together.filter(|_| asked).unwrap_or_else(sum).min(1.0)
+    };
     let scores: Vec<f64> = cases.iter().map(score).collect();
     let truth = |case: &ScoredCase| match case.truth {
         Truth::Class(class) => positive.contains(&class),
@@ -271,7 +278,7 @@ fn one(
     });
     Ok(QuestionEvaluation {
         positive: positive.iter().map(|class| classes[*class].clone()).collect(),
-        asked: !question.positive.is_empty() && positive == question.positive,
+        asked,
         positives: ranked.positives(),
         negatives: ranked.negatives(),
         auc: ranked.auc(),
@@ -315,7 +322,7 @@ mod tests {
     use super::*;
 
     fn case(truth: Truth, probabilities: &[f64]) -> ScoredCase {
-        ScoredCase { truth, probabilities: probabilities.to_vec() }
+        ScoredCase { truth, probabilities: probabilities.to_vec(), together: None }
     }
 
     fn names(n: usize) -> Vec<String> {
@@ -341,11 +348,8 @@ mod tests {
 
     #[test]
     fn degenerate_sets_answer_in_words_and_never_nan() {
-        let cases = [
-            vec![],
-            vec![case(Truth::Class(0), &[1.0, 0.0, 0.0])],
-            vec![case(Truth::Class(1), &[0.2, 0.5, 0.3]); 3],
-        ];
+        let cases =
+            [vec![], vec![case(Truth::Class(0), &[1.0, 0.0, 0.0])], vec![case(Truth::Class(1), &[0.2, 0.5, 0.3]); 3]];
         let rules = vec![ThresholdRule::Youden, ThresholdRule::Sensitivity(0.9), ThresholdRule::Specificity(1.0)];
         let question = ClassificationQuestion { positive: vec![1, 2], rules, in_force: vec![0.5; 3] };
         for cases in cases {

@@ -41,7 +41,7 @@ pub struct OverallFigures {
 }
 
 /// Counts as numbers, so that a resample is one, too.
-type Counts = Vec<Vec<f64>>;
+type Counts = [Vec<f64>];
 
 impl ConfusionMatrix {
     /// # Errors
@@ -105,7 +105,7 @@ impl ConfusionMatrix {
 
     /// A figure with its bootstrap interval.
     fn bootstrapped(&self, figure: impl Fn(&Counts) -> Option<f64>, none: &str) -> Measure {
-        let whole: Counts = self.counts.iter().map(|row| row.iter().map(|n| *n as f64).collect()).collect();
+        let whole: Vec<Vec<f64>> = self.counts.iter().map(|row| row.iter().map(|n| *n as f64).collect()).collect();
         let Some(value) = figure(&whole) else { return Measure::undefined(none) };
         // Cases of one cell are alike.
         let cells = self.counts.iter().enumerate();

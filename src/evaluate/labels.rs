@@ -300,7 +300,10 @@ mod tests {
         let classes = ["Mass".to_owned(), "Normal".to_owned(), "0".to_owned()];
         assert_eq!(truth(" mass", &classes), Ok(Truth::Class(0)));
         assert_eq!(truth("0", &classes), Ok(Truth::Class(2)), "a class of that name comes first");
-        assert_eq!((truth("1", &classes), truth("No", &classes)), (Ok(Truth::Positive(true)), Ok(Truth::Positive(false))));
+        assert_eq!(
+            (truth("1", &classes), truth("No", &classes)),
+            (Ok(Truth::Positive(true)), Ok(Truth::Positive(false)))
+        );
         let error = truth("Masss", &classes).unwrap_err();
         assert_eq!(error, "found the label \"Masss\", expected one of Mass, Normal, 0, or 0 or 1");
     }

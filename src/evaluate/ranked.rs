@@ -69,7 +69,8 @@ impl Ranked {
         if let Some(bad) = scores.iter().find(|s| !s.is_finite()) {
             return Err(format!("found the score {bad}, expected finite numbers"));
         }
-        let cases = scores.iter().zip(positive).enumerate().map(|(index, (score, positive))| (*score, *positive, index));
+        let cases =
+            scores.iter().zip(positive).enumerate().map(|(index, (score, positive))| (*score, *positive, index));
         let mut cases: Vec<_> = cases.collect();
         cases.sort_by(|a, b| b.0.total_cmp(&a.0));
         Ok(Self { cases, positives: positive.iter().filter(|p| **p).count() })
@@ -299,7 +300,8 @@ mod tests {
         for n in [2, 3, 10, 57] {
             let positive: Vec<bool> = (0..n).map(|i| i % 3 == 0).collect();
             // Few distinct scores: many ties.
-            let scores: Vec<f64> = positive.iter().map(|p| ((random() % 7) + usize::from(*p) * 3) as f64 / 10.0).collect();
+            let scores: Vec<f64> =
+                positive.iter().map(|p| ((random() % 7) + usize::from(*p) * 3) as f64 / 10.0).collect();
             let ranked = Ranked::new(&scores, &positive).unwrap();
             for wanted in [0.0, 0.5, 0.9, 1.0] {
                 let threshold = ranked.threshold(ThresholdRule::Sensitivity(wanted)).unwrap();
@@ -318,11 +320,12 @@ mod tests {
 
     #[test]
     fn cases_of_one_kind_answer_in_words() {
-        for (scores, positive, words) in [
-            (&[][..], &[][..], "no case"),
+        let sets: [(&[f64], &[u8], &str); 3] = [
+            (&[], &[], "no case"),
             (&[0.1, 0.9], &[1, 1], "no negative case"),
             (&[0.1, 0.9], &[0, 0], "no positive case"),
-        ] {
+        ];
+        for (scores, positive, words) in sets {
             let ranked = ranked(scores, positive);
             assert_eq!(ranked.auc(), Measure::undefined(words));
             assert_eq!(ranked.threshold(ThresholdRule::Youden), Err(words.into()));

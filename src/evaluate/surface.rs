@@ -29,7 +29,9 @@ pub fn hausdorff_95(answer: ArrayView3<u8>, reference: ArrayView3<u8>, spacing_m
     let bounds = Bounds::of(surfaces.iter().flatten());
     let voxels = bounds.size.iter().fold(1usize, |n, d| n.saturating_mul(*d));
     if voxels > MAX_BOX_VOXELS {
-        return Measure::undefined(format!("the masks' box has {voxels} voxels, at most {MAX_BOX_VOXELS} are compared"));
+        return Measure::undefined(format!(
+            "the masks' box has {voxels} voxels, at most {MAX_BOX_VOXELS} are compared"
+        ));
     }
     let directed = |from: &[[usize; 3]], to: &[[usize; 3]]| {
         let squares = squared_distances(&bounds, to, spacing_mm);
@@ -141,9 +143,8 @@ mod tests {
     fn by_all_pairs(a: &Array3<u8>, b: &Array3<u8>, spacing: [f64; 3]) -> f64 {
         let directed = |from: &[[usize; 3]], to: &[[usize; 3]]| {
             let to_nearest = |p: &[usize; 3]| {
-                let squares = to.iter().map(|q| {
-                    (0..3).map(|i| ((p[i] as f64 - q[i] as f64) * spacing[i]).powi(2)).sum::<f64>()
-                });
+                let squares =
+                    to.iter().map(|q| (0..3).map(|i| ((p[i] as f64 - q[i] as f64) * spacing[i]).powi(2)).sum::<f64>());
                 squares.fold(f64::INFINITY, f64::min).sqrt()
             };
             let mut distances: Vec<f64> = from.iter().map(to_nearest).collect();

@@ -86,7 +86,8 @@ impl Manifest {
         if found.override_version != 1 {
             return refuse("override_version".into(), format!("found {}, expected 1", found.override_version));
         }
-        for (path, found, expected) in [("model", &found.model, &self.name), ("version", &found.version, &self.version)] {
+        for (path, found, expected) in [("model", &found.model, &self.name), ("version", &found.version, &self.version)]
+        {
             if found != expected {
                 return refuse(path.into(), format!("found \"{found}\", expected \"{expected}\": {again}"));
             }

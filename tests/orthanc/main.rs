@@ -7,6 +7,7 @@ mod breast_mri;
 mod cluster;
 mod durable;
 mod end_to_end;
+mod evaluate;
 mod exam;
 mod kills;
 mod late_input;

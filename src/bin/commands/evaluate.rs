@@ -122,14 +122,13 @@ fn cases(args: &EvaluateArgs, folder: &Path) -> Result<(), Box<dyn Error>> {
     let model_folder = model_folder(args);
     let name = model_folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let models = ModelsArgs {
-        models_directory: model_folder.parent().unwrap_or(Path::new(".")).to_path_buf(),
+        models_directory: folder_of(&model_folder),
         device: args.models.device.clone(),
         threads: args.models.threads,
     };
     let mut model = load(&models.registry()?, &name, models.device()?)?;
     let source = DirectorySource::open(folder)?;
-    let mut evaluator =
-        Evaluator::new(model.manifest.clone(), model.weights_sha256.clone(), settings(&args.cases)?)?;
+    let mut evaluator = Evaluator::new(model.manifest.clone(), model.weights_sha256.clone(), settings(&args.cases)?)?;
     let headers = source.headers(&Resource::new(Level::Study, "folder"))?;
     evaluator.leave_out(headers.iter().filter(|h| h.unreadable_reason().is_some()).count());
     let names = FolderNames { source: &source, folder };
@@ -148,6 +147,14 @@ fn cases(args: &EvaluateArgs, folder: &Path) -> Result<(), Box<dyn Error>> {
     let report = evaluator.report()?;
     print!("{}", report.summary());
     write(args, &report, &model.manifest, &model_folder)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => ".".into(),
+        Some(parent) => parent.to_path_buf(),
+        None => path.to_path_buf(),
+    }
 }
 
 fn missing_lines(missing: &[usize]) -> String {

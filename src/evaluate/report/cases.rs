@@ -23,7 +23,9 @@ pub fn cases_csv(report: &EvaluationReport) -> Vec<u8> {
         let mut line = vec![case.number.to_string(), case.id.clone().unwrap_or_default(), case.images.to_string()];
         if !report.classes.is_empty() {
             line.extend([case.truth.clone().unwrap_or_default(), case.answer.clone().unwrap_or_default()]);
-            line.extend((0..report.classes.len()).map(|i| case.probabilities.get(i).map_or_else(String::new, f64::to_string)));
+            line.extend(
+                (0..report.classes.len()).map(|i| case.probabilities.get(i).map_or_else(String::new, f64::to_string)),
+            );
         }
         for segment in &segments {
             let found = case.segments.iter().find(|s| s.segment == *segment).map(|s| &s.overlap);

@@ -59,7 +59,10 @@ fn about(report: &EvaluationReport) -> String {
         ("Program", format!("orthanc-ai {}", report.software_version)),
         ("Date", report.created.clone()),
         ("Truth", report.labels.clone()),
-        ("Cases", format!("{} evaluated, {failed} failed, of {} patients", report.cases.len() - failed, report.patients)),
+        (
+            "Cases",
+            format!("{} evaluated, {failed} failed, of {} patients", report.cases.len() - failed, report.patients),
+        ),
         ("Case", report.combination.clone()),
     ];
     let rows: String = rows.iter().map(|(k, v)| format!("<tr><th>{k}</th><td>{}</td></tr>", escape(v))).collect();
@@ -223,7 +226,9 @@ fn summary_cells(summary: &Summary) -> Vec<String> {
 }
 
 fn cases(report: &EvaluationReport) -> String {
-    let mut out = String::from("<h2>Cases</h2><p>Numbered as in the table of the cases (CSV), which names them as the labels do.</p>");
+    let mut out = String::from(
+        "<h2>Cases</h2><p>Numbered as in the table of the cases (CSV), which names them as the labels do.</p>",
+    );
     let segments: Vec<&str> = report.segmentation.iter().map(|s| s.segment.as_str()).collect();
     let mut columns = vec!["case", "images"];
     if !report.classes.is_empty() {
@@ -257,7 +262,9 @@ fn case_row(case: &CaseReport, without_classes: bool, segments: &[&str]) -> Stri
     }
     for segment in segments {
         let found = case.segments.iter().find(|s| s.segment == *segment).map(|s| &s.overlap);
-        cells.extend([found.map(|o| figure(&o.dice)), found.map(|o| figure(&o.hausdorff_95))].map(Option::unwrap_or_default));
+        cells.extend(
+            [found.map(|o| figure(&o.dice)), found.map(|o| figure(&o.hausdorff_95))].map(Option::unwrap_or_default),
+        );
     }
     cells.push(case.failed.clone().unwrap_or_default());
     row(&case.number.to_string(), &cells)

@@ -109,7 +109,8 @@ impl EvaluationReport {
         let mut rules: Vec<&str> = Vec::new();
         for question in asked {
             let name = &question.positive[0];
-            let chosen: Vec<&OperatingPoint> = question.operating_points.iter().filter(|p| p.rule != "in force").collect();
+            let chosen: Vec<&OperatingPoint> =
+                question.operating_points.iter().filter(|p| p.rule != "in force").collect();
             rules = chosen.iter().map(|p| p.rule.as_str()).collect();
             let threshold = |point: &&OperatingPoint| {
                 let reason = || format!("{name}: {}", point.reason.as_deref().unwrap_or("no threshold"));
@@ -125,7 +126,8 @@ impl EvaluationReport {
                 _ => return Err(format!("found {} rules for a threshold, expected one or two", values.len())),
             };
             thresholds.insert(name.clone(), Thresholds { present: present.min(1.0), absent: absent.min(1.0) });
-            points.extend(override_point(question.positives, question.negatives, of_present).map(|p| (name.clone(), p)));
+            points
+                .extend(override_point(question.positives, question.negatives, of_present).map(|p| (name.clone(), p)));
         }
         if thresholds.is_empty() {
             return Err("no class was evaluated".into());

@@ -33,7 +33,8 @@ impl EvaluationReport {
             for question in &evaluation.questions {
                 let name = question.positive.join(" or ");
                 let (positives, negatives) = (question.positives, question.negatives);
-                let _ = writeln!(out, "{name}: {positives} positive, {negatives} negative; AUC {}", figure(&question.auc));
+                let _ =
+                    writeln!(out, "{name}: {positives} positive, {negatives} negative; AUC {}", figure(&question.auc));
                 for point in &question.operating_points {
                     let rule = &point.rule;
                     let _ = match (&point.figures, point.threshold) {

@@ -14,10 +14,11 @@ fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
             let mut probabilities = vec![0.1; 4];
             // Every seventh answer is wrong.
             probabilities[if i % 7 == 0 { (truth + 1) % 4 } else { truth }] = 0.4 + 0.005 * f64::from(i as u32);
-            ScoredCase { truth: Truth::Class(truth), probabilities }
+            ScoredCase { truth: Truth::Class(truth), probabilities, together: None }
         })
         .collect();
-    let question = ClassificationQuestion { positive: positive.to_vec(), rules: rules.to_vec(), in_force: vec![0.5; 4] };
+    let question =
+        ClassificationQuestion { positive: positive.to_vec(), rules: rules.to_vec(), in_force: vec![0.5; 4] };
     let cases = scored.iter().enumerate().map(|(i, case)| CaseReport {
         number: i + 1,
         id: Some(if i == 3 { "=SECRET\"1\"".into() } else { format!("SECRET-{i}") }),
@@ -38,6 +39,7 @@ fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
         segments: Vec::new(),
         failed: Some("PixelData: found 3 bytes & expected 8".into()),
     };
+    let cases = cases.chain([failed]).collect();
     EvaluationReport {
         model: "mammography-4view-demo".into(),
         title: "Mammography <DEMO>".into(),
@@ -54,7 +56,7 @@ fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
         classification: Some(classification(&classes, &scored, &question).unwrap()),
         classes,
         segmentation: Vec::new(),
-        cases: cases.chain([failed]).collect(),
+        cases,
     }
 }
 
@@ -116,7 +118,8 @@ fn chosen_thresholds_make_an_override_that_the_manifest_takes() {
     assert!(found.thresholds.values().any(|t| t.absent < t.present), "{found:?}");
     assert_eq!(found.evaluation.rule, "sensitivity of at least 1, specificity of at least 1");
 
-    let refused = |positive: &[usize], rules: &[ThresholdRule]| report(positive, rules).thresholds(&manifest()).unwrap_err();
+    let refused =
+        |positive: &[usize], rules: &[ThresholdRule]| report(positive, rules).thresholds(&manifest()).unwrap_err();
     assert!(refused(&[0, 1], &[ThresholdRule::Youden]).contains("several classes"));
     assert!(refused(&[0], &[]).contains("no threshold was asked for"));
     let three = [ThresholdRule::Youden, ThresholdRule::Youden, ThresholdRule::Youden];

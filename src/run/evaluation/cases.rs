@@ -37,17 +37,20 @@ impl Case {
     }
 
     /// The case's one answer. None: it failed.
-    pub fn scored(&self, combine: Combine) -> Option<ScoredCase> {
+    pub fn scored(&self, combine: Combine, positive: &[usize]) -> Option<ScoredCase> {
         let truth = self.truth.filter(|_| self.failure.is_none())?;
         let classes = self.probabilities.first()?.len();
-        let of_class = |class: usize| {
-            let values = self.probabilities.iter().filter_map(|image| image.get(class).copied());
+        let combined = |of_image: &dyn Fn(&Vec<f64>) -> f64| {
+            let values = self.probabilities.iter().map(of_image);
             match combine {
                 Combine::Mean => values.sum::<f64>() / self.probabilities.len() as f64,
                 Combine::Max => values.fold(0.0, f64::max),
             }
         };
-        Some(ScoredCase { truth, probabilities: (0..classes).map(of_class).collect() })
+        let of_class = |class: usize| combined(&|image| image.get(class).copied().unwrap_or_default());
+        let sum = |image: &Vec<f64>| positive.iter().filter_map(|class| image.get(*class)).sum::<f64>();
+        let together = (!positive.is_empty()).then(|| combined(&sum));
+        Some(ScoredCase { truth, probabilities: (0..classes).map(of_class).collect(), together })
     }
 
     pub fn segments(&self, names: &[String]) -> Vec<SegmentOverlap> {

@@ -40,7 +40,7 @@ pub enum Combine {
     /// The mean of each class's probability.
     #[default]
     Mean,
-    /// The highest of each class's probability: a case is positive where one of its images is.
+    /// The highest of each class's probability, and of the positive classes' sum: a case is positive where one of its images is.
     Max,
 }
 
@@ -408,7 +408,7 @@ impl Evaluator {
         let classification = match &segments {
             Some(_) => None,
             None => {
-                let scored: Vec<_> = ok().filter_map(|c| c.scored(self.settings.combine)).collect();
+                let scored: Vec<_> = ok().filter_map(|c| c.scored(self.settings.combine, &self.positive)).collect();
                 let question = ClassificationQuestion {
                     positive: self.positive.clone(),
                     rules: self.settings.rules.clone(),
@@ -419,7 +419,8 @@ impl Evaluator {
         };
         let names = segments.unwrap_or_default();
         let segmentation = names.iter().enumerate().map(|(index, name)| {
-            let of_segment: Vec<_> = ok().flat_map(|c| &c.overlaps).filter(|(i, _)| *i == index).map(|(_, o)| o).collect();
+            let of_segment: Vec<_> =
+                ok().flat_map(|c| &c.overlaps).filter(|(i, _)| *i == index).map(|(_, o)| o).collect();
             segment_evaluation(name, &of_segment)
         });
         let segmentation = segmentation.collect();
@@ -447,7 +448,7 @@ impl Evaluator {
     }
 
     fn case_report(&self, number: usize, case: &Case, classes: &[String], segments: &[String]) -> CaseReport {
-        let scored = case.scored(self.settings.combine);
+        let scored = case.scored(self.settings.combine, &self.positive);
         let answer = scored.as_ref().map(|s| crate::evaluate::classification::answer(&s.probabilities));
         CaseReport {
             number,

@@ -216,7 +216,9 @@ impl Work {
         if !wanted() {
             return Step::Cancelled;
         }
-        let Some(model) = models.get_mut(model) else { return Step::Failed(format!("the model {model} is not loaded")) };
+        let Some(model) = models.get_mut(model) else {
+            return Step::Failed(format!("the model {model} is not loaded"));
+        };
         if let Some(unit) = self.units.pop_front() {
             return match self.evaluator.run(&unit, source, model, limits, &Wanted(wanted)) {
                 Ok(()) => Step::Goes,

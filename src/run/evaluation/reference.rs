@@ -49,13 +49,16 @@ pub(super) fn compare(
     }
     let frames = |masks: &[Masks]| masks.iter().map(|m| m.frames.len()).sum::<usize>();
     if frames(&answers) + frames(&wanted) == 0 {
-        let (nothing, grid) = (Array3::zeros((1, 1, 1)), GridSize { spacing_mm: Err(String::new()), voxel_ml: Ok(0.0) });
+        let (nothing, grid) =
+            (Array3::zeros((1, 1, 1)), GridSize { spacing_mm: Err(String::new()), voxel_ml: Ok(0.0) });
         return (0..segments.len()).map(|i| Ok((i, overlap(nothing.view(), nothing.view(), &grid)?))).collect();
     }
     let all = || answers.iter().chain(&wanted);
     let size = all().map(|m| (m.object.rows, m.object.columns)).collect::<BTreeSet<_>>();
     let [(rows, columns)] = size.into_iter().collect::<Vec<_>>()[..] else {
-        return Err("reference and answer have other rows and columns: expected the reference on the images' grid".into());
+        return Err(
+            "reference and answer have other rows and columns: expected the reference on the images' grid".into()
+        );
     };
     let slices = match all().all(|m| m.planes.is_some()) {
         true => Slices::in_space(&all().collect::<Vec<_>>(), inputs)?,
@@ -119,9 +122,8 @@ impl Masks {
 
     /// Whether the frames refer to one of the instances, or lie in its frame of reference.
     fn is_over(&self, inputs: &[InstanceHeader]) -> bool {
-        let refers = |uid: &str| {
-            self.object.frames.iter().any(|f| f.source.as_ref().is_some_and(|(source, _)| source == uid))
-        };
+        let refers =
+            |uid: &str| self.object.frames.iter().any(|f| f.source.as_ref().is_some_and(|(source, _)| source == uid));
         let own = self.frame_of_reference_uid.as_deref();
         inputs.iter().any(|h| {
             h.get(tags::SOP_INSTANCE_UID).is_some_and(refers)
@@ -157,7 +159,11 @@ struct Slices {
 
 enum Place {
     /// By the distance along the normal from the origin: (normal, ascending distances, each one's slice).
-    Space { normal: [f64; 3], distances: Vec<f64>, slices: Vec<usize> },
+    Space {
+        normal: [f64; 3],
+        distances: Vec<f64>,
+        slices: Vec<usize>,
+    },
     Image(BTreeMap<(String, Option<u32>), usize>),
 }
 
@@ -194,7 +200,8 @@ impl Slices {
                 return Err("reference and answer differ in orientation or pixel spacing: expected one grid".into());
             }
         }
-        let mut origins: Vec<(f64, [f64; 3])> = planes.iter().map(|p| (dot(p.position_mm, normal), p.position_mm)).collect();
+        let mut origins: Vec<(f64, [f64; 3])> =
+            planes.iter().map(|p| (dot(p.position_mm, normal), p.position_mm)).collect();
         origins.sort_by(|a, b| a.0.total_cmp(&b.0));
         check_one_grid(&origins, normal, spacing)?;
         origins.dedup_by(|next, kept| next.0 - kept.0 <= SAME_MM);
@@ -299,7 +306,8 @@ fn position(header: &InstanceHeader, orientation: &[f64; 6]) -> Option<[f64; 3]>
 }
 
 fn numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
-    let values: Option<Vec<f64>> = text.split('\\').map(|v| v.trim().parse().ok().filter(|v: &f64| v.is_finite())).collect();
+    let values: Option<Vec<f64>> =
+        text.split('\\').map(|v| v.trim().parse().ok().filter(|v: &f64| v.is_finite())).collect();
     values?.try_into().ok()
 }
 

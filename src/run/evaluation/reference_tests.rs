@@ -172,11 +172,7 @@ fn without_planes(bytes: &[u8]) -> Vec<u8> {
         frame
     });
     let flat: Vec<InMemDicomObject> = flat.collect();
-    object.put(DataElement::new(
-        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-        VR::SQ,
-        DataSetSequence::from(flat),
-    ));
+    object.put(DataElement::new(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, VR::SQ, DataSetSequence::from(flat)));
     let mut out = Vec::new();
     object.write_all(&mut out).unwrap();
     out
@@ -190,7 +186,8 @@ fn images_that_lie_nowhere_are_compared_one_by_one() {
     let (a, b) = (blob(size, [0.0, 8.0, 7.0], 4.0), blob(size, [0.0, 9.0, 8.0], 4.0));
     let [answer, reference] = [&a, &b].map(|mask| without_planes(&seg(&exam, &manifest, vec![mask.clone()])));
     let found = compared(&manifest, &inputs(&exam), &[reference], &[answer]).unwrap().remove(0).1;
-    let grid = GridSize { spacing_mm: Ok([1.0, 0.75, 0.75]), voxel_ml: Err("the images are no slices of a volume".into()) };
+    let grid =
+        GridSize { spacing_mm: Ok([1.0, 0.75, 0.75]), voxel_ml: Err("the images are no slices of a volume".into()) };
     assert_eq!(found, overlap(a.view(), b.view(), &grid).unwrap());
     assert!(found.hausdorff_95.value().unwrap() > 0.0 && found.volume_error_ml.value().is_none());
 }
@@ -199,7 +196,8 @@ fn images_that_lie_nowhere_are_compared_one_by_one() {
 fn fractional_masks_are_refused() {
     let exam = exam();
     let manifest = volumes::manifest(4, &["Tumour"], "binary");
-    let mut object = dicom_object::from_reader(&seg(&exam, &manifest, vec![blob(SIZE, [4.0, 8.0, 7.0], 4.0)])[..]).unwrap();
+    let mut object =
+        dicom_object::from_reader(&seg(&exam, &manifest, vec![blob(SIZE, [4.0, 8.0, 7.0], 4.0)])[..]).unwrap();
     object.put(DataElement::new(tags::SEGMENTATION_TYPE, VR::CS, PrimitiveValue::from("FRACTIONAL")));
     let mut bytes = Vec::new();
     object.write_all(&mut bytes).unwrap();

@@ -98,8 +98,8 @@ fn labels_by_name_and_attribute_are_of_single_images() {
 
 #[test]
 fn impossible_labels_are_refused_before_anything_runs() {
-    for (source, positive, words) in [
-        (table("study,label\n1.2.0,Mass\n1.2.1,Massive\n"), &[][..], "labels, line 3: found the label \"Massive\""),
+    let refused: [(LabelSource, &[&str], &str); 8] = [
+        (table("study,label\n1.2.0,Mass\n1.2.1,Massive\n"), &[], "labels, line 3: found the label \"Massive\""),
         (table("study,label\n1.2.0,1\n"), &[], "which classes does 1 mean? Name them as positive: one or more of Mass"),
         (table("study,label\n1.2.0,1\n1.2.1,Mass\n"), &["Mass"], "some name a class, others say 0 or 1"),
         (table("study,label,reference\n1.2.0,Mass,a.dcm\n"), &[], "line 2: found a reference, but the model does not"),
@@ -111,7 +111,8 @@ fn impossible_labels_are_refused_before_anything_runs() {
         ),
         (LabelSource::Tag("NoKeyword".into()), &[], "found \"NoKeyword\", expected the keyword"),
         (LabelSource::References, &[], "labels: found none, expected a table"),
-    ] {
+    ];
+    for (source, positive, words) in refused {
         let error = evaluator(source, positive).err().unwrap().to_string();
         assert!(error.contains(words), "{error}");
     }
@@ -124,7 +125,8 @@ fn impossible_labels_are_refused_before_anything_runs() {
 
 #[test]
 fn cases_that_are_not_there_and_exams_that_do_not_fit_are_listed() {
-    let mut evaluator = evaluator(table("study,label\n1.2.0,Mass\n1.2.9,Mass\n1.2.1,Normal\n1.2.8,Normal\n"), &[]).unwrap();
+    let mut evaluator =
+        evaluator(table("study,label\n1.2.0,Mass\n1.2.9,Mass\n1.2.1,Normal\n1.2.8,Normal\n"), &[]).unwrap();
     assert_eq!(evaluator.plan(&exam(0), &Files).unwrap().len(), 1);
     assert_eq!(evaluator.plan(&exam(1)[..3], &Files).unwrap().len(), 0);
     assert_eq!(evaluator.missing(), [3, 5], "lines of the file, the header being the first");
@@ -138,14 +140,16 @@ fn answers_of_one_case_are_combined() {
         let probabilities = vec![vec![0.9, 0.1], vec![0.5, 0.5], vec![0.1, 0.9]];
         Case { truth, images: 3, probabilities, ..Case::default() }
     };
-    let scored = |combine| case(Some(crate::evaluate::Truth::Class(1))).scored(combine).unwrap().probabilities;
-    assert_eq!(scored(Combine::Max), [0.9, 0.9]);
-    assert!(scored(Combine::Mean).iter().all(|p| (p - 0.5).abs() < 1e-12));
-    assert!(case(None).scored(Combine::Mean).is_none());
+    let scored = |combine, positive: &[usize]| case(Some(crate::evaluate::Truth::Class(1))).scored(combine, positive).unwrap();
+    assert_eq!(scored(Combine::Max, &[]).probabilities, [0.9, 0.9]);
+    assert!(scored(Combine::Mean, &[]).probabilities.iter().all(|p| (p - 0.5).abs() < 1e-12));
+    // Of an image both classes together are certain; the sum of the two highest would be 1.8.
+    assert_eq!(scored(Combine::Max, &[0, 1]).together, Some(1.0));
+    assert!(case(None).scored(Combine::Mean, &[]).is_none());
     let mut failed = case(Some(crate::evaluate::Truth::Class(1)));
     failed.fail("one image");
     failed.fail("another");
-    assert_eq!((failed.scored(Combine::Mean), failed.failure.as_deref()), (None, Some("one image")));
+    assert_eq!((failed.scored(Combine::Mean, &[]), failed.failure.as_deref()), (None, Some("one image")));
 }
 
 /// Nobody asks for the network.

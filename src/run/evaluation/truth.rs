@@ -62,7 +62,9 @@ impl Truths {
         let mut of_lines = Vec::new();
         match source {
             LabelSource::References if !segments => {
-                return refuse("labels: found none, expected a table, a pattern of the files' names or a DICOM attribute");
+                return refuse(
+                    "labels: found none, expected a table, a pattern of the files' names or a DICOM attribute",
+                );
             }
             LabelSource::Name(_) | LabelSource::Tag(_) if segments => {
                 return refuse("labels: the model segments; expected reference segmentations, and perhaps a table");
@@ -99,11 +101,7 @@ impl Truths {
     ///
     /// # Errors
     /// As [`Self::new`], of labels by name and attribute, which are only seen now.
-    pub fn case_of(
-        &mut self,
-        header: &InstanceHeader,
-        names: &dyn Names,
-    ) -> Result<Option<CaseKey>, EvaluationError> {
+    pub fn case_of(&mut self, header: &InstanceHeader, names: &dyn Names) -> Result<Option<CaseKey>, EvaluationError> {
         if header.unreadable_reason().is_some() {
             return Ok(None);
         }
@@ -124,9 +122,8 @@ impl Truths {
             }
         };
         // The value of an attribute may be a patient's: it is not repeated.
-        let found = truth(&value, &self.classes).map_err(|_| {
-            format!("the image's label is none of {}, nor 0 or 1", self.classes.join(", "))
-        });
+        let found = truth(&value, &self.classes)
+            .map_err(|_| format!("the image's label is none of {}, nor 0 or 1", self.classes.join(", ")));
         if let Ok(truth) = found {
             let is_class = matches!(truth, Truth::Class(_));
             if *self.are_classes.get_or_insert(is_class) != is_class {
@@ -233,7 +230,10 @@ impl Truths {
 const TWO_KINDS: &str = "labels: some name a class, others say 0 or 1; expected one kind";
 
 fn which_is_positive(classes: &[String]) -> String {
-    format!("labels: found 0 or 1, but which classes does 1 mean? Name them as positive: one or more of {}", classes.join(", "))
+    format!(
+        "labels: found 0 or 1, but which classes does 1 mean? Name them as positive: one or more of {}",
+        classes.join(", ")
+    )
 }
 
 /// One a line; None where the line only names a reference.

@@ -20,7 +20,8 @@ pub(super) fn selections(rule: &InputSpec, study: &[InstanceHeader]) -> Result<V
         Err(reason) => reason,
     };
     for level in [tags::SERIES_INSTANCE_UID, tags::SOP_INSTANCE_UID] {
-        let found: Vec<Selection> = parts(study, level).iter().filter_map(|part| select(rule, part, &[]).ok()).collect();
+        let found: Vec<Selection> =
+            parts(study, level).iter().filter_map(|part| select(rule, part, &[]).ok()).collect();
         if !found.is_empty() {
             return Ok(found);
         }
