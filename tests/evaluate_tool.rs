@@ -237,12 +237,16 @@ fn masks_are_compared_with_reference_segmentations() {
     ok(&[&["phantom", "breast-mri", "--out", &cases, "--seed", "3"], &size[..]].concat());
     ok(&["run", BREAST_MRI, &cases, "-o", &out]);
     // Our own results are no references unless the table names them.
-    let seg = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().path()).max_by_key(|p| p.metadata().unwrap().len());
-    std::fs::copy(seg.unwrap(), Path::new(&cases).join("reference.dcm")).unwrap();
+    let modality = |path: &PathBuf| {
+        dicom_object::open_file(path).unwrap().element_by_name("Modality").unwrap().to_str().unwrap().into_owned()
+    };
+    let mut results = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().path());
+    let seg = results.find(|path| modality(path) == "SEG").unwrap();
+    let reference = Path::new(&cases).join("reference.dcm");
+    std::fs::copy(seg, &reference).unwrap();
     let error = refused(&["evaluate", BREAST_MRI, &cases]);
     assert!(error.contains("no case could be evaluated"), "{error}");
-    let header = dicom_object::open_file(Path::new(&cases).join("reference.dcm")).unwrap();
-    assert_eq!(header.element_by_name("Modality").unwrap().to_str().unwrap(), "SEG");
+    let header = dicom_object::open_file(&reference).unwrap();
     let patient = header.element_by_name("PatientID").unwrap().to_str().unwrap().trim().to_owned();
     std::fs::write(path("labels.csv"), format!("PatientID,reference\n{patient},reference.dcm\n")).unwrap();
     let report = path("report");

@@ -40,7 +40,11 @@ fn question(truth: &[f64], scores: &[f64], rules: Vec<ThresholdRule>, threshold:
     let cases: Vec<ScoredCase> = truth
         .iter()
         .zip(scores)
-        .map(|(t, s)| ScoredCase { truth: Truth::Positive(*t == 1.0), probabilities: vec![1.0 - s, *s], together: None })
+        .map(|(t, s)| ScoredCase {
+            truth: Truth::Positive(*t == 1.0),
+            probabilities: vec![1.0 - s, *s],
+            together: None,
+        })
         .collect();
     let question = ClassificationQuestion { positive: vec![1], rules, in_force: vec![threshold; 2] };
     let names = ["no".to_owned(), "yes".to_owned()];

@@ -212,6 +212,9 @@ impl Slices {
         known.sort_by(f64::total_cmp);
         known.dedup_by(|next, kept| *next - *kept <= SAME_MM);
         let step = known.windows(2).map(|pair| pair[1] - pair[0]).reduce(f64::min);
+        // Files round positions: the whole way tells the step better than one of its parts.
+        let whole = known.last().zip(known.first()).map_or(0.0, |(last, first)| last - first);
+        let step = step.map(|least| whole / (whole / least).round().max(1.0));
         let ranks: Vec<usize> = (0..distances.len()).collect();
         let (slices, equal) = match step {
             None => (ranks, true),

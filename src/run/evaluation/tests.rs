@@ -140,7 +140,8 @@ fn answers_of_one_case_are_combined() {
         let probabilities = vec![vec![0.9, 0.1], vec![0.5, 0.5], vec![0.1, 0.9]];
         Case { truth, images: 3, probabilities, ..Case::default() }
     };
-    let scored = |combine, positive: &[usize]| case(Some(crate::evaluate::Truth::Class(1))).scored(combine, positive).unwrap();
+    let scored =
+        |combine, positive: &[usize]| case(Some(crate::evaluate::Truth::Class(1))).scored(combine, positive).unwrap();
     assert_eq!(scored(Combine::Max, &[]).probabilities, [0.9, 0.9]);
     assert!(scored(Combine::Mean, &[]).probabilities.iter().all(|p| (p - 0.5).abs() < 1e-12));
     // Of an image both classes together are certain; the sum of the two highest would be 1.8.
