@@ -95,7 +95,7 @@ impl Labels {
     /// # Errors
     /// [`LabelsError`]: no such columns, a line without a case or a label, a case twice.
     pub fn from_csv(text: &[u8]) -> Result<Self, LabelsError> {
-        let table = |reason: String| LabelsError::Table(reason);
+        let table = LabelsError::Table;
         if text.len() > MAX_BYTES {
             return Err(table(format!("found {} bytes, at most {MAX_BYTES} are read", text.len())));
         }

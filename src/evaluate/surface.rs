@@ -71,12 +71,10 @@ struct Bounds {
 
 impl Bounds {
     fn of<'a>(voxels: impl Iterator<Item = &'a [usize; 3]>) -> Self {
-        let (mut first, mut last) = ([usize::MAX; 3], [0; 3]);
+        let (mut first, mut last) = ([usize::MAX; 3], [0usize; 3]);
         for voxel in voxels {
-            for axis in 0..3 {
-                first[axis] = first[axis].min(voxel[axis]);
-                last[axis] = last[axis].max(voxel[axis]);
-            }
+            first = std::array::from_fn(|axis| first[axis].min(voxel[axis]));
+            last = std::array::from_fn(|axis| last[axis].max(voxel[axis]));
         }
         Self { first, size: std::array::from_fn(|axis| (last[axis] + 1).saturating_sub(first[axis])) }
     }

@@ -38,7 +38,7 @@ pub fn html(report: &EvaluationReport) -> String {
     }
     page += &cases(report);
     page += NOTES;
-    let _ = write!(page, "<p class=\"disclaimer\">{}</p></body></html>\n", escape(&disclaimer(report)));
+    let _ = writeln!(page, "<p class=\"disclaimer\">{}</p></body></html>", escape(&disclaimer(report)));
     page
 }
 

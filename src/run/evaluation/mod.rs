@@ -4,7 +4,9 @@
 //! [`Evaluator::report`] counts. The tool goes over a folder so; the server over studies, one input between two runs ([`queue`]).
 
 mod cases;
+mod count;
 mod memory;
+mod plan;
 pub mod queue;
 mod reference;
 mod truth;
@@ -13,21 +15,15 @@ mod units;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dicom_dictionary_std::tags;
-use time::format_description::well_known::Rfc3339;
-
-use self::cases::{Case, CaseKey, Cases};
+use self::cases::{CaseKey, Cases};
 use self::memory::MemoryStore;
-use self::truth::{Reference, Truths};
+use self::truth::Truths;
 use super::limits::Limits;
 use super::pipeline::{self, Monitor, RunError, RunOutcome};
 use super::record::{Origin, RunRequest};
 use super::select::Selection;
-use crate::evaluate::report::CaseReport;
-use crate::evaluate::{
-    ClassificationQuestion, EvaluationReport, LabelsError, ThresholdRule, classification, segment_evaluation,
-};
-use crate::manifest::{Manifest, TaskSpec};
+use crate::evaluate::{LabelsError, ThresholdRule};
+use crate::manifest::{ClassSpec, Manifest, TaskSpec};
 use crate::model::LoadedModel;
 use crate::source::{InstanceHeader, InstanceId, InstanceSource, Level, Resource};
 
@@ -96,12 +92,6 @@ pub struct Unit {
     /// Of a segmentation: the headers of its inputs.
     inputs: Vec<InstanceHeader>,
     references: Vec<InstanceId>,
-}
-
-/// A study's headers, and those of them that a label is for.
-struct Study<'a> {
-    headers: &'a [InstanceHeader],
-    labelled: Vec<(&'a InstanceHeader, CaseKey)>,
 }
 
 /// An evaluation on its way.
@@ -176,118 +166,8 @@ impl Evaluator {
         self.unreadable += files;
     }
 
-    /// What to run of one study, after its headers. Cases that the model does not take have failed; nothing is run of images without a
-    /// label.
-    ///
-    /// # Errors
-    /// Labels of the images say yes or no where no class is positive, or are of two kinds.
-    pub fn plan(&mut self, study: &[InstanceHeader], names: &dyn Names) -> Result<Vec<Unit>, EvaluationError> {
-        let mut labelled = Vec::new();
-        for header in study {
-            if let Some(key) = self.truths.case_of(header, names)? {
-                labelled.push((header, key));
-            }
-        }
-        let study = Study { headers: study, labelled };
-        let mut planned = Vec::new();
-        let reason = match units::selections(&self.manifest.input, study.headers) {
-            Ok(selections) => {
-                for selection in selections {
-                    self.units += 1;
-                    planned.extend(match self.segments() {
-                        Some(_) => self.plan_segmentation(&study, selection, names),
-                        None => self.plan_classification(&study, selection),
-                    });
-                }
-                "the model takes none of the case's images".to_owned()
-            }
-            Err(reason) => {
-                self.refuse(&study, &reason.0);
-                reason.0
-            }
-        };
-        // Unless another study has images of the same case.
-        for (header, key) in study.labelled.iter().filter(|(_, key)| matches!(key, CaseKey::Label(_))) {
-            if !self.cases.contains_key(key) && !self.unfit.contains_key(key) {
-                let mut case = self.truths.begin(key, header);
-                case.fail(reason.as_str());
-                self.unfit.insert(key.clone(), case);
-            }
-        }
-        Ok(planned)
-    }
-
-    /// The model takes nothing of the study: what no line of the table names is one failed case, or left out.
-    fn refuse(&mut self, study: &Study<'_>, reason: &str) {
-        if study.labelled.iter().any(|(_, key)| matches!(key, CaseKey::Label(_))) {
-            return;
-        }
-        if !study.labelled.is_empty() {
-            self.units += 1;
-            let mut case = Case { images: study.labelled.len(), ..Case::default() };
-            case.fail(reason);
-            self.cases.insert(CaseKey::Unit(self.units), case);
-        } else if study.headers.iter().any(|h| h.unreadable_reason().is_none()) {
-            self.warn(format!("a study is left out: {reason}"));
-        }
-    }
-
     fn warn(&mut self, text: impl Into<String>) {
         *self.warnings.entry(text.into()).or_default() += 1;
-    }
-
-    fn plan_classification(&mut self, study: &Study<'_>, selection: Selection) -> Option<Unit> {
-        let mut cases = BTreeMap::new();
-        for input in &selection.inputs {
-            let Some((header, key)) = study.labelled.iter().find(|(h, _)| h.id == input.id) else {
-                self.unlabelled += 1;
-                continue;
-            };
-            let truths = &self.truths;
-            let case = self.cases.entry(key.clone()).or_insert_with(|| truths.begin(key, header));
-            case.images += 1;
-            case.patients.extend(header.get(tags::PATIENT_ID).map(str::to_owned));
-            cases.insert(input.sop_instance_uid.clone(), key.clone());
-        }
-        let (number, inputs, references) = (self.units, Vec::new(), Vec::new());
-        (!cases.is_empty()).then_some(Unit { number, selection, cases, inputs, references })
-    }
-
-    fn plan_segmentation(&mut self, study: &Study<'_>, selection: Selection, names: &dyn Names) -> Option<Unit> {
-        let is_input = |h: &InstanceHeader| selection.inputs.iter().any(|i| i.id == h.id);
-        let inputs: Vec<InstanceHeader> = study.headers.iter().filter(|h| is_input(h)).cloned().collect();
-        let label = study.labelled.iter().find(|(h, _)| is_input(h));
-        let (key, header) = match label {
-            Some((header, key)) => (key.clone(), *header),
-            None => (CaseKey::Unit(self.units), inputs.first()?),
-        };
-        let found = study.headers.iter().filter(|h| reference::is_reference(h)).map(|h| h.id.clone());
-        let (references, fault) = match self.truths.reference(&key) {
-            Reference::Empty => (Vec::new(), None),
-            Reference::File(file) => match names.find(&file) {
-                Some(id) => (vec![id], None),
-                None => (Vec::new(), Some("the reference that the table names is not among the files")),
-            },
-            Reference::InStudy => {
-                let found: Vec<InstanceId> = found.collect();
-                let fault = found.is_empty().then_some("it has no reference segmentation");
-                if fault.is_some() && label.is_none() {
-                    self.warn("a study is left out: it has no reference segmentation");
-                    return None;
-                }
-                (found, fault)
-            }
-        };
-        let truths = &self.truths;
-        let case = self.cases.entry(key.clone()).or_insert_with(|| truths.begin(&key, header));
-        case.images += inputs.len();
-        case.patients.extend(header.get(tags::PATIENT_ID).map(str::to_owned));
-        if let Some(fault) = fault {
-            case.fail(fault);
-            return None;
-        }
-        let cases = selection.inputs.iter().map(|i| (i.sop_instance_uid.clone(), key.clone())).collect();
-        Some(Unit { number: self.units, selection, cases, inputs, references })
     }
 
     /// Lines of the table whose case is nowhere among the studies that were planned.
@@ -355,7 +235,7 @@ impl Evaluator {
                 case.fail(format!("{}: {}", image.view, image.error.as_deref().unwrap_or("not analysed")));
                 continue;
             };
-            let probability = |class: &crate::manifest::ClassSpec| result.all_probabilities.get(&class.name)?.as_f64();
+            let probability = |class: &ClassSpec| result.all_probabilities.get(&class.name)?.as_f64();
             match classes.iter().map(probability).collect::<Option<Vec<f64>>>() {
                 Some(probabilities) => case.probabilities.push(probabilities),
                 None => case.fail("the answer has not every class's probability"),
@@ -370,123 +250,6 @@ impl Evaluator {
             Ok(overlaps) => case.overlaps.extend(overlaps),
             Err(reason) => case.fail(reason),
         }
-    }
-
-    /// Counts.
-    ///
-    /// # Errors
-    /// [`EvaluationError::NoCase`] where every case failed, or there is none.
-    pub fn report(&mut self) -> Result<EvaluationReport, EvaluationError> {
-        for index in self.truths.unmatched() {
-            let mut case = self.truths.begin_label(index);
-            case.fail("the case is not among the studies");
-            self.unfit.insert(CaseKey::Label(index), case);
-        }
-        for index in self.truths.ambiguous() {
-            if let Some(case) = self.cases.get_mut(&CaseKey::Label(index)) {
-                case.fail("several files have this name: name them with their folders");
-            }
-        }
-        for (key, case) in std::mem::take(&mut self.unfit) {
-            self.cases.entry(key).or_insert(case);
-        }
-        for case in self.cases.values_mut() {
-            let answered = case.probabilities.len();
-            if case.failure.is_none() && !self.manifest.classes().is_empty() && answered != case.images {
-                case.fail(format!("{answered} of {} images were answered", case.images));
-            }
-        }
-        let ok = || self.cases.values().filter(|c| c.failure.is_none());
-        if ok().next().is_none() {
-            let reason = self.cases.values().find_map(|c| c.failure.clone());
-            let reason = reason.unwrap_or_else(|| "no image that the model takes has a label".into());
-            return Err(EvaluationError::NoCase(reason));
-        }
-        let patients = ok().flat_map(|c| &c.patients).collect::<std::collections::BTreeSet<_>>().len();
-        let classes: Vec<String> = self.manifest.classes().iter().map(|c| c.name.clone()).collect();
-        let segments = self.segments();
-        let classification = match &segments {
-            Some(_) => None,
-            None => {
-                let scored: Vec<_> = ok().filter_map(|c| c.scored(self.settings.combine, &self.positive)).collect();
-                let question = ClassificationQuestion {
-                    positive: self.positive.clone(),
-                    rules: self.settings.rules.clone(),
-                    in_force: self.manifest.classes().iter().map(|c| c.thresholds.present).collect(),
-                };
-                Some(classification(&classes, &scored, &question).map_err(EvaluationError::Settings)?)
-            }
-        };
-        let names = segments.unwrap_or_default();
-        let segmentation = names.iter().enumerate().map(|(index, name)| {
-            let of_segment: Vec<_> =
-                ok().flat_map(|c| &c.overlaps).filter(|(i, _)| *i == index).map(|(_, o)| o).collect();
-            segment_evaluation(name, &of_segment)
-        });
-        let segmentation = segmentation.collect();
-        let cases = self.cases.values().enumerate().map(|(i, case)| self.case_report(i + 1, case, &classes, &names));
-        let cases = cases.collect();
-        let report = &self.manifest.report;
-        Ok(EvaluationReport {
-            model: self.manifest.name.clone(),
-            title: self.manifest.title.clone(),
-            version: self.manifest.version.clone(),
-            weights: self.weights_sha256.clone(),
-            demo: self.manifest.demo,
-            disclaimer: report.disclaimer.clone(),
-            created: time::OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            labels: self.truths.describe(),
-            combination: self.combination(),
-            patients,
-            warnings: self.all_warnings(),
-            classes,
-            classification,
-            segmentation,
-            cases,
-        })
-    }
-
-    fn case_report(&self, number: usize, case: &Case, classes: &[String], segments: &[String]) -> CaseReport {
-        let scored = case.scored(self.settings.combine, &self.positive);
-        let answer = scored.as_ref().map(|s| crate::evaluate::classification::answer(&s.probabilities));
-        CaseReport {
-            number,
-            id: case.id.clone(),
-            images: case.images,
-            truth: case.truth.map(|truth| truth::name(truth, classes)).filter(|_| !classes.is_empty()),
-            answer: answer.and_then(|class| classes.get(class).cloned()),
-            probabilities: scored.map(|s| s.probabilities).unwrap_or_default(),
-            segments: case.segments(segments),
-            failed: case.failure.clone(),
-        }
-    }
-
-    fn combination(&self) -> String {
-        if self.manifest.classes().is_empty() {
-            return "what one run of the model takes".into();
-        }
-        match self.settings.combine {
-            Combine::Mean => "what a label names; of several images the mean of each class's probability",
-            Combine::Max => "what a label names; of several images the highest of each class's probability",
-        }
-        .into()
-    }
-
-    fn all_warnings(&self) -> Vec<String> {
-        const SHOWN: usize = 20;
-        let mut warnings = Vec::new();
-        if self.unlabelled > 0 {
-            warnings.push(format!("{} images that the model takes have no label and were left out", self.unlabelled));
-        }
-        if self.unreadable > 0 {
-            warnings.push(format!("{} files cannot be read as DICOM and were left out", self.unreadable));
-        }
-        warnings.extend(self.warnings.iter().take(SHOWN).map(|(text, n)| format!("{n} × {text}")));
-        if self.warnings.len() > SHOWN {
-            warnings.push(format!("{} more kinds of warnings", self.warnings.len() - SHOWN));
-        }
-        warnings
     }
 }
 

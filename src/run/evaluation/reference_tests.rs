@@ -1,6 +1,7 @@
 //! Segmentation objects against each other and against their own masks.
 
 #[path = "../../../tests/support/volumes.rs"]
+#[allow(clippy::duplicate_mod, reason = "fixtures of the results' tests, which are private to them")]
 mod volumes;
 
 use dicom_core::value::DataSetSequence;

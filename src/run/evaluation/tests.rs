@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use dicom_core::Tag;
+use dicom_dictionary_std::tags;
 use regex::Regex;
 
+use super::cases::Case;
 use super::*;
 use crate::evaluate::Labels;
 

@@ -166,7 +166,7 @@ impl Truths {
     }
 
     /// A case of which nothing is known but its label.
-    pub fn begin(&self, key: &CaseKey, _: &InstanceHeader) -> Case {
+    pub fn begin(&self, key: &CaseKey) -> Case {
         match key {
             CaseKey::Label(index) => self.begin_label(*index),
             CaseKey::Image(index) => {
