@@ -30,6 +30,13 @@ pub struct Thresholds {
     pub absent: f64,
 }
 
+impl Thresholds {
+    /// 0 <= absent <= present <= 1
+    pub fn are_possible(self) -> bool {
+        0.0 <= self.absent && self.absent <= self.present && self.present <= 1.0
+    }
+}
+
 /// The TID 1500 report's own words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -29,7 +29,7 @@ pub(super) fn classification(m: &Manifest, task: &ClassificationSpec) -> Checked
         let path = |key: &str| format!("{CLASSES}[{i}].{key}");
         name_and_colour(&c.name, task.classes[..i].iter().any(|o| o.name == c.name), &c.color, &path)?;
         let t = c.thresholds;
-        require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {
+        require(t.are_possible(), path("thresholds"), || {
             format!("found absent {} and present {}, expected 0 <= absent <= present <= 1", t.absent, t.present)
         })?;
         code(&c.concept, &path("concept"))?;
