@@ -23,7 +23,7 @@ pub struct ScoredCase {
     pub truth: Truth,
     pub probabilities: Vec<f64>,
     /// Of the positive classes together, where it is not the sum of theirs: the highest of several images' sums is not the sum of the
-    /// highest.
+    /// highest, and classes of which several may be present do not add up.
     pub together: Option<f64>,
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Manifest, ManifestError, TaskSpec, Thresholds};
+use super::{ClassSpec, Manifest, ManifestError, TaskSpec, Thresholds};
 
 /// The file's name in the model's folder.
 pub const OVERRIDE_FILE: &str = "override.json";
@@ -96,7 +96,9 @@ impl Manifest {
         if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
             return refuse("weights_sha256".into(), "expected 64 hexadecimal digits".into());
         }
-        if let Some(expected) = self.weights.sha256.as_ref().filter(|expected| *expected != hash) {
+        // An ensemble's hash is that of several files: it is compared when they are read.
+        let expected = self.weights.sha256.as_ref().filter(|_| self.ensemble.is_none());
+        if let Some(expected) = expected.filter(|expected| *expected != hash) {
             return refuse("weights_sha256".into(), format!("found {hash}, expected {expected}: {again}"));
         }
         let TaskSpec::Classification(task) = &mut self.task else {
@@ -113,6 +115,19 @@ impl Manifest {
             }
             if !t.are_possible() {
                 let expected = "expected 0 <= absent <= present <= 1";
+                return refuse(path, format!("found absent {} and present {}, {expected}", t.absent, t.present));
+            }
+        }
+        if let Some((negative, positive)) = task.binary() {
+            let of = |class: &ClassSpec| found.thresholds.get(&class.name).copied().unwrap_or(class.thresholds);
+            let (t, expected) = (of(negative), of(positive).other_side());
+            if !t.are_near(expected) {
+                let (absent, present) = (expected.absent, expected.present);
+                let expected = format!(
+                    "expected {absent} and {present}: the other side of \"{}\", of which it is the rest",
+                    positive.name
+                );
+                let path = format!("thresholds.{}", negative.name);
                 return refuse(path, format!("found absent {} and present {}, {expected}", t.absent, t.present));
             }
         }
@@ -180,6 +195,34 @@ mod tests {
         };
         assert_eq!(version(|json| json["evaluation"]["cases"] = 7.into()), after.version);
         assert_ne!(version(|json| json["thresholds"]["Mass"]["present"] = 0.38.into()), after.version);
+    }
+
+    #[test]
+    fn two_classes_of_one_number_change_together() {
+        let mut json: Value =
+            serde_json::from_str(include_str!("../../models/mammography-4view-demo/manifest.json")).unwrap();
+        json["network"]["ResNet50"]["num_classes"] = json!(1);
+        let task = &mut json["task"]["Classification"];
+        task["activation"] = json!("sigmoid_binary");
+        let [mut no, mut yes] = [task["classes"][3].clone(), task["classes"][0].clone()];
+        (no["thresholds"], yes["thresholds"]) =
+            (json!({"present": 0.75, "absent": 0.5}), json!({"present": 0.5, "absent": 0.25}));
+        task["classes"] = json!([no, yes]);
+        let apply = |thresholds: Value| {
+            let mut manifest = Manifest::from_json(&json.to_string()).unwrap();
+            let mut text = override_json();
+            text["thresholds"] = thresholds;
+            manifest.apply_override(&text.to_string()).map(|()| manifest).map_err(|e| e.to_string())
+        };
+        let both =
+            apply(json!({"Mass": {"present": 0.4, "absent": 0.1}, "Normal": {"present": 0.9, "absent": 0.6}})).unwrap();
+        let found = both.classes().iter().map(|class| (class.thresholds.present, class.thresholds.absent));
+        assert_eq!(found.collect::<Vec<_>>(), [(0.9, 0.6), (0.4, 0.1)]);
+        let error = apply(json!({"Mass": {"present": 0.4, "absent": 0.1}})).unwrap_err();
+        assert!(
+            error.contains("at thresholds.Normal: found absent 0.5 and present 0.75, expected 0.6 and 0.9"),
+            "{error}"
+        );
     }
 
     #[test]

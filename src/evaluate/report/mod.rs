@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::classification::{ClassificationEvaluation, OperatingPoint};
 use super::overlap::Overlap;
 use super::segmentation::SegmentEvaluation;
-use crate::manifest::{Manifest, Override, OverrideEvaluation, OverridePoint, Thresholds};
+use crate::manifest::{Manifest, Override, OverrideEvaluation, OverridePoint, TaskSpec, Thresholds};
 
 pub use cases::cases_csv;
 pub use html::html;
@@ -89,7 +89,8 @@ impl EvaluationReport {
     }
 
     /// The chosen thresholds as the file `override.json` of the model. One rule: Present from its threshold on, else Absent. A
-    /// sensitivity and a specificity: Absent below the first's threshold, Present from the second's on, and Undetermined between.
+    /// sensitivity and a specificity: Absent below the first's threshold, Present from the second's on, and Undetermined between. Of two
+    /// classes that share one number the other one's follow.
     ///
     /// # Errors
     /// In words: nothing was chosen, or a class has no threshold that does what was wanted.
@@ -97,12 +98,19 @@ impl EvaluationReport {
         let evaluation = self.classification.as_ref().ok_or("a segmentation has no thresholds of classes")?;
         let single: Vec<_> = evaluation.questions.iter().filter(|q| q.positive.len() == 1).collect();
         // Where a class was asked for, it is the first question, and the others keep their thresholds.
+        let binary = match &manifest.task {
+            TaskSpec::Classification(task) => task.binary(),
+            TaskSpec::Segmentation(_) => None,
+        };
         let asked = match evaluation.questions.first() {
             Some(first) if first.positive.len() > 1 => {
                 return Err("thresholds belong to classes, not to several classes together".into());
             }
-            Some(first) if first.asked => &single[..1],
-            _ => &single[..],
+            Some(first) if first.asked => single[..1].to_vec(),
+            _ => match binary {
+                Some((_, positive)) => single.into_iter().filter(|q| q.positive[0] == positive.name).collect(),
+                None => single,
+            },
         };
         let mut thresholds = std::collections::BTreeMap::new();
         let mut points = std::collections::BTreeMap::new();
@@ -131,6 +139,11 @@ impl EvaluationReport {
         }
         if thresholds.is_empty() {
             return Err("no class was evaluated".into());
+        }
+        if let Some((negative, positive)) = binary {
+            let to = if thresholds.contains_key(&positive.name) { negative } else { positive };
+            let chosen = thresholds.values().next().copied().map(Thresholds::other_side);
+            thresholds.extend(chosen.map(|other| (to.name.clone(), other)));
         }
         let cases = evaluation.cases;
         let rule = rules.join(", ");

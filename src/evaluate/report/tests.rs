@@ -5,6 +5,20 @@ fn manifest() -> Manifest {
     Manifest::from_json(include_str!("../../../models/mammography-4view-demo/manifest.json")).unwrap()
 }
 
+/// The shipped manifest with one number for two classes.
+fn binary_manifest() -> Manifest {
+    let mut json: serde_json::Value = serde_json::to_value(manifest()).unwrap();
+    json["network"]["ResNet50"]["num_classes"] = 1.into();
+    let task = &mut json["task"]["Classification"];
+    task["activation"] = "sigmoid_binary".into();
+    let mut classes = [task["classes"][3].clone(), task["classes"][0].clone()];
+    for class in &mut classes {
+        class["thresholds"] = serde_json::json!({"present": 0.5, "absent": 0.5});
+    }
+    task["classes"] = classes.to_vec().into();
+    Manifest::from_json(&json.to_string()).unwrap()
+}
+
 /// Forty cases of the four classes, one of them failed.
 fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
     let classes: Vec<String> = manifest().classes().iter().map(|c| c.name.clone()).collect();
@@ -124,4 +138,40 @@ fn chosen_thresholds_make_an_override_that_the_manifest_takes() {
     assert!(refused(&[0], &[]).contains("no threshold was asked for"));
     let three = [ThresholdRule::Youden, ThresholdRule::Youden, ThresholdRule::Youden];
     assert!(refused(&[0], &three).contains("found 3 rules"));
+}
+
+#[test]
+fn two_classes_of_one_number_get_thresholds_that_agree() {
+    let before = binary_manifest();
+    let names: Vec<String> = before.classes().iter().map(|c| c.name.clone()).collect();
+    let scored: Vec<ScoredCase> = (0..40)
+        .map(|i| {
+            let p = (f64::from(i) * 0.37).fract();
+            let truth = usize::from(p + f64::from(i % 3) * 0.1 > 0.45);
+            ScoredCase { truth: Truth::Class(truth), probabilities: vec![1.0 - p, p], together: None }
+        })
+        .collect();
+    let two = [ThresholdRule::Sensitivity(1.0), ThresholdRule::Specificity(1.0)];
+    // Nothing asked, the positive class, the negative class; one rule and two.
+    for positive in [vec![], vec![1], vec![0]] {
+        for rules in [&two[..1], &two[..]] {
+            let question =
+                ClassificationQuestion { positive: positive.clone(), rules: rules.to_vec(), in_force: vec![0.5; 2] };
+            let classification = Some(classification(&names, &scored, &question).unwrap());
+            let report = EvaluationReport { classification, classes: names.clone(), ..report(&[], &[]) };
+            let found = report.thresholds(&before).unwrap();
+            assert_eq!(found.thresholds.len(), 2);
+            // The figures are those of the class that was looked at.
+            let chosen = &names[positive.first().copied().unwrap_or(1)];
+            assert_eq!(found.evaluation.operating_points.keys().collect::<Vec<_>>(), [chosen]);
+            let mut after = before.clone();
+            after.apply_override(&serde_json::to_string(&found).unwrap()).unwrap();
+            let [negative, positive] = [0, 1].map(|i| after.classes()[i].thresholds);
+            assert!(negative.are_near(positive.other_side()), "{negative:?} {positive:?}");
+            assert_ne!(positive, before.classes()[1].thresholds);
+            assert!(rules.len() == 1 || positive.absent < positive.present, "{positive:?}");
+            // What the file makes is a manifest that could be shipped.
+            assert!(Manifest::from_json(&serde_json::to_string(&after).unwrap()).is_ok());
+        }
+    }
 }

@@ -23,7 +23,9 @@ pub(super) struct Case {
     pub id: Option<String>,
     pub truth: Option<Truth>,
     pub images: usize,
-    /// One an image.
+    /// Images that are in an answer.
+    pub answered: usize,
+    /// One an image, or one a run where the model makes one answer of all its images.
     pub probabilities: Vec<Vec<f64>>,
     /// (index of the segment, its overlap)
     pub overlaps: Vec<(usize, Overlap)>,
@@ -37,7 +39,8 @@ impl Case {
     }
 
     /// The case's one answer. None: it failed.
-    pub fn scored(&self, combine: Combine, positive: &[usize]) -> Option<ScoredCase> {
+    /// `exclusive`: exactly one class is present, so that the probabilities of several add up.
+    pub fn scored(&self, combine: Combine, positive: &[usize], exclusive: bool) -> Option<ScoredCase> {
         let truth = self.truth.filter(|_| self.failure.is_none())?;
         let classes = self.probabilities.first()?.len();
         let combined = |of_image: &dyn Fn(&Vec<f64>) -> f64| {
@@ -48,8 +51,11 @@ impl Case {
             }
         };
         let of_class = |class: usize| combined(&|image| image.get(class).copied().unwrap_or_default());
-        let sum = |image: &Vec<f64>| positive.iter().filter_map(|class| image.get(*class)).sum::<f64>();
-        let together = (!positive.is_empty()).then(|| combined(&sum));
+        let one_of = |image: &Vec<f64>| {
+            let values = positive.iter().filter_map(|class| image.get(*class)).copied();
+            if exclusive { values.sum::<f64>() } else { values.fold(0.0, f64::max) }
+        };
+        let together = (!positive.is_empty()).then(|| combined(&one_of));
         Some(ScoredCase { truth, probabilities: (0..classes).map(of_class).collect(), together })
     }
 

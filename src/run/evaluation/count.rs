@@ -7,7 +7,8 @@ use time::format_description::well_known::Rfc3339;
 use super::cases::{Case, CaseKey};
 use super::{Combine, EvaluationError, Evaluator, truth};
 use crate::evaluate::report::CaseReport;
-use crate::evaluate::{ClassificationQuestion, EvaluationReport, classification, segment_evaluation};
+use crate::evaluate::{ClassificationQuestion, EvaluationReport, ScoredCase, classification, segment_evaluation};
+use crate::manifest::{Activation, TaskSpec};
 
 impl Evaluator {
     /// Counts.
@@ -29,7 +30,7 @@ impl Evaluator {
             self.cases.entry(key).or_insert(case);
         }
         for case in self.cases.values_mut() {
-            let answered = case.probabilities.len();
+            let answered = case.answered;
             if case.failure.is_none() && !self.manifest.classes().is_empty() && answered != case.images {
                 case.fail(format!("{answered} of {} images were answered", case.images));
             }
@@ -46,7 +47,7 @@ impl Evaluator {
         let classification = match &segments {
             Some(_) => None,
             None => {
-                let scored: Vec<_> = ok().filter_map(|c| c.scored(self.settings.combine, &self.positive)).collect();
+                let scored: Vec<_> = ok().filter_map(|c| self.scored(c)).collect();
                 let question = ClassificationQuestion {
                     positive: self.positive.clone(),
                     rules: self.settings.rules.clone(),
@@ -85,8 +86,16 @@ impl Evaluator {
         })
     }
 
+    fn scored(&self, case: &Case) -> Option<ScoredCase> {
+        let exclusive = match &self.manifest.task {
+            TaskSpec::Classification(task) => task.activation != Activation::Sigmoid,
+            TaskSpec::Segmentation(_) => true,
+        };
+        case.scored(self.settings.combine, &self.positive, exclusive)
+    }
+
     fn case_report(&self, number: usize, case: &Case, classes: &[String], segments: &[String]) -> CaseReport {
-        let scored = case.scored(self.settings.combine, &self.positive);
+        let scored = self.scored(case);
         let answer = scored.as_ref().map(|s| crate::evaluate::classification::answer(&s.probabilities));
         CaseReport {
             number,
@@ -101,14 +110,20 @@ impl Evaluator {
     }
 
     fn combination(&self) -> String {
-        if self.manifest.classes().is_empty() {
+        let TaskSpec::Classification(task) = &self.manifest.task else {
             return "what one run of the model takes".into();
+        };
+        let value = match self.settings.combine {
+            Combine::Mean => "the mean of each class's probability",
+            Combine::Max => "the highest of each class's probability",
+        };
+        match &task.aggregate {
+            None => format!("what a label names; of several images {value}"),
+            Some(aggregate) => format!(
+                "what a label names; where that is all images of a run, the model's own answer for them ({}); of several answers {value}",
+                aggregate.describe()
+            ),
         }
-        match self.settings.combine {
-            Combine::Mean => "what a label names; of several images the mean of each class's probability",
-            Combine::Max => "what a label names; of several images the highest of each class's probability",
-        }
-        .into()
     }
 
     fn all_warnings(&self) -> Vec<String> {

@@ -25,10 +25,13 @@ use super::select::Selection;
 use crate::evaluate::{LabelsError, ThresholdRule};
 use crate::manifest::{ClassSpec, Manifest, TaskSpec};
 use crate::model::LoadedModel;
+use crate::result::report::Classification;
 use crate::source::{InstanceHeader, InstanceId, InstanceSource, Level, Resource};
 
 pub use self::truth::LabelSource;
 pub use self::units::studies;
+
+const INCOMPLETE: &str = "the answer has not every class's probability";
 
 /// How the images of one case make one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,6 +97,15 @@ pub struct Unit {
     references: Vec<InstanceId>,
 }
 
+impl Unit {
+    /// The case that all of its inputs belong to; None: several cases, or images without a label among them.
+    fn only_case(&self) -> Option<&CaseKey> {
+        let mut keys = self.selection.inputs.iter().map(|input| self.cases.get(&input.sop_instance_uid));
+        let first = keys.next()??;
+        keys.all(|key| key == Some(first)).then_some(first)
+    }
+}
+
 /// An evaluation on its way.
 pub struct Evaluator {
     manifest: Arc<Manifest>,
@@ -113,12 +125,17 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// # Errors
-    /// Labels that are no classes of the model, 0 and 1 without a positive class, a class that is not there.
+    /// A model of two stages, labels that are no classes of the model, 0 and 1 without a positive class, a class that is not there.
     pub fn new(
         manifest: Arc<Manifest>,
         weights_sha256: String,
         settings: EvaluationSettings,
     ) -> Result<Self, EvaluationError> {
+        if let Some(spec) = &manifest.input.region_of_interest {
+            let reason =
+                format!("the model looks at what {} finds: only models of one stage are evaluated", spec.model);
+            return Err(EvaluationError::Settings(reason));
+        }
         let names: Vec<String> = manifest.classes().iter().map(|c| c.name.clone()).collect();
         let class = |name: &String| {
             let found = names.iter().position(|known| known.to_lowercase() == name.trim().to_lowercase());
@@ -227,7 +244,27 @@ impl Evaluator {
     }
 
     fn keep_answers(&mut self, unit: &Unit, outcome: &RunOutcome) {
-        let classes = self.manifest.classes();
+        let manifest = self.manifest.clone();
+        let probability =
+            |result: &Classification, class: &ClassSpec| result.all_probabilities.get(&class.name)?.as_f64();
+        let all = |result: &Classification| -> Option<Vec<f64>> {
+            manifest.classes().iter().map(|class| probability(result, class)).collect()
+        };
+        if let (Some(overall), Some(key)) = (&outcome.report.overall, unit.only_case()) {
+            let failed = overall.total.saturating_sub(overall.analysed);
+            if failed > 0 {
+                self.warn("images of a case were not analysed; the model's answer is of the others");
+            }
+            let Some(case) = self.cases.get_mut(key) else { return };
+            match all(&overall.result) {
+                Some(probabilities) => {
+                    case.probabilities.push(probabilities);
+                    case.answered += unit.selection.inputs.len();
+                }
+                None => case.fail(INCOMPLETE),
+            }
+            return;
+        }
         for image in &outcome.report.images {
             let key = unit.cases.get(&image.instance_uid);
             let Some(case) = key.and_then(|key| self.cases.get_mut(key)) else { continue };
@@ -235,10 +272,12 @@ impl Evaluator {
                 case.fail(format!("{}: {}", image.view, image.error.as_deref().unwrap_or("not analysed")));
                 continue;
             };
-            let probability = |class: &ClassSpec| result.all_probabilities.get(&class.name)?.as_f64();
-            match classes.iter().map(probability).collect::<Option<Vec<f64>>>() {
-                Some(probabilities) => case.probabilities.push(probabilities),
-                None => case.fail("the answer has not every class's probability"),
+            match all(result) {
+                Some(probabilities) => {
+                    case.probabilities.push(probabilities);
+                    case.answered += 1;
+                }
+                None => case.fail(INCOMPLETE),
             }
         }
     }

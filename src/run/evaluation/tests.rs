@@ -118,6 +118,13 @@ fn impossible_labels_are_refused_before_anything_runs() {
         let error = evaluator(source, positive).err().unwrap().to_string();
         assert!(error.contains(words), "{error}");
     }
+    let mut second = Manifest::clone(&manifest());
+    let region = serde_json::json!({"model": "finder", "segment": "Lesion"});
+    second.input.region_of_interest = Some(serde_json::from_value(region).unwrap());
+    let labels = table("study,label\n1.2.0,Mass\n");
+    let settings = EvaluationSettings { labels, positive: Vec::new(), rules: Vec::new(), combine: Combine::Mean };
+    let error = Evaluator::new(Arc::new(second), String::new(), settings).err().unwrap().to_string();
+    assert!(error.contains("looks at what finder finds"), "{error}");
     let rules = vec![ThresholdRule::Sensitivity(90.0)];
     let labels = table("study,label\n1.2.0,1\n");
     let settings = EvaluationSettings { labels, positive: vec!["mass".into()], rules, combine: Combine::Max };
@@ -142,17 +149,87 @@ fn answers_of_one_case_are_combined() {
         let probabilities = vec![vec![0.9, 0.1], vec![0.5, 0.5], vec![0.1, 0.9]];
         Case { truth, images: 3, probabilities, ..Case::default() }
     };
-    let scored =
-        |combine, positive: &[usize]| case(Some(crate::evaluate::Truth::Class(1))).scored(combine, positive).unwrap();
+    let scored = |combine, positive: &[usize]| {
+        case(Some(crate::evaluate::Truth::Class(1))).scored(combine, positive, true).unwrap()
+    };
     assert_eq!(scored(Combine::Max, &[]).probabilities, [0.9, 0.9]);
     assert!(scored(Combine::Mean, &[]).probabilities.iter().all(|p| (p - 0.5).abs() < 1e-12));
     // Of an image both classes together are certain; the sum of the two highest would be 1.8.
     assert_eq!(scored(Combine::Max, &[0, 1]).together, Some(1.0));
-    assert!(case(None).scored(Combine::Mean, &[]).is_none());
+    // Classes on their own do not add up.
+    let own = case(Some(crate::evaluate::Truth::Class(1))).scored(Combine::Max, &[0, 1], false);
+    assert_eq!(own.unwrap().together, Some(0.9));
+    assert!(case(None).scored(Combine::Mean, &[], true).is_none());
     let mut failed = case(Some(crate::evaluate::Truth::Class(1)));
     failed.fail("one image");
     failed.fail("another");
-    assert_eq!((failed.scored(Combine::Mean, &[]), failed.failure.as_deref()), (None, Some("one image")));
+    assert_eq!((failed.scored(Combine::Mean, &[], true), failed.failure.as_deref()), (None, Some("one image")));
+}
+
+/// What a run of the exam says: of image `i` Mass with 0.1 × `i`, of all together `overall`.
+fn outcome(exam: usize, overall: Option<f64>) -> RunOutcome {
+    use serde_json::json;
+    let answer = |mass: f64| {
+        json!({
+            "Class": "Mass", "Color": "#000000", "Probability": mass, "Finding": "",
+            "AllProbabilities": {
+                "Mass": mass, "Calcification": 0.0, "Architectural/Asymmetry": 0.0, "Normal": 1.0 - mass
+            }
+        })
+    };
+    let merged = |mass: f64, more: serde_json::Value| {
+        let mut answer = answer(mass);
+        answer.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answer
+    };
+    let image = |i: usize| {
+        let uid = format!("1.2.{exam}.{i}");
+        merged(0.1 * i as f64, json!({"View": "", "InstanceUid": uid, "Success": true}))
+    };
+    let mut report = json!({
+        "Model": "m", "Title": "", "Version": "1", "Weights": "", "Demo": true, "Disclaimer": "", "Created": "",
+        "Images": (0..4).map(image).collect::<Vec<_>>()
+    });
+    if let Some(mass) = overall {
+        report["Overall"] = merged(mass, json!({"Method": "", "Total": 4, "Analysed": 3, "Carrying": [0]}));
+    }
+    RunOutcome {
+        report: serde_json::from_value(report).unwrap(),
+        slices: Vec::new(),
+        stored: Vec::new(),
+        warnings: Vec::new(),
+        stage_seconds: BTreeMap::new(),
+    }
+}
+
+#[test]
+fn the_models_own_answer_for_all_images_is_that_of_their_case() {
+    let answers = |labels: &str, overall| {
+        let mut evaluator = evaluator(table(labels), &[]).unwrap();
+        for number in 0..2 {
+            for unit in evaluator.plan(&exam(number), &Files).unwrap() {
+                evaluator.keep_answers(&unit, &outcome(number, overall));
+            }
+        }
+        let warned = evaluator.warnings.len();
+        let mass = |case: &Case| case.probabilities.iter().map(|p| p[0]).collect::<Vec<f64>>();
+        let found = evaluator.cases.values().map(|case| (case.answered, case.images, mass(case))).collect::<Vec<_>>();
+        // Each image is in an answer, so that the case is counted.
+        assert_eq!(evaluator.report().unwrap().failures().count(), 0);
+        (found, warned)
+    };
+    let each = vec![0.0, 0.1, 0.2, 0.1 * 3.0];
+    let study = "study,label\n1.2.0,Mass\n1.2.1,Normal\n";
+    assert_eq!(answers(study, None), (vec![(4, 4, each.clone()), (4, 4, each)], 0));
+    assert_eq!(answers(study, Some(0.8)), (vec![(4, 4, vec![0.8]), (4, 4, vec![0.8])], 1));
+    // A patient's two studies are two answers.
+    assert_eq!(answers("PatientID,label\nP0,Mass\n", Some(0.8)).0, [(8, 8, vec![0.8, 0.8])]);
+    // Labels of single images ask for the answers of single images.
+    let single = answers("SOPInstanceUID,label\n1.2.0.1,Mass\n1.2.0.2,Normal\n", Some(0.8));
+    assert_eq!(single, (vec![(1, 1, vec![0.1]), (1, 1, vec![0.2])], 0));
+    // One image that nobody labelled is in the overall answer, too.
+    let part = "SOPInstanceUID,label\n1.2.0.1,Mass\n";
+    assert_eq!(answers(part, Some(0.8)).0, [(1, 1, vec![0.1])]);
 }
 
 /// Nobody asks for the network.
