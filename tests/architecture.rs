@@ -64,7 +64,7 @@ fn few_know_that_there_is_a_server() {
 /// `(folder, what it must not import)`
 #[test]
 fn imports_go_one_way() {
-    let forbidden: [(&str, &[&str]); 8] = [
+    let forbidden: [(&str, &[&str]); 9] = [
         (
             "manifest/",
             &["imaging", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
@@ -74,6 +74,7 @@ fn imports_go_one_way() {
             &["manifest", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
         ),
         ("predict/", &["transform", "model", "result", "source", "run", "api", "plugin", "web", "config"]),
+        ("evaluate/", &["transform", "model", "result", "source", "run", "api", "plugin", "web", "config", "phantom"]),
         ("transform/", &["model", "result", "source", "run", "api", "plugin", "web", "config", "predict"]),
         ("model/", &["result", "source", "run", "api", "plugin", "web", "config"]),
         ("result/", &["model", "transform", "run", "source", "api", "plugin", "web", "config"]),

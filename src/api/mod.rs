@@ -7,6 +7,7 @@ mod analyse;
 mod assets;
 mod audit;
 mod body;
+mod evaluate;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod forms;
@@ -37,6 +38,10 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
     Route { pattern: "/ai/queue/(suspend|resume)", handler: runs::queue },
+    Route { pattern: "/ai/models/([^/]+)/evaluate", handler: evaluate::submit },
+    Route { pattern: "/ai/evaluations", handler: evaluate::list },
+    Route { pattern: "/ai/evaluations/([^/]+)", handler: evaluate::one },
+    Route { pattern: "/ai/evaluations/([^/]+)/(report.html|cases.csv|override.json)", handler: evaluate::file },
     Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];

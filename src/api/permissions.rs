@@ -25,7 +25,7 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 18] = [
+pub static PERMISSIONS: [Permission; 23] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
@@ -44,6 +44,16 @@ pub static PERMISSIONS: [Permission; 18] = [
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/retry$", ANALYSE, "do a run again"),
     entry(Method::Delete, "^/ai/runs/([a-f0-9-]+)$", DELETE, "forget a run and delete its results"),
     entry(Method::Post, "^/ai/queue/(suspend|resume)$", SETTINGS, "suspend or resume the queue, of all nodes"),
+    entry(Method::Post, "^/ai/models/([^/]+)/evaluate$", ANALYSE, "evaluate a model on labelled studies"),
+    entry(Method::Get, "^/ai/evaluations$", READ, "evaluations"),
+    entry(Method::Get, "^/ai/evaluations/([a-f0-9-]+)$", READ, "one evaluation"),
+    entry(Method::Delete, "^/ai/evaluations/([a-f0-9-]+)$", ANALYSE, "end or forget an evaluation"),
+    entry(
+        Method::Get,
+        "^/ai/evaluations/([a-f0-9-]+)/(report.html|cases.csv|override.json)$",
+        READ,
+        "its report, its cases as they were labelled, its thresholds",
+    ),
 ];
 
 impl fmt::Display for Permission {

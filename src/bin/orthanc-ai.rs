@@ -28,8 +28,8 @@ enum Command {
     Phantom(commands::phantom::PhantomArgs),
     /// Train a model's weights on synthetic exams
     Train(commands::train::TrainArgs),
-    /// Count how often a model is right about synthetic exams that it has never seen
-    Evaluate(commands::train::EvaluateArgs),
+    /// Count how often a model is right: about your own cases with labels, or about synthetic exams that it has never seen
+    Evaluate(Box<commands::evaluate::EvaluateArgs>),
     /// Print the JSON Schema of manifest.json
     Schema,
 }
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Phantom(args) => commands::phantom::run(args),
         Command::Train(args) => commands::train::run_train(args),
-        Command::Evaluate(args) => commands::train::run_evaluate(args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Schema => commands::schema(),
     };
     match outcome {

@@ -10,6 +10,7 @@ pub mod form;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod override_file;
 pub mod region_of_interest;
 pub mod report;
 pub mod stages;
@@ -29,6 +30,7 @@ pub use input::{
     SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use override_file::{OVERRIDE_FILE, Override, OverrideEvaluation, OverridePoint};
 pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
@@ -46,6 +48,9 @@ pub enum ManifestError {
     /// Well-formed, but impossible.
     #[error("manifest.json: at {path}: {reason}")]
     Value { path: String, reason: String },
+    /// The thresholds of the site's own do not belong to this manifest.
+    #[error("override.json: at {path}: {reason}")]
+    Override { path: String, reason: String },
 }
 
 /// A model: what it takes, how the input is prepared, the network, what its outputs mean, and what is said about them.
@@ -89,6 +94,9 @@ pub struct Manifest {
     /// a segment of this model is not where no image has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<String>,
+    /// Thresholds of the site's own, from the file `override.json` beside this one; no key of this file.
+    #[serde(skip)]
+    pub thresholds_override: Option<Override>,
 }
 
 fn is_default(inferer: &InfererSpec) -> bool {

@@ -30,6 +30,24 @@ pub struct Thresholds {
     pub absent: f64,
 }
 
+impl Thresholds {
+    /// 0 <= absent <= present <= 1
+    pub fn are_possible(self) -> bool {
+        0.0 <= self.absent && self.absent <= self.present && self.present <= 1.0
+    }
+
+    /// Those of the other one of two classes that share one number.
+    #[must_use]
+    pub fn other_side(self) -> Self {
+        Self { present: 1.0 - self.absent, absent: 1.0 - self.present }
+    }
+
+    /// The same but for rounding.
+    pub fn are_near(self, other: Self) -> bool {
+        (self.present - other.present).abs() < 1e-9 && (self.absent - other.absent).abs() < 1e-9
+    }
+}
+
 /// The TID 1500 report's own words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

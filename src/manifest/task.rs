@@ -30,6 +30,14 @@ pub struct ClassificationSpec {
 }
 
 impl ClassificationSpec {
+    /// (negative, positive), where the two classes share one number: what is a threshold of one is one of the other.
+    pub fn binary(&self) -> Option<(&ClassSpec, &ClassSpec)> {
+        match &self.classes[..] {
+            [negative, positive] if self.activation == Activation::SigmoidBinary => Some((negative, positive)),
+            _ => None,
+        }
+    }
+
     /// The class that says that nothing was found, where the manifest tells which it is.
     pub fn negative(&self) -> Option<usize> {
         if self.activation == Activation::SigmoidBinary {

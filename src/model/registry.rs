@@ -15,7 +15,10 @@ use ndarray::ArrayD;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
-use crate::manifest::{self, InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec};
+use crate::manifest::{
+    self, InfererSpec, Manifest, NetworkSpec, OVERRIDE_FILE, Override, SelectSpec, TaskSpec, Thresholds, TransformSpec,
+    WeightsSpec,
+};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,6 +69,8 @@ pub struct ModelInfo {
     pub weights_sha256: Option<String>,
     /// Seconds that reading the weights and the dry run took.
     pub load_seconds: Option<f64>,
+    /// Thresholds of the site's own (`override.json`), and what they rest on.
+    pub r#override: Option<Override>,
 }
 
 impl ModelInfo {
@@ -82,6 +87,9 @@ pub struct ClassInfo {
     /// `#rrggbb`
     pub color: String,
     pub translations: BTreeMap<String, String>,
+    /// Of a class: from where on it is Present, below where Absent. The override's, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Thresholds>,
 }
 
 #[derive(Debug, Clone)]
@@ -270,12 +278,18 @@ fn scan_folder(name: String, folder: PathBuf) -> Entry {
     let read = || -> Result<Manifest, String> {
         let text = std::fs::read_to_string(folder.join("manifest.json"))
             .map_err(|e| format!("{name}/manifest.json: cannot be read: {e}"))?;
-        let manifest = Manifest::from_json(&text).map_err(|e| format!("{name}/{e}"))?;
+        let mut manifest = Manifest::from_json(&text).map_err(|e| format!("{name}/{e}"))?;
         if manifest.name != name {
             let found = &manifest.name;
             return Err(format!(
                 "{name}/manifest.json: at name: found \"{found}\", expected the folder's name \"{name}\""
             ));
+        }
+        // One that cannot be read, or is not for this model, stops the model: thresholds that somebody relies on must not fall back unseen.
+        match std::fs::read_to_string(folder.join(OVERRIDE_FILE)) {
+            Ok(text) => manifest.apply_override(&text).map_err(|e| format!("{name}/{e}"))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(format!("{name}/{OVERRIDE_FILE}: cannot be read: {e}")),
         }
         Ok(manifest)
     };
@@ -318,11 +332,13 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         name: c.name.clone(),
         color: c.color.clone(),
         translations: c.translations.clone(),
+        thresholds: Some(c.thresholds),
     });
     let segments = manifest.map(Manifest::segments).unwrap_or_default().iter().map(|s| ClassInfo {
         name: s.name.clone(),
         color: s.color.clone(),
         translations: s.translations.clone(),
+        thresholds: None,
     });
     let (input, images, volumes) = match manifest.map(|m| &m.input.select) {
         Some(SelectSpec::Images(images)) => (Some("Images"), Some(images), None),
@@ -351,6 +367,7 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         classes: classes.collect(),
         weights_sha256: None,
         load_seconds: None,
+        r#override: manifest.and_then(|m| m.thresholds_override.clone()),
         name,
         state,
         reason,
@@ -364,7 +381,7 @@ fn weights_files(manifest: &Manifest) -> impl Iterator<Item = &WeightsSpec> {
 }
 
 /// SHA-256 of the weights, each compared with the one that the manifest expects: of one file its own, of several that of their hashes in
-/// the manifest's order.
+/// the manifest's order. Thresholds of the site's own have to be for these weights.
 fn hash_weights(folder: &Path, manifest: &Manifest) -> Result<String, ModelError> {
     let mut hashes = Vec::new();
     for WeightsSpec { file, sha256, .. } in weights_files(manifest) {
@@ -375,7 +392,14 @@ fn hash_weights(folder: &Path, manifest: &Manifest) -> Result<String, ModelError
         }
         hashes.push(found);
     }
-    Ok(if hashes.len() == 1 { hashes.remove(0) } else { weights::sha256_of(hashes.concat().as_bytes()) })
+    let found = if hashes.len() == 1 { hashes.remove(0) } else { weights::sha256_of(hashes.concat().as_bytes()) };
+    match &manifest.thresholds_override {
+        Some(o) if o.weights_sha256 != found => {
+            let error = WeightsError::OverrideHash { found, expected: o.weights_sha256.clone() };
+            Err(ModelError::WeightsFile { file: manifest.weights.file.clone(), error })
+        }
+        _ => Ok(found),
+    }
 }
 
 /// Checks the weights' hash, builds the network and runs it once on zeros.

@@ -12,7 +12,7 @@ use super::common::demo_marked;
 use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
 use crate::imaging::ImageAttributes;
-use crate::manifest::{ClassificationSpec, TaskSpec};
+use crate::manifest::{ClassificationSpec, Override, TaskSpec};
 use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction};
 
 pub use images::{ImageSegmentReport, ImageSegmentationReport, RegionMeasurements};
@@ -29,6 +29,9 @@ pub struct Report {
     pub weights: String,
     pub demo: bool,
     pub disclaimer: String,
+    /// Where the thresholds come from, if they are the site's own (`override.json`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<String>,
     /// RFC 3339.
     pub created: String,
     /// Of a classification, and of a segmentation of single images (then an entry is an image or a frame of one); of volumes none.
@@ -125,6 +128,7 @@ impl Report {
             weights: ctx.weights_sha256.to_owned(),
             demo: manifest.demo,
             disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
+            thresholds: manifest.thresholds_override.as_ref().map(Override::summary),
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
             images: Vec::new(),
             overall: None,

@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::audit::{Action, AuditEvent};
+use super::evaluation::queue::{EvaluationState, EvaluationView, Evaluations};
 use super::record::{Run, RunState};
 use super::service::RunService;
 use crate::orthanc::host;
 use crate::orthanc::jobs::{self, Job, JobStep, StopReason};
 
 const JOB_TYPE: &str = "AiAnalysis";
+const EVALUATION_JOB_TYPE: &str = "AiEvaluation";
 /// Orthanc looks at progress and cancellation between steps only.
 const POLL: Duration = Duration::from_millis(150);
 
@@ -31,6 +33,62 @@ pub fn announce(run: &Run) -> Option<String> {
             log::warn!("run {} is not shown in /jobs: {e}", run.id);
             None
         }
+    }
+}
+
+/// Shows an evaluation as a job from its submission on; where the host refuses it goes on without.
+pub fn announce_evaluation(view: &EvaluationView) {
+    let (Some(host), Some(service)) = (host::current(), crate::plugin::service()) else { return };
+    let job = EvaluationJob { evaluations: service.evaluations.clone(), view: view.clone() };
+    if let Err(e) = jobs::submit(&host, EVALUATION_JOB_TYPE, Box::new(job), 0) {
+        log::warn!("the evaluation {} is not shown in /jobs: {e}", view.id);
+    }
+}
+
+struct EvaluationJob {
+    evaluations: Arc<Evaluations>,
+    view: EvaluationView,
+}
+
+impl Job for EvaluationJob {
+    fn step(&mut self) -> JobStep {
+        std::thread::sleep(POLL);
+        match self.evaluations.get(&self.view.id) {
+            Some(view) => self.view = view,
+            // Forgotten: it had ended.
+            None => return JobStep::Failure,
+        }
+        match self.view.state {
+            EvaluationState::Succeeded => JobStep::Success,
+            EvaluationState::Queued | EvaluationState::Running => JobStep::Continue,
+            EvaluationState::Failed | EvaluationState::Cancelled => JobStep::Failure,
+        }
+    }
+
+    fn progress(&self) -> f32 {
+        self.view.done as f32 / self.view.studies.max(1) as f32
+    }
+
+    fn content(&self) -> Value {
+        json!({
+            "EvaluationID": self.view.id,
+            "Path": format!("/ai/evaluations/{}", self.view.id),
+            "Model": self.view.model,
+            "State": self.view.state,
+            "Done": self.view.done,
+            "Studies": self.view.studies,
+            "Error": self.view.error,
+        })
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        if reason == StopReason::Canceled {
+            self.evaluations.cancel(&self.view.id);
+        }
+    }
+
+    fn reset(&mut self) -> Result<(), ()> {
+        Err(())
     }
 }
 

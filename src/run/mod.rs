@@ -4,11 +4,13 @@
 //! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
 //! [`limits`] says what a run may take. [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus, [`marks`] on the study,
 //! [`audit`] to the host's audit log. [`stages`] joins a model to the one whose segment it looks at. [`automatic`] asks for runs of what arrives, by rule.
+//! [`evaluation`] runs a model over cases whose truth is known.
 
 mod attempt;
 pub mod audit;
 pub mod automatic;
 mod enqueue;
+pub mod evaluation;
 pub mod fault;
 pub mod host_job;
 pub mod limits;

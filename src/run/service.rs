@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::audit::{Action, Audit, AuditEvent};
 use super::enqueue::Queue;
+use super::evaluation::queue::Evaluations;
 use super::marks::Marks;
 use super::metrics::Metrics;
 use super::receiving::Receiving;
@@ -65,6 +66,7 @@ pub struct RunService {
     pub audit: Audit,
     /// To be told of each instance that arrives.
     pub receiving: Arc<Receiving>,
+    pub evaluations: Arc<Evaluations>,
     control: Arc<Control>,
     background: Option<fn()>,
     results: Arc<dyn ResultStore + Send>,
@@ -107,6 +109,7 @@ impl RunService {
     ) -> Self {
         let control = Arc::new(Control::default());
         let metrics = Arc::new(Metrics::new(models.list().into_iter().map(|m| m.name)));
+        let evaluations = Arc::new(Evaluations::default());
         let worker = Worker {
             store: store.clone(),
             models: models.clone(),
@@ -118,6 +121,7 @@ impl RunService {
             metrics: metrics.clone(),
             marks: ports.marks.clone(),
             audit: ports.audit,
+            evaluations: evaluations.clone(),
         };
         Self {
             device,
@@ -128,6 +132,7 @@ impl RunService {
             marks: ports.marks,
             audit: ports.audit,
             receiving: Arc::default(),
+            evaluations,
             control,
             background: ports.background,
             results: ports.results,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::attempt::Attempt;
 use super::audit::Audit;
+use super::evaluation::queue::Evaluations;
 use super::fault;
 use super::limits::Limits;
 use super::marks::Marks;
@@ -106,6 +107,7 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
     pub marks: Marks,
     pub audit: Audit,
+    pub evaluations: Arc<Evaluations>,
 }
 
 impl Worker {
@@ -127,10 +129,20 @@ impl Worker {
                     // What is too much stays until the next time where the store is away.
                     let _ = self.store.forget_old(self.settings.history, self.settings.history_days);
                 }
+                // No run waits that could be taken up.
+                Ok(None) if self.evaluate(models) => {}
                 Ok(None) => self.store.signal().wait(seen, POLL),
                 Err(_) => self.pause(),
             }
         }
+    }
+
+    /// One input of an evaluation; false where none waits, or the queue is suspended.
+    fn evaluate(&self, models: &mut LoadedModels) -> bool {
+        if self.evaluations.is_idle() || self.store.is_suspended().unwrap_or(true) {
+            return false;
+        }
+        self.evaluations.step(models, &*self.source, self.settings.limits, &|| self.control.is_stopping())
     }
 
     /// Takes back what this node was at when it ended without a word. On a shared store that is seen by and by.

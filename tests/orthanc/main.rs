@@ -9,6 +9,7 @@ mod cluster;
 mod ct_series;
 mod durable;
 mod end_to_end;
+mod evaluate;
 mod exam;
 #[path = "../support/image_models.rs"]
 mod image_models;

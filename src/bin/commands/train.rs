@@ -1,10 +1,10 @@
-//! `orthanc-ai train` and `orthanc-ai evaluate`: the demo weights, and how good they are on phantoms.
+//! `orthanc-ai train`: the demo weights.
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use orthanc_ai::model::train::{Detector, EvaluateOptions, Progress, Stage, TrainOptions, evaluate, train};
+use orthanc_ai::model::train::{Progress, Stage, TrainOptions, train};
 
 /// Fits a model's network to synthetic exams and writes its weights and their SHA-256.
 #[derive(Debug, Args)]
@@ -20,26 +20,6 @@ pub struct TrainArgs {
     #[arg(long, value_delimiter = ',', value_parser = stage)]
     stages: Option<Vec<Stage>>,
     #[arg(long, default_value_t = TrainOptions::default().threads)]
-    threads: usize,
-}
-
-/// Says how right a model is about phantoms that training never draws.
-#[derive(Debug, Args)]
-pub struct EvaluateArgs {
-    /// The model's folder.
-    model: PathBuf,
-    #[arg(long, default_value_t = EvaluateOptions::default().seed)]
-    seed: u64,
-    #[arg(long)]
-    images: Option<usize>,
-    /// Pixel spacing; with --rows and --columns. Without the three: mixed, as in training.
-    #[arg(long, requires_all = ["rows", "columns"])]
-    spacing_mm: Option<f32>,
-    #[arg(long, requires = "spacing_mm")]
-    rows: Option<usize>,
-    #[arg(long, requires = "spacing_mm")]
-    columns: Option<usize>,
-    #[arg(long, default_value_t = EvaluateOptions::default().threads)]
     threads: usize,
 }
 
@@ -71,15 +51,5 @@ pub fn run_train(args: TrainArgs) -> Result<(), Box<dyn Error>> {
     let (path, bytes, parameters) = (report.weights.display(), report.bytes, report.parameters);
     println!("{path}: {bytes} bytes, {parameters} parameters, {} phantoms, {:.0} s", report.images, report.seconds);
     println!("sha256 {}", report.sha256);
-    Ok(())
-}
-
-pub fn run_evaluate(args: EvaluateArgs) -> Result<(), Box<dyn Error>> {
-    let detector = match (args.spacing_mm, args.rows, args.columns) {
-        (Some(spacing_mm), Some(rows), Some(columns)) => Some(Detector { spacing_mm, size: (rows, columns) }),
-        _ => None,
-    };
-    let options = EvaluateOptions { seed: args.seed, images: args.images, detector, threads: args.threads };
-    print!("{}", evaluate(&args.model, &options)?);
     Ok(())
 }

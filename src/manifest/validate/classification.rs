@@ -1,7 +1,7 @@
 //! What the outputs of a classification mean: what `task.Classification` may not say.
 
 use super::{Checked, code, name_and_colour, refuse, require};
-use crate::manifest::{Activation, AggregateSpec, ClassSpec, ClassificationSpec, Manifest, SelectSpec, Thresholds};
+use crate::manifest::{Activation, AggregateSpec, ClassSpec, ClassificationSpec, Manifest, SelectSpec};
 
 const CLASSES: &str = "task.Classification.classes";
 const AGGREGATE: &str = "task.Classification.aggregate";
@@ -29,7 +29,7 @@ pub(super) fn classification(m: &Manifest, task: &ClassificationSpec) -> Checked
         let path = |key: &str| format!("{CLASSES}[{i}].{key}");
         name_and_colour(&c.name, task.classes[..i].iter().any(|o| o.name == c.name), &c.color, &path)?;
         let t = c.thresholds;
-        require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {
+        require(t.are_possible(), path("thresholds"), || {
             format!("found absent {} and present {}, expected 0 <= absent <= present <= 1", t.absent, t.present)
         })?;
         code(&c.concept, &path("concept"))?;
@@ -43,11 +43,8 @@ pub(super) fn classification(m: &Manifest, task: &ClassificationSpec) -> Checked
 /// Two classes of one number must not both be present.
 fn mirrored(classes: &[ClassSpec]) -> Checked {
     let [negative, positive] = classes else { return Ok(()) };
-    let Thresholds { present, absent } = positive.thresholds;
-    let (found, expected) = (negative.thresholds, Thresholds { present: 1.0 - absent, absent: 1.0 - present });
-    let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-    let ok = near(found.present, expected.present) && near(found.absent, expected.absent);
-    require(ok, format!("{CLASSES}[0].thresholds"), || {
+    let (found, expected) = (negative.thresholds, positive.thresholds.other_side());
+    require(found.are_near(expected), format!("{CLASSES}[0].thresholds"), || {
         format!(
             "found absent {} and present {}, expected {} and {}: the other side of the positive class's",
             found.absent, found.present, expected.absent, expected.present

@@ -25,6 +25,8 @@ pub enum WeightsError {
     Write(std::io::Error),
     #[error("SHA-256 is {found}, the manifest expects {expected}")]
     Hash { found: String, expected: String },
+    #[error("SHA-256 is {found}, override.json is for {expected}: evaluate again, or remove the file override.json")]
+    OverrideHash { found: String, expected: String },
     /// Truncated, corrupt, or not of the format that the manifest names.
     #[error("{0}")]
     Format(String),

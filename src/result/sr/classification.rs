@@ -275,6 +275,7 @@ fn parameters(ctx: &ResultContext, aggregation: Option<&str>) -> Vec<String> {
     std::iter::once(format!("calibration: none (uncalibrated {activation})"))
         .chain(aggregation.map(|text| format!("aggregation: {text}")))
         .chain(ctx.manifest.classes().iter().map(threshold))
+        .chain(ctx.manifest.thresholds_override.as_ref().map(|o| ascii_line(&o.summary())))
         .collect()
 }
 

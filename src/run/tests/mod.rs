@@ -149,6 +149,7 @@ impl Bench {
             metrics: Arc::new(Metrics::new(["m".to_owned()])),
             marks: Marks::new(MarkSettings::default(), notes.clone()),
             audit: |_| (),
+            evaluations: Arc::default(),
         };
         Self { store, archive, notes, worker }
     }
