@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
+use super::plausibility::PlausibilitySpec;
 
 /// What the rule looks for under the resource (study, series or instance) that a run is asked for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,9 @@ pub struct InputSpec {
     pub conditions: Vec<Condition>,
     /// What one run takes of the candidates.
     pub select: SelectSpec,
+    /// Whether the decoded images can be what the model was made for: checks carried out before the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plausibility: Vec<PlausibilitySpec>,
 }
 
 /// What one run is made of.

@@ -5,9 +5,11 @@
 
 pub mod code;
 pub mod condition;
+pub mod explanation;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod plausibility;
 pub mod report;
 pub mod task;
 pub mod transform;
@@ -18,12 +20,16 @@ use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
+pub use explanation::{
+    ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
+};
 pub use inferer::InfererSpec;
 pub use input::{
     ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
     VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use plausibility::{PlausibilityCheck, PlausibilityPolicy, PlausibilitySpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
     Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,

@@ -1,14 +1,21 @@
 //! From what the network says to clinical statements: pure, no tensor, no DICOM encoding.
 
 pub mod activate;
+pub mod explanation;
 pub mod finding;
 pub mod heat_map;
+mod heat_region;
 mod measure;
 mod outline;
+pub mod place;
+pub mod plausibility;
 pub mod segmentation;
 
+pub use explanation::{ImageExplanation, PlacedRegion, Statement, sentences};
 pub use finding::{ClassProbability, Finding, ImagePrediction, Prediction};
 pub use heat_map::HeatMap;
+pub use heat_region::{HeatRegion, heat_regions};
 pub use measure::measure;
 pub use outline::outline;
+pub use place::{HeadFrame, ImageSide, Part, Place, Side};
 pub use segmentation::{Lesion, LongAxis, Outline, SegmentMask, Segmentation};

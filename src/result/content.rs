@@ -180,6 +180,19 @@ impl Item<Image> {
         Self::referring(concept, InstanceReference::from(image).item()?)
     }
 
+    /// A reference to a source instance, in a multi-frame one to a frame (from 1).
+    pub fn frame(
+        concept: impl Into<CodedConcept>,
+        image: &ImageAttributes,
+        frame: Option<u32>,
+    ) -> Result<Self, ResultError> {
+        let mut reference = InstanceReference::from(image).item()?;
+        if let Some(frame) = frame {
+            put(&mut reference, tags::REFERENCED_FRAME_NUMBER, &frame.to_string())?;
+        }
+        Self::referring(concept, reference)
+    }
+
     /// A reference to the image that a slice was read from, in a multi-frame instance to its frame.
     pub fn slice(concept: impl Into<CodedConcept>, slice: &SliceSource) -> Result<Self, ResultError> {
         Self::referring(concept, slice_item(slice)?)

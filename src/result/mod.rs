@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod image_library;
 pub mod reference;
 pub mod report;
+pub mod secondary_capture;
 pub mod seg;
 pub mod segmented;
 pub mod source;
@@ -22,11 +23,12 @@ use time::OffsetDateTime;
 
 use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::Manifest;
-use crate::predict::{Prediction, Segmentation};
+use crate::predict::{ImageExplanation, Prediction, Segmentation};
 use segmented::Segmented;
 
 pub use common::MANUFACTURER;
-pub use report::Report;
+pub use report::{ExplanationReport, Report};
+pub use secondary_capture::heat_map_object;
 pub use sr::{SrSopClass, measurement_report};
 pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};
 
@@ -55,6 +57,11 @@ pub enum ResultError {
          expected ASCII texts in the manifest"
     )]
     CharacterSet { declared: String },
+    /// What must be burned into a picture of this image would hide it.
+    #[error(
+        "heat map: the image has {rows} x {columns} pixels, expected {min_rows} x {min_columns} or more: its text needs room"
+    )]
+    Picture { rows: usize, columns: usize, min_rows: usize, min_columns: usize },
     #[error("encoding: {0}")]
     Encoding(String),
 }
@@ -123,14 +130,17 @@ pub enum ResultKind {
     Sr,
     /// Segmentation, or Label Map Segmentation.
     Seg,
+    /// Secondary Capture: a heat map.
+    Sc,
 }
 
 impl std::fmt::Display for ResultKind {
-    /// The object's Modality.
+    /// The object's Modality; of a heat map what it is.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sr => f.write_str("SR"),
             Self::Seg => f.write_str("SEG"),
+            Self::Sc => f.write_str("SC"),
         }
     }
 }
@@ -147,7 +157,28 @@ pub struct Results {
 /// # Errors
 /// [`ResultError`]
 pub fn encode(ctx: &ResultContext, prediction: &Prediction) -> Result<Results, ResultError> {
-    Ok(Results { objects: vec![measurement_report(ctx, prediction)?], report: Report::new(ctx, prediction)? })
+    encode_explained(ctx, prediction, &[])
+}
+
+/// Data path step 9: as [`encode`], with a heat map for each explanation, and the regions and sentences in report and SR.
+///
+/// # Errors
+/// [`ResultError`]
+pub fn encode_explained(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    explanations: &[ImageExplanation],
+) -> Result<Results, ResultError> {
+    let maps = (1..).zip(explanations).map(|(number, e)| heat_map_object(ctx, e, number));
+    let maps: Vec<ResultObject> = maps.collect::<Result<_, _>>()?;
+    let sr = sr::explained_report(ctx, prediction, explanations)?;
+    let mut report = Report::new(ctx, prediction)?;
+    report.explanations = explanations
+        .iter()
+        .zip(&maps)
+        .map(|(explanation, map)| ExplanationReport::new(ctx, explanation, map))
+        .collect::<Result<_, _>>()?;
+    Ok(Results { objects: maps.into_iter().chain([sr]).collect(), report })
 }
 
 /// Data path step 9: the result objects and the report of a segmentation. The SEG is left out where no segment has a

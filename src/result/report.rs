@@ -1,5 +1,6 @@
 //! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
 
+mod explanation;
 mod segmentation;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
 use crate::predict::{Finding, ImagePrediction, Prediction};
 
+pub use explanation::{ExplanationReport, RegionReport};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
 /// One run in words and numbers.
@@ -33,6 +35,9 @@ pub struct Report {
     /// Of a segmentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
+    /// What the answers rest on, where the manifest asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<ExplanationReport>,
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
@@ -96,6 +101,7 @@ impl Report {
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
             images: Vec::new(),
             segmentation: None,
+            explanations: Vec::new(),
         })
     }
 }

@@ -14,6 +14,7 @@
 
 mod chain;
 mod crop;
+mod heat;
 mod intensity;
 mod invert;
 mod linear;
@@ -25,6 +26,7 @@ mod volume;
 
 pub use chain::TransformChain;
 pub use crop::{PixelBox, crop_foreground};
+pub use heat::heat_on_source;
 pub use invert::{AppliedVolume, invert_mask, invert_probability};
 pub use postprocess::postprocess;
 pub use resize::resize_pil_bilinear;

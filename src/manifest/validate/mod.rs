@@ -1,5 +1,6 @@
 //! Values that cannot be, refused with the JSON path.
 
+mod explanation;
 mod input;
 
 use super::task::{PostprocessingSpec, SegmentationSpec};
@@ -29,13 +30,20 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     require(!m.version.is_empty() && m.version.len() <= 64, "version", || "expected 1–64 characters".into())?;
     require(!m.title.is_empty() && m.title.len() <= 64, "title", || "expected 1–64 characters".into())?;
     input::input(&m.input)?;
+    explanation::plausibility(&m.input.plausibility)?;
     network(&m.network)?;
     weights(m)?;
     together(m)?;
     chain(m)?;
     inferer(m)?;
     task(m)?;
-    report(m)
+    if let TaskSpec::Classification(task) = &m.task
+        && let Some(spec) = &task.explanation
+    {
+        explanation::explanation(m, spec)?;
+    }
+    report(m)?;
+    explanation::sentences(m)
 }
 
 fn network(network: &NetworkSpec) -> Checked {

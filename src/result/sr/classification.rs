@@ -12,16 +12,28 @@ use super::super::content::{Container, Item, Num, Scoord};
 use super::super::evidence::evidence;
 use super::super::image_library::image_library;
 use super::super::{ResultContext, ResultError, ResultObject, source, vr};
-use super::{Document, algorithm_identification, finding_site, root};
+use super::{Document, algorithm_identification, explanation, finding_site, root};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassSpec, TaskSpec};
-use crate::predict::{ClassProbability, Finding, ImagePrediction, Prediction};
+use crate::predict::{ClassProbability, Finding, ImageExplanation, ImagePrediction, Prediction};
 
 /// The report of a whole run.
 ///
 /// # Errors
 /// [`ResultError`]; in particular `AllFailed` where no image was analysed and `MixedStudies`.
 pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Result<ResultObject, ResultError> {
+    explained_report(ctx, prediction, &[])
+}
+
+/// The report of a whole run, with what its answers rest on.
+///
+/// # Errors
+/// As [`measurement_report`], and `Prediction` where an explanation is of none of the run's images or classes.
+pub fn explained_report(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    explanations: &[ImageExplanation],
+) -> Result<ResultObject, ResultError> {
     source::require_one_study(ctx.images)?;
     validate(ctx, prediction)?;
     let first = ctx.images.first().ok_or(ResultError::NoImages)?;
@@ -30,10 +42,10 @@ pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Resul
         return Err(ResultError::AllFailed { images: failed.len() });
     }
     Document {
-        root: tree(ctx, prediction)?,
+        root: tree(ctx, prediction, explanations)?,
         evidence: evidence(ctx.images.iter().copied())?,
         source: first,
-        variant: &failed.join(","),
+        variant: &explanation::variant(&failed.join(","), explanations),
         incomplete: (!failed.is_empty()).then_some("Not all images could be analysed"),
     }
     .into_object(ctx)
@@ -66,7 +78,11 @@ fn failures(prediction: &Prediction) -> impl Iterator<Item = (&ImagePrediction, 
 }
 
 /// TID 1500.
-fn tree(ctx: &ResultContext, prediction: &Prediction) -> Result<Item<Container>, ResultError> {
+fn tree(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    explanations: &[ImageExplanation],
+) -> Result<Item<Container>, ResultError> {
     let algorithm = Algorithm::of(ctx);
     let mut measurements = Item::container(codes::IMAGING_MEASUREMENTS, None)?;
     for p in &prediction.images {
@@ -74,7 +90,9 @@ fn tree(ctx: &ResultContext, prediction: &Prediction) -> Result<Item<Container>,
             measurements = measurements.contains(measurement_group(ctx, &algorithm, p, image, finding)?);
         }
     }
-    let root = root(ctx, &algorithm)?.contains(image_library(ctx.images)?).contains(measurements);
+    measurements = explanation::put_regions(measurements, ctx, &algorithm, explanations)?;
+    let root = explanation::put_sentences(root(ctx, &algorithm)?, ctx, explanations)?;
+    let root = root.contains(image_library(ctx.images)?).contains(measurements);
     Ok(match not_analysed(ctx, prediction)? {
         Some(statements) => root.contains(statements),
         None => root,

@@ -2,6 +2,7 @@
 //! a [`segmentation`] share.
 
 pub mod classification;
+mod explanation;
 pub mod segmentation;
 
 use dicom_dictionary_std::{tags, uids};
@@ -13,7 +14,7 @@ use super::content::{Code, Container, Item, Text};
 use super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source, vr};
 use crate::imaging::ImageAttributes;
 
-pub use classification::measurement_report;
+pub use classification::{explained_report, measurement_report};
 pub use segmentation::segmentation_report;
 
 /// Which SR storage class the report is written in.
