@@ -122,7 +122,11 @@ fn pictures_of_head_ct_pass_in_every_window_and_others_are_refused() {
     assert!(found.is_some_and(|reason| reason.contains("picture of a head CT")));
     for path in files(&vl, "isic_jpg__").iter().chain(&files(&vl, "wg04_")) {
         if let Some(rgb) = decode(path) {
-            assert!(judge_picture(&head_ct(), &rgb).is_some_and(|reason| reason.contains("grey")), "{}", path.display());
+            assert!(
+                judge_picture(&head_ct(), &rgb).is_some_and(|reason| reason.contains("grey")),
+                "{}",
+                path.display()
+            );
         }
     }
 }
@@ -202,7 +206,8 @@ fn the_midline_of_a_real_head_agrees_from_slice_to_slice() {
     use orthanc_ai::predict::{HeadFrame, Side};
     let Some(ct) = folder("ct_head") else { return };
     let spec = SkullPlaceSpec { bone_hu: 300.0, midline_mm: 5.0 };
-    let frames = files(&ct, "dcmqa_ct_ge_tilt__").iter().flat_map(|path| read_frames(&read(path), None).unwrap()).collect();
+    let frames =
+        files(&ct, "dcmqa_ct_ge_tilt__").iter().flat_map(|path| read_frames(&read(path), None).unwrap()).collect();
     let volume = stack(frames).unwrap().remove(0);
     let mut turns = Vec::new();
     for slice in 0..volume.geometry.size[0] {
@@ -218,7 +223,10 @@ fn the_midline_of_a_real_head_agrees_from_slice_to_slice() {
         );
         let left = frame.left.unwrap();
         let beside = |mm: f64| frame.place(std::array::from_fn(|i| frame.center_mm[i] + mm * left[i])).side;
-        assert_eq!([beside(30.0), beside(-30.0), beside(1.0)], [Some(Side::Left), Some(Side::Right), Some(Side::Midline)]);
+        assert_eq!(
+            [beside(30.0), beside(-30.0), beside(1.0)],
+            [Some(Side::Left), Some(Side::Right), Some(Side::Midline)]
+        );
         assert!(left[0] > 0.9 && anterior[1] < -0.8, "slice {slice}: {frame:?}");
         // Where the inside is round, it hardly says which way the head is turned.
         if front - back > 140.0 {

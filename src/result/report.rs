@@ -38,6 +38,9 @@ pub struct Report {
     /// What the answers rest on, where the manifest asks for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explanations: Vec<ExplanationReport>,
+    /// Why the images may not be what the model was made for, in words; empty where the manifest's checks passed or there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_domain: Vec<String>,
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
@@ -102,6 +105,7 @@ impl Report {
             images: Vec::new(),
             segmentation: None,
             explanations: Vec::new(),
+            out_of_domain: Vec::new(),
         })
     }
 }

@@ -5,6 +5,8 @@
 
 mod channels;
 mod classify;
+pub mod explain;
+mod plausible;
 mod segment;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,9 @@ pub enum RunError {
     /// The slices make no input that the model takes.
     #[error("{0}")]
     Volume(String),
+    /// The images are not what the model was made for.
+    #[error("{0}")]
+    Implausible(String),
     #[error(transparent)]
     Transform(#[from] TransformError),
     #[error(transparent)]
@@ -72,6 +77,7 @@ impl RunError {
             | Self::Unreadable { .. }
             | Self::NoImage(_)
             | Self::Volume(_)
+            | Self::Implausible(_)
             | Self::Transform(_)
             | Self::Result(_) => false,
         }
@@ -132,10 +138,14 @@ pub fn run(
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
     let clock = Clock::start();
-    let Outcome { results, slices, warnings } = match model.manifest.task {
+    let checks = &model.manifest.input.plausibility;
+    let out_of_domain = clock.time(Stage::Read, || plausible::check(source, checks, &request.inputs, limits))?;
+    let Outcome { mut results, slices, mut warnings } = match model.manifest.task {
         TaskSpec::Classification(_) => classify::outcome(source, model, request, limits, monitor, &clock)?,
         TaskSpec::Segmentation(_) => segment::outcome(source, model, request, limits, monitor, &clock)?,
     };
+    warnings.extend(out_of_domain.iter().cloned());
+    results.report.out_of_domain = out_of_domain;
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }

@@ -1,0 +1,125 @@
+//! Before the network: whether the images can be what the model was made for, by the manifest's checks.
+
+use ndarray::{Array2, Array3, ArrayView2};
+
+use super::{RunError, told};
+use crate::imaging::{self, ImagingError, Pixels, Projection, VoxelBudget};
+use crate::manifest::{PlausibilityPolicy, PlausibilitySpec};
+use crate::predict::plausibility::{Decoded, HounsfieldSlice, Implausible, implausible};
+use crate::run::limits::Limits;
+use crate::run::select::Input;
+use crate::source::InstanceSource;
+use crate::transform::displayed;
+
+/// Instances that are looked at, at most.
+const SAMPLED: usize = 12;
+
+/// Carries out the checks on up to 12 of the inputs, at even distances, and gives what flagging checks found: warnings of the run. An image that
+/// cannot be read is passed over here: the run itself says what is wrong with it.
+///
+/// # Errors
+/// [`RunError::Implausible`] with what was found and expected where a refusing check does not pass; what the source cannot give now.
+pub(super) fn check(
+    source: &dyn InstanceSource,
+    specs: &[PlausibilitySpec],
+    inputs: &[Input],
+    limits: Limits,
+) -> Result<Vec<String>, RunError> {
+    if specs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let instances: Vec<&Input> = inputs.chunk_by(|a, b| a.id == b.id).filter_map(<[Input]>::first).collect();
+    let count = instances.len().min(SAMPLED);
+    let budget = limits.budget();
+    let (mut slices, mut pictures) = (Vec::new(), Vec::new());
+    for input in (0..count).filter_map(|n| instances.get((2 * n + 1) * instances.len() / (2 * count))) {
+        let bytes = match source.fetch(&input.id) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(_) => continue,
+        };
+        match decode(&bytes, source, &budget) {
+            Ok(Sample::Slices(found)) => slices.extend(found),
+            Ok(Sample::Picture(rgb)) => pictures.push(rgb),
+            Err(error) => log::info!("an input is not looked at by the plausibility checks: {}", told(&error)),
+        }
+    }
+    let views: Vec<HounsfieldSlice> =
+        slices.iter().map(|slice| HounsfieldSlice { hu: slice.hu.view(), spacing_mm: slice.spacing_mm }).collect();
+    let mut found = if views.is_empty() { Vec::new() } else { implausible(specs, Decoded::Slices(&views)) };
+    for rgb in &pictures {
+        found.extend(implausible(specs, Decoded::Picture(rgb.view())));
+    }
+    warnings(found)
+}
+
+/// What flags; what refuses is the error.
+fn warnings(found: Vec<Implausible>) -> Result<Vec<String>, RunError> {
+    let mut warnings = Vec::new();
+    for Implausible { policy, reason } in found {
+        match policy {
+            PlausibilityPolicy::Refuse => return Err(RunError::Implausible(reason)),
+            PlausibilityPolicy::Flag => warnings.push(format!("out of the model's domain: {reason}")),
+        }
+    }
+    warnings.dedup();
+    Ok(warnings)
+}
+
+struct Slice {
+    hu: Array2<f32>,
+    spacing_mm: Option<[f64; 2]>,
+}
+
+enum Sample {
+    Slices(Vec<Slice>),
+    Picture(Array3<u8>),
+}
+
+/// Of CT the values in HU, of any other image what a screen shows.
+fn decode(bytes: &[u8], source: &dyn InstanceSource, budget: &VoxelBudget) -> Result<Sample, ImagingError> {
+    let is_ct = imaging::read_attributes(bytes)?.modality == "CT";
+    if is_ct && let Ok(frames) = imaging::read_frames_within(bytes, source.frame_decoder(), budget) {
+        let slices = frames.into_iter().map(|f| Slice { spacing_mm: Some(f.plane.pixel_spacing_mm), hu: f.values });
+        return Ok(Sample::Slices(slices.collect()));
+    }
+    let image = imaging::read_instance_within(bytes, source.frame_decoder(), budget)?;
+    let values = modality_values(&image);
+    if is_ct {
+        return Ok(Sample::Slices(vec![Slice { hu: values, spacing_mm: image.attributes.pixel_spacing_mm }]));
+    }
+    Ok(Sample::Picture(grey_picture(displayed(&values, &image.attributes).view())))
+}
+
+/// After the modality LUT (PS3.3 C.11.1).
+pub(super) fn modality_values(image: &Projection) -> Array2<f32> {
+    let rescale = image.attributes.rescale;
+    let value = |stored: i32| (rescale.slope * f64::from(stored) + rescale.intercept) as f32;
+    match &image.pixels {
+        Pixels::U8(stored) => stored.mapv(|v| value(i32::from(v))),
+        Pixels::U16(stored) => stored.mapv(|v| value(i32::from(v))),
+        Pixels::I16(stored) => stored.mapv(|v| value(i32::from(v))),
+    }
+}
+
+/// Shades of grey as RGB.
+pub(super) fn grey_picture(shades: ArrayView2<u8>) -> Array3<u8> {
+    let (rows, columns) = shades.dim();
+    Array3::from_shape_fn((rows, columns, 3), |(row, column, _)| shades[[row, column]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_end_the_run_and_flags_are_warnings() {
+        let of = |policy, reason: &str| Implausible { policy, reason: reason.into() };
+        let (flag, refuse) = (PlausibilityPolicy::Flag, PlausibilityPolicy::Refuse);
+        let flagged = warnings(vec![of(flag, "a"), of(flag, "a"), of(flag, "b")]).unwrap();
+        assert_eq!(flagged, ["out of the model's domain: a", "out of the model's domain: b"]);
+        let error = warnings(vec![of(flag, "a"), of(refuse, "this does not look like a head CT: x")]).unwrap_err();
+        assert_eq!(error.to_string(), "this does not look like a head CT: x");
+        assert!(!error.is_transient());
+    }
+}
