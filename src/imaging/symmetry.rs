@@ -157,7 +157,7 @@ mod tests {
             let axis = symmetry_axis(disc.view(), [1.0, 1.0], expected).unwrap();
             let cosine =
                 (axis.direction[0] * expected[0] + axis.direction[1] * expected[1]) / expected[0].hypot(expected[1]);
-            assert!(cosine.acos().to_degrees() < 8.0, "{expected:?}: {axis:?}");
+            assert!(cosine.min(1.0).acos().to_degrees() < 8.0, "{expected:?}: {axis:?}");
         }
     }
 

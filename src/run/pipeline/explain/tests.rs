@@ -81,7 +81,7 @@ fn a_slices_regions_have_their_place_in_the_patient() {
         assert_eq!((found.picture.dim(), found.heat.dim(), found.regions.len()), ((512, 512, 3), (512, 512), 1));
         let PlacedRegion { region, place } = &found.regions[0];
         let side = if to_left { Side::Left } else { Side::Right };
-        assert_eq!(*place, Place { side: Some(side), part: Some(Part::Middle), image_side: None });
+        assert_eq!(*place, Place { side: Some(side), part: Some(Part::Front), image_side: None });
         // The centre of the map's pixel, on the image: 2.5 and 4.5 sevenths.
         assert!(
             (region.center[0] - (2.5 / 7.0 * 512.0 - 0.5)).abs() < 1.0
