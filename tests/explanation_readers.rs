@@ -14,7 +14,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{DefaultDicomObject, InMemDicomObject};
 use heads::{Source, explanation, manifest, prediction, sources, write_file};
 use orthanc_ai::result::secondary_capture::jet;
-use orthanc_ai::result::{ResultError, ResultKind, Results, encode_explained, heat_map_object};
+use orthanc_ai::result::{Remarks, ResultError, ResultKind, Results, encode_remarked, heat_map_object};
 use readers::{check_script, keep, python, run, text};
 
 /// The heat map of a source, read back.
@@ -150,11 +150,16 @@ print(*a.shape, a.dtype, int(a.sum()))
     }
 }
 
+const OUT_OF_DOMAIN: &str =
+    "out of the model's domain: this does not look like a head CT: found \u{2265} 3 \u{d7} 4 cm\u{b2}";
+
 /// The report and the heat map of a source.
 fn encoded(source: &Source, explained: bool) -> Results {
     let (manifest, images) = (manifest(), [&source.image]);
     let explanations: Vec<_> = explained.then(|| explanation(source, 0.87)).into_iter().collect();
-    encode_explained(&heads::context(&manifest, &images), &prediction(0.87), &explanations).unwrap()
+    let out_of_domain = if explained { vec![OUT_OF_DOMAIN.to_owned()] } else { Vec::new() };
+    let remarks = Remarks { explanations: &explanations, out_of_domain: &out_of_domain };
+    encode_remarked(&heads::context(&manifest, &images), &prediction(0.87), &remarks).unwrap()
 }
 
 /// The files of a source and of what is said of it: (report, folder of everything else).
@@ -235,6 +240,17 @@ fn the_page_gets_regions_and_sentences() {
     assert_eq!(english[0], "The model sees signs of Haemorrhage (87 %).");
     assert!(english[1].starts_with("Region 1: right, middle third, about "), "{english:?}");
     assert!(english.last().unwrap().to_lowercase().contains("research"), "{english:?}");
+    assert_eq!(results.report.out_of_domain, [OUT_OF_DOMAIN]);
+    let sr = results.objects.iter().find(|o| o.kind == ResultKind::Sr).unwrap();
+    let sr = dicom_object::from_reader(std::io::Cursor::new(&sr.bytes)).unwrap();
+    let items = sr.get(tags::CONTENT_SEQUENCE).unwrap().value().items().unwrap();
+    let texts: Vec<String> = items.iter().filter_map(|item| value(item, tags::TEXT_VALUE)).collect();
+    let has = |wanted: &str| texts.iter().any(|text| text.contains(wanted));
+    assert!(has("out of the model's domain: this does not look like a head CT: found >= 3 x 4 cm2"), "{texts:?}");
+    assert!(
+        has("Image 1: The model sees signs of Haemorrhage (87 %). Region 1: right, middle third, about "),
+        "{texts:?}"
+    );
     let json = serde_json::to_value(&results.report).unwrap();
     let back: orthanc_ai::result::Report = serde_json::from_value(json).unwrap();
     assert_eq!(back, results.report);

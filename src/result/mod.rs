@@ -157,27 +157,36 @@ pub struct Results {
 /// # Errors
 /// [`ResultError`]
 pub fn encode(ctx: &ResultContext, prediction: &Prediction) -> Result<Results, ResultError> {
-    encode_explained(ctx, prediction, &[])
+    encode_remarked(ctx, prediction, &Remarks::default())
 }
 
-/// Data path step 9: as [`encode`], with a heat map for each explanation, and the regions and sentences in report and SR.
+/// What is said beside a classification's answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Remarks<'a> {
+    /// What answers rest on, one an image.
+    pub explanations: &'a [ImageExplanation],
+    /// Why the images may not be what the model was made for, in words.
+    pub out_of_domain: &'a [String],
+}
+
+/// Data path step 9: as [`encode`], with a heat map for each explanation, and regions, sentences and remarks in report and SR.
 ///
 /// # Errors
 /// [`ResultError`]
-pub fn encode_explained(
+pub fn encode_remarked(
     ctx: &ResultContext,
     prediction: &Prediction,
-    explanations: &[ImageExplanation],
+    remarks: &Remarks<'_>,
 ) -> Result<Results, ResultError> {
-    let maps = (1..).zip(explanations).map(|(number, e)| heat_map_object(ctx, e, number));
+    let maps = (1..).zip(remarks.explanations).map(|(number, e)| heat_map_object(ctx, e, number));
     let maps: Vec<ResultObject> = maps.collect::<Result<_, _>>()?;
-    let sr = sr::explained_report(ctx, prediction, explanations)?;
-    let mut report = Report::new(ctx, prediction)?;
-    report.explanations = explanations
-        .iter()
-        .zip(&maps)
-        .map(|(explanation, map)| ExplanationReport::new(ctx, explanation, map))
-        .collect::<Result<_, _>>()?;
+    let sr = sr::remarked_report(ctx, prediction, remarks)?;
+    let explanations = remarks.explanations.iter().zip(&maps).map(|(e, map)| ExplanationReport::new(ctx, e, map));
+    let report = Report {
+        explanations: explanations.collect::<Result<_, _>>()?,
+        out_of_domain: remarks.out_of_domain.to_vec(),
+        ..Report::new(ctx, prediction)?
+    };
     Ok(Results { objects: maps.into_iter().chain([sr]).collect(), report })
 }
 

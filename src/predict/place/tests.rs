@@ -104,7 +104,10 @@ fn side_and_part_are_the_heads_own_whatever_way_the_image_lies() {
             }
             let (anterior, reach) = frame.anterior.unwrap();
             let own = head.to_patient([0.0, 1.0, 0.0]);
-            assert!(dot(anterior, sub(own, CENTER)).min(1.0).acos().to_degrees() < 1.5, "turned by {turn}: {anterior:?}");
+            assert!(
+                dot(anterior, sub(own, CENTER)).min(1.0).acos().to_degrees() < 1.5,
+                "turned by {turn}: {anterior:?}"
+            );
             assert!((reach[1] - reach[0] - 168.0).abs() < 4.0, "{reach:?}");
         }
     }

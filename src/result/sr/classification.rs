@@ -11,28 +11,28 @@ use super::super::common::{Algorithm, concept};
 use super::super::content::{Container, Item, Num, Scoord};
 use super::super::evidence::evidence;
 use super::super::image_library::image_library;
-use super::super::{ResultContext, ResultError, ResultObject, source, vr};
+use super::super::{Remarks, ResultContext, ResultError, ResultObject, source, vr};
 use super::{Document, algorithm_identification, explanation, finding_site, root};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassSpec, TaskSpec};
-use crate::predict::{ClassProbability, Finding, ImageExplanation, ImagePrediction, Prediction};
+use crate::predict::{ClassProbability, Finding, ImagePrediction, Prediction};
 
 /// The report of a whole run.
 ///
 /// # Errors
 /// [`ResultError`]; in particular `AllFailed` where no image was analysed and `MixedStudies`.
 pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Result<ResultObject, ResultError> {
-    explained_report(ctx, prediction, &[])
+    remarked_report(ctx, prediction, &Remarks::default())
 }
 
-/// The report of a whole run, with what its answers rest on.
+/// The report of a whole run, with what its answers rest on and what else is to be said of them.
 ///
 /// # Errors
 /// As [`measurement_report`], and `Prediction` where an explanation is of none of the run's images or classes.
-pub fn explained_report(
+pub fn remarked_report(
     ctx: &ResultContext,
     prediction: &Prediction,
-    explanations: &[ImageExplanation],
+    remarks: &Remarks<'_>,
 ) -> Result<ResultObject, ResultError> {
     source::require_one_study(ctx.images)?;
     validate(ctx, prediction)?;
@@ -42,10 +42,10 @@ pub fn explained_report(
         return Err(ResultError::AllFailed { images: failed.len() });
     }
     Document {
-        root: tree(ctx, prediction, explanations)?,
+        root: tree(ctx, prediction, remarks)?,
         evidence: evidence(ctx.images.iter().copied())?,
         source: first,
-        variant: &explanation::variant(&failed.join(","), explanations),
+        variant: &explanation::variant(&failed.join(","), remarks.explanations),
         incomplete: (!failed.is_empty()).then_some("Not all images could be analysed"),
     }
     .into_object(ctx)
@@ -78,11 +78,7 @@ fn failures(prediction: &Prediction) -> impl Iterator<Item = (&ImagePrediction, 
 }
 
 /// TID 1500.
-fn tree(
-    ctx: &ResultContext,
-    prediction: &Prediction,
-    explanations: &[ImageExplanation],
-) -> Result<Item<Container>, ResultError> {
+fn tree(ctx: &ResultContext, prediction: &Prediction, remarks: &Remarks<'_>) -> Result<Item<Container>, ResultError> {
     let algorithm = Algorithm::of(ctx);
     let mut measurements = Item::container(codes::IMAGING_MEASUREMENTS, None)?;
     for p in &prediction.images {
@@ -90,8 +86,8 @@ fn tree(
             measurements = measurements.contains(measurement_group(ctx, &algorithm, p, image, finding)?);
         }
     }
-    measurements = explanation::put_regions(measurements, ctx, &algorithm, explanations)?;
-    let root = explanation::put_sentences(root(ctx, &algorithm)?, ctx, explanations)?;
+    measurements = explanation::put_regions(measurements, ctx, &algorithm, remarks.explanations)?;
+    let root = explanation::put_comments(root(ctx, &algorithm)?, ctx, remarks)?;
     let root = root.contains(image_library(ctx.images)?).contains(measurements);
     Ok(match not_analysed(ctx, prediction)? {
         Some(statements) => root.contains(statements),

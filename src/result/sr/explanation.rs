@@ -5,7 +5,7 @@ use super::super::codes;
 use super::super::common::{Algorithm, concept, demo_marked};
 use super::super::content::{Code, Container, Item};
 use super::super::uid::fingerprint;
-use super::super::{ResultContext, ResultError, secondary_capture, vr};
+use super::super::{Remarks, ResultContext, ResultError, secondary_capture, vr};
 use super::algorithm_identification;
 use crate::imaging::ImageAttributes;
 use crate::manifest::ExplanationSpec;
@@ -46,13 +46,16 @@ pub(super) fn put_regions(
     Ok(measurements)
 }
 
-/// Adds the English sentences on each explained image; the disclaimer is the report's first comment already.
-pub(super) fn put_sentences(
+/// Adds what speaks against the images, and the English sentences on each explained one; the disclaimer is the report's first comment already.
+pub(super) fn put_comments(
     mut root: Item<Container>,
     ctx: &ResultContext,
-    explanations: &[ImageExplanation],
+    remarks: &Remarks<'_>,
 ) -> Result<Item<Container>, ResultError> {
-    for explanation in explanations {
+    for reason in remarks.out_of_domain {
+        root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &ascii_line(reason)))?);
+    }
+    for explanation in remarks.explanations {
         let mut texts = sentences(ctx.manifest, &explanation.statement()).remove("en").unwrap_or_default();
         texts.pop();
         if texts.is_empty() {

@@ -14,7 +14,7 @@ use super::content::{Code, Container, Item, Text};
 use super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source, vr};
 use crate::imaging::ImageAttributes;
 
-pub use classification::{explained_report, measurement_report};
+pub use classification::{measurement_report, remarked_report};
 pub use segmentation::segmentation_report;
 
 /// Which SR storage class the report is written in.

@@ -13,7 +13,7 @@ use super::{Clock, Monitor, Outcome, RunError, told};
 use crate::imaging::{self, ImageAttributes, VoxelBudget};
 use crate::model::{LoadedModel, ModelError};
 use crate::predict::{Finding, ImagePrediction, Prediction, activate};
-use crate::result::{self, ResultContext, ResultUids, SrSopClass};
+use crate::result::{self, Remarks, ResultContext, ResultUids, SrSopClass};
 use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
@@ -28,6 +28,7 @@ pub(super) fn outcome(
     limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
+    out_of_domain: &[String],
 ) -> Result<Outcome, RunError> {
     let chain = TransformChain::new(&model.manifest.preprocessing)?;
     let prepared = prepare_all(source, &chain, &request.inputs, limits, monitor, clock)?;
@@ -35,7 +36,8 @@ pub(super) fn outcome(
     let images = attributes_of_all(&request.inputs, &prepared)?;
     let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        result::encode(&context(model, request, &images), &prediction)
+        let remarks = Remarks { out_of_domain, ..Remarks::default() };
+        result::encode_remarked(&context(model, request, &images), &prediction, &remarks)
     })?;
     Ok(Outcome { results, slices: Vec::new(), warnings: Vec::new() })
 }

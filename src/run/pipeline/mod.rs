@@ -141,7 +141,9 @@ pub fn run(
     let checks = &model.manifest.input.plausibility;
     let out_of_domain = clock.time(Stage::Read, || plausible::check(source, checks, &request.inputs, limits))?;
     let Outcome { mut results, slices, mut warnings } = match model.manifest.task {
-        TaskSpec::Classification(_) => classify::outcome(source, model, request, limits, monitor, &clock)?,
+        TaskSpec::Classification(_) => {
+            classify::outcome(source, model, request, limits, monitor, &clock, &out_of_domain)?
+        }
         TaskSpec::Segmentation(_) => segment::outcome(source, model, request, limits, monitor, &clock)?,
     };
     warnings.extend(out_of_domain.iter().cloned());
