@@ -104,6 +104,9 @@ mod tests {
     #[test]
     fn a_map_without_pixels_is_nothing_everywhere() {
         let applied = [Applied::Resize { from: [50, 90], to: [224, 224] }];
-        assert_eq!(heat_on_source(Array2::zeros((0, 0)).view(), [224, 224], &applied, [2, 2]), Array2::zeros((2, 2)));
+        assert_eq!(
+            heat_on_source(Array2::<f32>::zeros((0, 0)).view(), [224, 224], &applied, [2, 2]),
+            Array2::<f32>::zeros((2, 2))
+        );
     }
 }

@@ -23,12 +23,12 @@ pub fn shares_between(slices: &[ArrayView2<f32>], ranges: &[[f32; 2]]) -> Vec<f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     #[test]
     fn shares_are_over_all_slices() {
         let slices = [array![[-1000.0f32, 0.0], [40.0, 1200.0]], array![[f32::NAN, 40.0], [40.0, 40.0]]];
-        let views: Vec<ArrayView2<f32>> = slices.iter().map(Array2::view).collect();
+        let views: Vec<ArrayView2<f32>> = slices.iter().map(|slice| slice.view()).collect();
         let found = shares_between(&views, &[[-2000.0, -300.0], [0.0, 80.0], [300.0, 4000.0]]);
         assert_eq!(found, [0.125, 0.625, 0.125]);
         assert_eq!(shares_between(&[], &[[0.0, 1.0]]), [0.0]);

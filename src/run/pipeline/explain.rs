@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use ndarray::Array3;
+use ndarray::{Array3, ArrayView3};
 
 use super::plausible::{grey_picture, modality_values};
-use crate::imaging::{Geometry, ImageAttributes, Projection, SliceSource, SourceFrame};
+use super::{Monitor, RunError, told};
+use crate::imaging::{self, Geometry, ImageAttributes, Projection, SliceSource, SourceFrame};
 use crate::manifest::{ClassificationSpec, ExplanationSpec, PlaceSpec};
 use crate::predict::{
     HeadFrame, HeatMap, HeatRegion, ImageExplanation, ImagePrediction, Place, PlacedRegion, heat_regions,
 };
-use crate::transform::{Applied, displayed, heat_on_source};
+use crate::run::limits::Limits;
+use crate::run::select::Input;
+use crate::source::InstanceSource;
+use crate::transform::{Applied, TransformChain, displayed, heat_on_source};
 
 /// The image that a heat map explains.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +36,73 @@ pub struct Answer {
     pub frame: Option<u32>,
     pub class: usize,
     pub probability: f64,
+}
+
+/// Explains the answers of a run that the manifest wants explained. Their images are fetched and prepared once more: they are few, and of a series nothing
+/// was kept.
+pub struct Explainer<'a> {
+    pub source: &'a dyn InstanceSource,
+    pub task: &'a ClassificationSpec,
+    pub chain: &'a TransformChain,
+    pub inputs: &'a [Input],
+    pub limits: Limits,
+    pub monitor: &'a dyn Monitor,
+}
+
+impl Explainer<'_> {
+    /// `heat_map` gives the network's heat map of a prepared image (channel, row, column) for a class; `images` are the answers, one an input.
+    /// An image that cannot be explained is left out, with its reason among the warnings: the answers stand without.
+    ///
+    /// # Errors
+    /// [`RunError::Cancelled`], and what the source cannot give now but may another time.
+    pub fn explain(
+        &self,
+        images: &[ImagePrediction],
+        heat_map: &mut dyn FnMut(ArrayView3<'_, f32>, usize) -> Result<HeatMap, String>,
+    ) -> Result<(Vec<ImageExplanation>, Vec<String>), RunError> {
+        let (mut explanations, mut warnings) = (Vec::new(), Vec::new());
+        let Some(spec) = &self.task.explanation else { return Ok((explanations, warnings)) };
+        for (index, class) in to_explain(self.task, images) {
+            if self.monitor.is_cancelled() {
+                return Err(RunError::Cancelled);
+            }
+            let (Some(image), Some(input)) = (images.get(index), self.inputs.get(index)) else { continue };
+            let bytes = match self.source.fetch(&input.id) {
+                Ok(bytes) => bytes,
+                Err(error) if error.is_transient() => return Err(error.into()),
+                Err(error) => {
+                    warnings.push(format!("{}: no heat map: {error}", image.view));
+                    continue;
+                }
+            };
+            match self.image(spec, &bytes, image, class, heat_map) {
+                Ok(explanation) => explanations.push(explanation),
+                Err(reason) => warnings.push(format!("{}: no heat map: {reason}", image.view)),
+            }
+        }
+        Ok((explanations, warnings))
+    }
+
+    fn image(
+        &self,
+        spec: &ExplanationSpec,
+        bytes: &[u8],
+        image: &ImagePrediction,
+        class: usize,
+        heat_map: &mut dyn FnMut(ArrayView3<'_, f32>, usize) -> Result<HeatMap, String>,
+    ) -> Result<ImageExplanation, String> {
+        let (decoder, budget) = (self.source.frame_decoder(), self.limits.budget_of_part(2));
+        let projection = imaging::read_instance_within(bytes, decoder, &budget).map_err(|e| told(&e))?;
+        let prepared = self.chain.apply(&projection).map_err(|e| e.to_string())?;
+        let heat = heat_map(prepared.array.view(), class)?;
+        let (_, rows, columns) = prepared.array.dim();
+        let finding = image.outcome.as_ref().map_err(Clone::clone)?;
+        let answer = Answer { image: image.image, frame: None, class, probability: finding.probability };
+        // What says where it lies is more than an image.
+        let slice = imaging::read_frame(bytes, None, decoder).ok();
+        let source = slice.as_ref().map_or(Explained::Image(&projection), Explained::Slice);
+        Ok(explanation(spec, &heat, ([rows, columns], &prepared.applied), source, answer, None))
+    }
 }
 
 /// Which of the images are explained, and for which class: those whose winning class is one of the manifest's, the most probable first, at most

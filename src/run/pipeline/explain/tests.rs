@@ -7,6 +7,8 @@ use super::*;
 use crate::imaging::{FrameTimes, Plane};
 use crate::manifest::{Manifest, TaskSpec};
 use crate::predict::{ImageSide, Part, Side};
+use crate::run::record::Stage;
+use crate::source::{InstanceBytes, InstanceHeader, InstanceId, Resource, SourceError};
 
 fn task(manifest: &Manifest) -> &ClassificationSpec {
     match &manifest.task {
@@ -155,4 +157,88 @@ fn the_most_probable_images_of_the_named_classes_are_explained() {
     let TaskSpec::Classification(spec) = &mut manifest.task else { panic!() };
     spec.explanation = None;
     assert!(to_explain(task(&manifest), &images).is_empty());
+}
+
+/// The files of a folder by their names, or an error for all.
+struct Files(std::path::PathBuf, Option<fn() -> SourceError>);
+
+impl InstanceSource for Files {
+    fn headers(&self, _: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
+        match self.1 {
+            Some(error) => Err(error()),
+            None => Ok(Box::new(std::fs::read(self.0.join(&id.0)).unwrap())),
+        }
+    }
+}
+
+struct Quiet(bool);
+
+impl Monitor for Quiet {
+    fn progress(&self, _: Stage, _: usize, _: usize) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0
+    }
+}
+
+#[test]
+fn answers_are_explained_from_their_files_and_what_cannot_be_is_a_warning() {
+    let manifest = heads::manifest();
+    let dir = tempfile::tempdir().unwrap();
+    let chain = TransformChain::new(&manifest.preprocessing).unwrap();
+    let input = |name: &str| Input {
+        id: InstanceId(format!("{name}.dcm")),
+        sop_instance_uid: String::new(),
+        view: name.into(),
+        group: 0,
+    };
+    let inputs: Vec<Input> = ["ct", "broken", "small"].map(input).to_vec();
+    for source in heads::sources().iter().filter(|s| matches!(s.name, "ct" | "small")) {
+        heads::write_file(dir.path(), source);
+    }
+    std::fs::write(dir.path().join("broken.dcm"), b"DICM").unwrap();
+    let images: Vec<ImagePrediction> = (0..3)
+        .map(|n| {
+            let mut image = heads::prediction(0.9 - 0.1 * n as f64).images.remove(0);
+            (image.image, image.view) = (n, format!("Image {}", n + 1));
+            image
+        })
+        .collect();
+    let files = Files(dir.path().into(), None);
+    let explain = |source: &dyn InstanceSource, cancelled: bool| {
+        let monitor = Quiet(cancelled);
+        let explainer = Explainer {
+            source,
+            task: task(&manifest),
+            chain: &chain,
+            inputs: &inputs,
+            limits: Limits::default(),
+            monitor: &monitor,
+        };
+        explainer.explain(&images, &mut |array, class| {
+            assert_eq!((array.dim(), class), ((3, 512, 512), 0));
+            Ok(heat())
+        })
+    };
+    let (explanations, warnings) = explain(&files, false).unwrap();
+    let found: Vec<_> =
+        explanations.iter().map(|e| (e.image, e.probability, e.picture.dim(), e.regions.len())).collect();
+    assert_eq!(
+        found,
+        [(0, 0.9, (512, 512, 3), 1), (2, images[2].outcome.as_ref().unwrap().probability, (224, 224, 3), 1)]
+    );
+    // The files say how their slices lie, but have no skull: no place is told.
+    assert!(explanations.iter().all(|e| e.slice.is_some() && e.regions[0].place == Place::default()));
+    assert!(warnings.len() == 1 && warnings[0].starts_with("Image 2: no heat map: "), "{warnings:?}");
+
+    assert!(matches!(explain(&files, true), Err(RunError::Cancelled)));
+    let busy = Files(dir.path().into(), Some(|| SourceError::Host("the disk is full".into())));
+    assert!(explain(&busy, false).is_err_and(|e| e.is_transient()));
+    let gone = Files(dir.path().into(), Some(|| SourceError::UnknownResource("/instances/1".into())));
+    let (explanations, warnings) = explain(&gone, false).unwrap();
+    assert_eq!((explanations.len(), warnings.len()), (0, 3));
 }

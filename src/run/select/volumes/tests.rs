@@ -24,6 +24,7 @@ fn rule(mismatch: MismatchPolicy) -> InputSpec {
             min_slices: 3,
             mismatch,
         }),
+        plausibility: Vec::new(),
     }
 }
 
