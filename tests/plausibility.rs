@@ -208,7 +208,7 @@ fn the_midline_of_a_real_head_agrees_from_slice_to_slice() {
     let spec = SkullPlaceSpec { bone_hu: 300.0, midline_mm: 5.0 };
     let frames =
         files(&ct, "dcmqa_ct_ge_tilt__").iter().flat_map(|path| read_frames(&read(path), None).unwrap()).collect();
-    let volume = stack(frames).unwrap().remove(0);
+    let volume = stack(frames, &[]).unwrap().remove(0);
     let mut turns = Vec::new();
     for slice in 0..volume.geometry.size[0] {
         let hu = volume.voxels.index_axis(ndarray::Axis(0), slice);
