@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3, ArrayView2};
 
 use super::{RunError, told};
-use crate::imaging::{self, ImagingError, Pixels, Projection, VoxelBudget};
+use crate::imaging::{self, ImageAttributes, ImagingError, Pixels, Projection, VoxelBudget};
 use crate::manifest::{PlausibilityPolicy, PlausibilitySpec};
 use crate::predict::plausibility::{Decoded, HounsfieldSlice, Implausible, implausible};
 use crate::run::limits::Limits;
@@ -76,12 +76,12 @@ enum Sample {
     Picture(Array3<u8>),
 }
 
-/// Of CT the values in HU, of any other image what a screen shows.
+/// Of CT the values in HU, of up to 12 frames; of any other image what a screen shows.
 fn decode(bytes: &[u8], source: &dyn InstanceSource, budget: &VoxelBudget) -> Result<Sample, ImagingError> {
-    let is_ct = imaging::read_attributes(bytes)?.modality == "CT";
-    if is_ct && let Ok(frames) = imaging::read_frames_within(bytes, source.frame_decoder(), budget) {
-        let slices = frames.into_iter().map(|f| Slice { spacing_mm: Some(f.plane.pixel_spacing_mm), hu: f.values });
-        return Ok(Sample::Slices(slices.collect()));
+    let attributes = imaging::read_attributes(bytes)?;
+    let is_ct = attributes.modality == "CT";
+    if is_ct && let Ok(slices) = slices(bytes, &attributes, source, budget) {
+        return Ok(Sample::Slices(slices));
     }
     let image = imaging::read_instance_within(bytes, source.frame_decoder(), budget)?;
     let values = modality_values(&image);
@@ -89,6 +89,27 @@ fn decode(bytes: &[u8], source: &dyn InstanceSource, budget: &VoxelBudget) -> Re
         return Ok(Sample::Slices(vec![Slice { hu: values, spacing_mm: image.attributes.pixel_spacing_mm }]));
     }
     Ok(Sample::Picture(grey_picture(displayed(&values, &image.attributes).view())))
+}
+
+fn slices(
+    bytes: &[u8],
+    attributes: &ImageAttributes,
+    source: &dyn InstanceSource,
+    budget: &VoxelBudget,
+) -> Result<Vec<Slice>, ImagingError> {
+    let frames = attributes.number_of_frames;
+    let numbers: Vec<Option<u32>> = if frames == 1 {
+        vec![None]
+    } else {
+        let count = frames.min(SAMPLED);
+        (0..count).map(|n| u32::try_from((2 * n + 1) * frames / (2 * count) + 1).ok()).collect()
+    };
+    budget.take(attributes.rows.saturating_mul(attributes.columns).saturating_mul(numbers.len()))?;
+    let frame = |number: &Option<u32>| {
+        let frame = imaging::read_frame(bytes, *number, source.frame_decoder())?;
+        Ok(Slice { spacing_mm: Some(frame.plane.pixel_spacing_mm), hu: frame.values })
+    };
+    numbers.iter().map(frame).collect()
 }
 
 /// After the modality LUT (PS3.3 C.11.1).
@@ -109,8 +130,60 @@ pub(super) fn grey_picture(shades: ArrayView2<u8>) -> Array3<u8> {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/heads.rs"]
+mod heads;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{InstanceBytes, InstanceHeader, InstanceId, Resource, SourceError};
+
+    /// The file that every input is.
+    struct One(Vec<u8>);
+
+    impl InstanceSource for One {
+        fn headers(&self, _: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        fn fetch(&self, _: &InstanceId) -> Result<InstanceBytes, SourceError> {
+            Ok(Box::new(self.0.clone()))
+        }
+    }
+
+    /// A CT slice of nothing but soft tissue is no head; without checks nothing is fetched.
+    #[test]
+    fn a_grey_slice_is_no_head_ct() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = std::fs::read(super::heads::write_file(dir.path(), &super::heads::sources()[0])).unwrap();
+        let input = |n: usize| Input {
+            id: InstanceId(n.to_string()),
+            sop_instance_uid: String::new(),
+            view: String::new(),
+            group: 0,
+        };
+        let inputs: Vec<Input> = (0..30).map(input).collect();
+        let specs = |policy: &str| -> Vec<PlausibilitySpec> {
+            let check = serde_json::json!({"SkullRing": {"min_area_cm2": 30, "max_area_cm2": 300, "min_soft_tissue_share": 0.6,
+                "min_slices_share": 0.25}});
+            serde_json::from_value(serde_json::json!([{"check": check, "policy": policy, "expected": "a head CT"}]))
+                .unwrap()
+        };
+        let source = One(file);
+        let refused = check(&source, &specs("refuse"), &inputs, Limits::default()).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("this does not look like a head CT: found a closed skull in 0 of 12 slices looked at"),
+            "{refused}"
+        );
+        let flagged = check(&source, &specs("flag"), &inputs, Limits::default()).unwrap();
+        assert!(
+            flagged.len() == 1 && flagged[0].starts_with("out of the model's domain: this does not"),
+            "{flagged:?}"
+        );
+        assert_eq!(check(&source, &[], &inputs, Limits::default()).unwrap(), Vec::<String>::new());
+        // What cannot be read is the run's to tell.
+        assert!(check(&One(b"no DICOM".to_vec()), &specs("refuse"), &inputs, Limits::default()).unwrap().is_empty());
+    }
 
     #[test]
     fn refusals_end_the_run_and_flags_are_warnings() {
