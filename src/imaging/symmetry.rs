@@ -135,7 +135,7 @@ mod tests {
         for spacing in [[1.0, 1.0], [0.9, 0.7]] {
             for turn in [-31.0, -15.5, -4.0, 0.0, 2.25, 11.0, 28.0] {
                 let center = [100.3, 97.8];
-                let region = egg(220, spacing, center, -90.0 + turn);
+                let region = egg(280, spacing, center, -90.0 + turn);
                 let axis = symmetry_axis(region.view(), spacing, [-1.0, 0.0]).unwrap();
                 let off = degrees(&axis) - (-90.0 + turn);
                 assert!(off.abs() < 1.0, "{spacing:?}, turned by {turn}: off by {off}");

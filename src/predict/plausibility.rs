@@ -204,7 +204,7 @@ mod tests {
     fn head_ct() -> Vec<PlausibilitySpec> {
         specs(serde_json::json!([
             {"check": {"HounsfieldRange": {"ranges": [
-                {"name": "air", "from_hu": -5000, "to_hu": -300, "min_share": 0.05, "max_share": 0.95},
+                {"name": "air", "from_hu": -5000, "to_hu": -300, "min_share": 0.05, "max_share": 0.97},
                 {"name": "bone", "from_hu": 300, "to_hu": 5000, "min_share": 0.01, "max_share": 0.3}]}},
              "expected": "a head CT"},
             {"check": {"SkullRing": {"min_area_cm2": 30, "max_area_cm2": 300, "min_soft_tissue_share": 0.6, "min_slices_share": 0.25}},
