@@ -150,6 +150,7 @@ pub fn sources() -> Vec<Source> {
         thickness: Some("5".into()),
     };
     let mut enhanced = header(256, 256);
+    put(&mut enhanced, tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_CT_IMAGE_STORAGE);
     put(&mut enhanced, tags::NUMBER_OF_FRAMES, VR::IS, "4");
     let enhanced = attributes(enhanced);
     vec![

@@ -11,8 +11,8 @@ use super::SAMPLED_SIDE;
 
 /// A level, 0 to 255, at and above which a pixel of a head CT's picture may be bone.
 const BRIGHT: u8 = 200;
-/// Levels by which the channels of a grey picture differ at most: JPEG does that.
-const GREY_TOLERANCE: u8 = 8;
+/// Levels by which the channels of a grey picture differ at most: rounding in JPEG does that. Pale skin differs by little more.
+const GREY_TOLERANCE: u8 = 3;
 
 /// What a picture looks like. All shares are of the pixels looked at, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]

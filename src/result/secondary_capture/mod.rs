@@ -62,6 +62,7 @@ pub fn heat_map_object(
     for tag in [tags::LATERALITY, tags::IMAGE_LATERALITY, tags::PATIENT_POSITION, tags::BODY_PART_EXAMINED] {
         source::copy_text(&mut object, image, tag)?;
     }
+    put_unknown_laterality(&mut object, image);
     common::put_equipment(&mut object, ctx)?;
     put(&mut object, tags::CONVERSION_TYPE, "WSD")?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
@@ -181,6 +182,15 @@ fn put_geometry(
     } else {
         put_empty(object, tags::PATIENT_ORIENTATION);
         Ok(())
+    }
+}
+
+/// Of a paired body part, or where the part is not known, that the side is not known either (Type 2C, PS3.3 C.7.3.1).
+fn put_unknown_laterality(object: &mut InMemDicomObject, image: &ImageAttributes) {
+    let told = object.get(tags::LATERALITY).is_some() || object.get(tags::IMAGE_LATERALITY).is_some();
+    let part = source::valid_text(image, tags::BODY_PART_EXAMINED);
+    if !told && part.is_none_or(|part| part == "BREAST") {
+        put_empty(object, tags::LATERALITY);
     }
 }
 
