@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(judged(&series), []);
         for (slices, expected) in [
             (vec![disc(70.0, 7.0, -800.0)], "found a closed skull in 0 of 1 slices looked at; expected a ring of bone"),
-            (vec![disc(15.0, 18.0, 35.0)], "the largest ring around 7"),
+            (vec![disc(15.0, 18.0, 35.0)], "the largest ring around 6.9 cm²"),
             (
                 vec![disc(70.0, 0.0, 35.0)],
                 "found 0 % of the pixels with the HU of bone (300 to 5000), expected 1 % to 30 %",

@@ -59,10 +59,10 @@ pub fn heat_map_object(
     common::put_series(&mut object, ctx, "OT", &series_instance_uid, series_number)?;
     let description = shortened(&demo_marked(ctx.manifest, &ctx.manifest.report.series_description), 55);
     put(&mut object, tags::SERIES_DESCRIPTION, &format!("{description} heat map"))?;
-    for tag in [tags::LATERALITY, tags::IMAGE_LATERALITY, tags::PATIENT_POSITION, tags::BODY_PART_EXAMINED] {
+    for tag in [tags::PATIENT_POSITION, tags::BODY_PART_EXAMINED] {
         source::copy_text(&mut object, image, tag)?;
     }
-    put_unknown_laterality(&mut object, image);
+    put_laterality(&mut object, image)?;
     common::put_equipment(&mut object, ctx)?;
     put(&mut object, tags::CONVERSION_TYPE, "WSD")?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
@@ -185,13 +185,19 @@ fn put_geometry(
     }
 }
 
-/// Of a paired body part, or where the part is not known, that the side is not known either (Type 2C, PS3.3 C.7.3.1).
-fn put_unknown_laterality(object: &mut InMemDicomObject, image: &ImageAttributes) {
-    let told = object.get(tags::LATERALITY).is_some() || object.get(tags::IMAGE_LATERALITY).is_some();
-    let part = source::valid_text(image, tags::BODY_PART_EXAMINED);
-    if !told && part.is_none_or(|part| part == "BREAST") {
+/// The image's side, else the series' (Type 2C: only where the image has none, PS3.3 C.7.3.1); of a paired body part, or where the part is not
+/// known, also that the side is not.
+fn put_laterality(object: &mut InMemDicomObject, image: &ImageAttributes) -> Result<(), ResultError> {
+    for tag in [tags::IMAGE_LATERALITY, tags::LATERALITY] {
+        source::copy_text(object, image, tag)?;
+        if object.get(tag).is_some() {
+            return Ok(());
+        }
+    }
+    if source::valid_text(image, tags::BODY_PART_EXAMINED).is_none_or(|part| part == "BREAST") {
         put_empty(object, tags::LATERALITY);
     }
+    Ok(())
 }
 
 /// Which image the picture was made of.
