@@ -38,6 +38,9 @@ pub struct Answer {
     pub probability: f64,
 }
 
+/// The network's heat map of a prepared image (channel, row, column) for a class, or why there is none.
+pub type HeatMapOf<'f> = dyn FnMut(ArrayView3<'_, f32>, usize) -> Result<HeatMap, String> + 'f;
+
 /// Explains the answers of a run that the manifest wants explained. Their images are fetched and prepared once more: they are few, and of a series nothing
 /// was kept.
 pub struct Explainer<'a> {
@@ -50,7 +53,7 @@ pub struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    /// `heat_map` gives the network's heat map of a prepared image (channel, row, column) for a class; `images` are the answers, one an input.
+    /// `heat_map` gives the network's heat map; `images` are the answers, one an input.
     /// An image that cannot be explained is left out, with its reason among the warnings: the answers stand without.
     ///
     /// # Errors
@@ -58,7 +61,7 @@ impl Explainer<'_> {
     pub fn explain(
         &self,
         images: &[ImagePrediction],
-        heat_map: &mut dyn FnMut(ArrayView3<'_, f32>, usize) -> Result<HeatMap, String>,
+        heat_map: &mut HeatMapOf<'_>,
     ) -> Result<(Vec<ImageExplanation>, Vec<String>), RunError> {
         let (mut explanations, mut warnings) = (Vec::new(), Vec::new());
         let Some(spec) = &self.task.explanation else { return Ok((explanations, warnings)) };
@@ -89,7 +92,7 @@ impl Explainer<'_> {
         bytes: &[u8],
         image: &ImagePrediction,
         class: usize,
-        heat_map: &mut dyn FnMut(ArrayView3<'_, f32>, usize) -> Result<HeatMap, String>,
+        heat_map: &mut HeatMapOf<'_>,
     ) -> Result<ImageExplanation, String> {
         let (decoder, budget) = (self.source.frame_decoder(), self.limits.budget_of_part(2));
         let projection = imaging::read_instance_within(bytes, decoder, &budget).map_err(|e| told(&e))?;

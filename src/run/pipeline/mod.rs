@@ -9,6 +9,10 @@ pub mod explain;
 mod plausible;
 mod segment;
 
+#[cfg(test)]
+#[path = "../../../tests/support/heads.rs"]
+mod heads;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

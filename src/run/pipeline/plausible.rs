@@ -130,11 +130,8 @@ pub(super) fn grey_picture(shades: ArrayView2<u8>) -> Array3<u8> {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/support/heads.rs"]
-mod heads;
-
-#[cfg(test)]
 mod tests {
+    use super::super::heads;
     use super::*;
     use crate::source::{InstanceBytes, InstanceHeader, InstanceId, Resource, SourceError};
 
@@ -155,7 +152,7 @@ mod tests {
     #[test]
     fn a_grey_slice_is_no_head_ct() {
         let dir = tempfile::tempdir().unwrap();
-        let file = std::fs::read(super::heads::write_file(dir.path(), &super::heads::sources()[0])).unwrap();
+        let file = std::fs::read(heads::write_file(dir.path(), &heads::sources()[0])).unwrap();
         let input = |n: usize| Input {
             id: InstanceId(n.to_string()),
             sop_instance_uid: String::new(),

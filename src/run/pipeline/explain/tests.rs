@@ -1,8 +1,6 @@
-#[path = "../../../../tests/support/heads.rs"]
-mod heads;
-
 use ndarray::Array2;
 
+use super::super::heads;
 use super::*;
 use crate::imaging::{FrameTimes, Plane};
 use crate::manifest::{Manifest, TaskSpec};
