@@ -267,5 +267,9 @@ fn without_explanations_nothing_changes() {
     assert_eq!(results.objects.len(), 1);
     assert_eq!(results.objects[0].bytes, plain.objects[0].bytes);
     assert!(!serde_json::to_string(&results.report).unwrap().contains("Explanations"));
+    // Sentences need no heat map.
+    let answer = results.report.images[0].result.as_ref().unwrap();
+    assert_eq!(answer.texts["en"][0], "The model sees signs of Haemorrhage (87 %).");
+    assert!(answer.texts["en"].last().unwrap().contains("DEMO"), "{:?}", answer.texts);
     assert_ne!(encoded(source, true).objects[1].sop_instance_uid, plain.objects[0].sop_instance_uid);
 }

@@ -3,6 +3,8 @@
 mod explanation;
 mod segmentation;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::format_description::well_known::Rfc3339;
@@ -11,7 +13,7 @@ use super::codes::Presence;
 use super::common::demo_marked;
 use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
-use crate::predict::{Finding, ImagePrediction, Prediction};
+use crate::predict::{Finding, ImagePrediction, Prediction, Statement};
 
 pub use explanation::{ExplanationReport, RegionReport};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
@@ -70,6 +72,9 @@ pub struct Classification {
     pub all_probabilities: Map<String, Value>,
     /// One line for people: "Mass: 87.0 %, present".
     pub finding: String,
+    /// The manifest's sentences on it by language, the disclaimer the last of each; empty where it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -149,5 +154,11 @@ fn classification(ctx: &ResultContext, finding: &Finding) -> Result<Classificati
         probability: finding.probability,
         all_probabilities,
         finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
+        texts: if ctx.manifest.report.sentences.is_empty() {
+            BTreeMap::new()
+        } else {
+            let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
+            explanation::texts(ctx.manifest, &answer)
+        },
     })
 }

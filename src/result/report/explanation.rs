@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::common::demo_marked;
 use super::super::{ResultContext, ResultError, ResultObject};
-use crate::predict::{ImageExplanation, ImageSide, Part, PlacedRegion, Side, sentences};
+use crate::manifest::Manifest;
+use crate::predict::{ImageExplanation, ImageSide, Part, PlacedRegion, Side, Statement, sentences};
 
 /// One explained image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,10 +66,6 @@ impl ExplanationReport {
         let (images, classes) = (ctx.images, ctx.manifest.classes());
         let image = images.get(explanation.image).ok_or_else(|| misfit("image", explanation.image, images.len()))?;
         let class = classes.get(explanation.class).ok_or_else(|| misfit("class", explanation.class, classes.len()))?;
-        let mut texts = sentences(ctx.manifest, &explanation.statement());
-        for text in texts.values_mut().filter_map(|texts| texts.last_mut()) {
-            *text = demo_marked(ctx.manifest, text);
-        }
         Ok(Self {
             instance_uid: image.sop_instance_uid.clone(),
             frame: explanation.frame.or(explanation.slice.as_ref().and_then(|slice| slice.frame)),
@@ -80,9 +77,18 @@ impl ExplanationReport {
                 .zip(&explanation.regions)
                 .map(|(number, placed)| RegionReport::new(number, placed))
                 .collect(),
-            texts,
+            texts: texts(ctx.manifest, &explanation.statement()),
         })
     }
+}
+
+/// The manifest's sentences by language, the disclaimer the last of each, marked DEMO where the weights are.
+pub(super) fn texts(manifest: &Manifest, statement: &Statement<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut texts = sentences(manifest, statement);
+    for text in texts.values_mut().filter_map(|texts| texts.last_mut()) {
+        *text = demo_marked(manifest, text);
+    }
+    texts
 }
 
 impl RegionReport {

@@ -87,7 +87,7 @@ fn tree(ctx: &ResultContext, prediction: &Prediction, remarks: &Remarks<'_>) -> 
         }
     }
     measurements = explanation::put_regions(measurements, ctx, &algorithm, remarks.explanations)?;
-    let root = explanation::put_comments(root(ctx, &algorithm)?, ctx, remarks)?;
+    let root = explanation::put_comments(root(ctx, &algorithm)?, ctx, prediction, remarks)?;
     let root = root.contains(image_library(ctx.images)?).contains(measurements);
     Ok(match not_analysed(ctx, prediction)? {
         Some(statements) => root.contains(statements),

@@ -9,7 +9,10 @@ use super::super::{Remarks, ResultContext, ResultError, secondary_capture, vr};
 use super::algorithm_identification;
 use crate::imaging::ImageAttributes;
 use crate::manifest::ExplanationSpec;
-use crate::predict::{ImageExplanation, Place, PlacedRegion, Side, sentences};
+use crate::predict::{ImageExplanation, Place, PlacedRegion, Prediction, Side, Statement, sentences};
+
+/// Of a run with more images, sentences on each would hide those that matter.
+const MAX_COMMENTED: usize = 16;
 
 /// Tells a report with other regions from one without: devices round differently. Without an explanation it is `variant`, as ever.
 pub(super) fn variant(variant: &str, explanations: &[ImageExplanation]) -> String {
@@ -46,27 +49,28 @@ pub(super) fn put_regions(
     Ok(measurements)
 }
 
-/// Adds what speaks against the images, and the English sentences on each explained one; the disclaimer is the report's first comment already.
+/// Adds what speaks against the images, and the English sentences on each of them; the disclaimer is the report's first comment already. Of many
+/// images only explained ones have sentences here.
 pub(super) fn put_comments(
     mut root: Item<Container>,
     ctx: &ResultContext,
+    prediction: &Prediction,
     remarks: &Remarks<'_>,
 ) -> Result<Item<Container>, ResultError> {
     for reason in remarks.out_of_domain {
         root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &ascii_line(reason)))?);
     }
-    for explanation in remarks.explanations {
-        let mut texts = sentences(ctx.manifest, &explanation.statement()).remove("en").unwrap_or_default();
+    let few = prediction.images.len() <= MAX_COMMENTED;
+    for (p, finding) in prediction.images.iter().filter_map(|p| Some((p, p.outcome.as_ref().ok()?))) {
+        let explained = remarks.explanations.iter().find(|e| e.image == p.image);
+        let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
+        let Some(statement) = explained.map(ImageExplanation::statement).or(few.then_some(answer)) else { continue };
+        let mut texts = sentences(ctx.manifest, &statement).remove("en").unwrap_or_default();
         texts.pop();
-        if texts.is_empty() {
-            continue;
+        if !texts.is_empty() {
+            let text = fold_typography(&format!("{}: {}", p.view, texts.join(" ")));
+            root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &text))?);
         }
-        let about = match explanation.frame {
-            Some(frame) => format!("Image {}, frame {frame}", explanation.image + 1),
-            None => format!("Image {}", explanation.image + 1),
-        };
-        let text = fold_typography(&format!("{about}: {}", texts.join(" ")));
-        root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &text))?);
     }
     Ok(root)
 }
