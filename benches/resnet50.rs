@@ -23,10 +23,12 @@ fn main() {
     device.enter_thread();
     println!("{}", device.describe());
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
-    for (width, size) in [(64, 512), (64, 224), (16, 512)] {
-        let spec = ResNet50Spec { in_channels: 3, num_classes: 4, width };
-        let input = Array4::from_shape_fn((1, 3, size, size), |(_, c, y, x)| ((c + y + 3 * x) % 17) as f32 / 8.0 - 1.0);
-        let name = format!("resnet50/width{width}/{size}x{size}");
+    // Images that go through together, width of the network, rows and columns.
+    for (batch, width, size) in [(1, 64, 512), (1, 64, 224), (8, 64, 224), (32, 64, 224), (1, 16, 512)] {
+        let spec = ResNet50Spec::torchvision(3, 4, width);
+        let input =
+            Array4::from_shape_fn((batch, 3, size, size), |(_, c, y, x)| ((c + y + 3 * x) % 17) as f32 / 8.0 - 1.0);
+        let name = format!("resnet50/width{width}/{batch}x{size}x{size}");
         let weights = ratio::weights(keys(&spec));
         let mut product = device.matrix_product(ratio::GEMM).unwrap();
         product().unwrap();
@@ -38,7 +40,7 @@ fn main() {
         let mut forward = || drop(network.forward(input.view().into_dyn()).unwrap());
         ratio::efficiency(
             &name,
-            2.0 * multiply_adds(&spec, size, size) as f64,
+            2.0 * (batch * multiply_adds(&spec, size, size)) as f64,
             device,
             ROUNDS,
             [&mut forward, &mut || product().unwrap()],

@@ -2,8 +2,11 @@
 
 mod golden;
 
+use golden::network::{entries, shape, weights};
 use golden::{Golden, tensor};
-use orthanc_ai::manifest::WeightsFormat;
+use orthanc_ai::manifest::network::{PatchMerging, ResNet50Spec, SwinUnetrSpec, UnetSpec};
+use orthanc_ai::manifest::{NetworkSpec, WeightsFormat};
+use orthanc_ai::model::import::import;
 use orthanc_ai::model::weights::StateDict;
 
 fn read(golden: &Golden, file: &str) -> StateDict {
@@ -78,5 +81,66 @@ fn views_and_dtypes() {
             assert!((found - exact).abs() <= accept, "{key}: found {found}, expected {exact}");
             assert_eq!((found as f32).to_bits() & ((1 << (24 - bits)) - 1), 0, "{key}: {found} has too many bits");
         }
+    }
+}
+
+/// Every network of the contracts is recognised by its tensors, with its parameters, and none of them is changed.
+#[test]
+fn networks_are_recognised() {
+    let Some(golden) = Golden::open() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for net in ["resnet50_2", "resnet50_4", "unet", "unet_bias", "swinunetr"] {
+        let contract = golden.contract(net);
+        let mut state_dict = weights(&contract);
+        // Integers are no weights: tables that the network computes itself, and counters.
+        let integers: Vec<&str> =
+            entries(&contract).filter(|(.., entry)| entry["kind"] == "fixed").map(|(key, ..)| key).collect();
+        state_dict.discard(|key| integers.contains(&key));
+        let file = folder.path().join("weights.safetensors");
+        state_dict.save(&file).unwrap();
+        let side = |key: &str, axis: usize| shape(&contract, key)[axis];
+        let expected = match net {
+            "unet" | "unet_bias" => NetworkSpec::UNet(UnetSpec {
+                in_channels: side("inc.double_conv.0.weight", 1),
+                out_channels: side("outc.conv.weight", 0),
+                width: side("inc.double_conv.0.weight", 0),
+                conv_bias: net == "unet_bias",
+            }),
+            "swinunetr" => NetworkSpec::SwinUNETR(SwinUnetrSpec {
+                in_channels: side("encoder1.layer.conv1.conv.weight", 1),
+                out_channels: side("out.conv.conv.weight", 0),
+                feature_size: side("out.conv.conv.weight", 1),
+                patch_merging: PatchMerging::Current,
+            }),
+            _ => NetworkSpec::ResNet50(ResNet50Spec::torchvision(
+                side("conv1.weight", 1),
+                side("fc.weight", 0),
+                side("conv1.weight", 0),
+            )),
+        };
+        let imported = import(&file).unwrap_or_else(|e| panic!("{net}: {e}"));
+        assert_eq!(imported.network, expected, "{net}");
+        let asks = imported.notes.iter().any(|note| note.contains("patch_merging cannot be told"));
+        assert_eq!(asks, net == "swinunetr", "{net}: {:?}", imported.notes);
+        let floats = || entries(&contract).filter(|(.., entry)| entry["kind"] != "fixed");
+        assert_eq!(imported.state_dict.shapes().count(), floats().count(), "{net}");
+        for (key, _, entry) in floats() {
+            let values = imported.state_dict.values(key).unwrap_or_else(|| panic!("{net}: {key} is missing"));
+            let first: Vec<f64> = serde_json::from_value(entry["first"].clone()).unwrap();
+            assert_eq!(values[..first.len()], first, "{net}: {key}");
+            assert_eq!(values.last().copied(), entry["last"].as_f64(), "{net}: {key}");
+        }
+    }
+}
+
+/// Samples of a few tensors each, which are no network: said by name, whatever the layout.
+#[test]
+fn what_is_no_network_is_named() {
+    let Some(golden) = Golden::open() else { return };
+    for file in
+        ["bare.pth", "wrapped_model_state_dict.pth", "wrapped_state_dict_module_prefix.pth", "legacy_nonzip.pth"]
+    {
+        let error = import(&golden.root.join("ckpt_samples").join(file)).unwrap_err().to_string();
+        assert!(error.contains("no known network") && error.contains("conv1.weight [4, 3, 3, 3]"), "{file}: {error}");
     }
 }

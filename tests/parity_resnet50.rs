@@ -2,16 +2,18 @@
 
 mod golden;
 
-use golden::network::{check_tap, close, input, key_list_is_the_contracts, shape, weights};
+use golden::network::{check_tap, close, input, key_list_is_the_contracts, shape, statistics, weights};
 use golden::{Fixture, Golden};
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, Axis, s};
 use orthanc_ai::manifest::network::ResNet50Spec;
 use orthanc_ai::model::nets::resnet50::{ResNet50, keys};
-use orthanc_ai::model::{Device, Network};
+use orthanc_ai::model::{CamScore, CamTarget, Device, Network};
 
 /// Tolerances of the fixture folder's README, section 5.
 const LOGITS: (f64, f64) = (5e-5, 5e-5);
 const FEATURES: (f64, f64) = (1e-4, 1e-4);
+/// Relative to the largest value.
+const GRAD_CAM: f64 = 1e-4;
 
 #[test]
 fn resnet50_2() {
@@ -28,14 +30,43 @@ fn check(net: &str) {
     let contract = golden.contract(net);
     // Width, channels and classes are those of the contract's shapes.
     let (stem, fc) = (shape(&contract, "conv1.weight"), shape(&contract, "fc.weight"));
-    let spec = ResNet50Spec { in_channels: stem[1], num_classes: fc[0], width: stem[0] };
+    let spec = ResNet50Spec::torchvision(stem[1], fc[0], stem[0]);
     key_list_is_the_contracts(&contract, keys(&spec));
     let mut network = ResNet50::from_state_dict(&spec, weights(&contract), Device::cpu()).unwrap();
     let fixture = golden.fixture(net);
     for case in golden.cases(&format!("/{net}/cases")) {
         let (id, input) = input(&golden, &fixture, net, "input", case);
         check_case(&mut network, &fixture, &id, input.view());
+        for class in case["gradcam"].as_array().into_iter().flatten() {
+            grad_cam(&mut network, &fixture, &id, class.as_u64().expect("class") as usize, input.view());
+        }
     }
+}
+
+/// The fixture explains the first image of a case.
+fn grad_cam(network: &mut ResNet50, fixture: &Fixture, id: &str, class: usize, input: ArrayViewD<'_, f32>) {
+    let explained = network.explain(input.view(), CamTarget { output: Some(class), score: CamScore::Logit }).unwrap();
+    assert_eq!(explained.logits, network.forward(input.view()).unwrap().global().unwrap());
+    let key = |what: &str| format!("{id}.gradcam.class{class}.{what}");
+    let relative = |found: Vec<f32>, what: &str| {
+        let expected = fixture.f64s(&key(what));
+        let max = expected.iter().fold(f64::MIN_POSITIVE, |m, v| m.max(v.abs()));
+        close(&found, &expected, (GRAD_CAM * max, GRAD_CAM * max), &key(what)).0 / max
+    };
+    let alpha = relative(explained.channel_weights.row(0).to_vec(), "alpha");
+    let raw = relative(explained.activation_maps.index_axis(Axis(0), 0).iter().copied().collect(), "raw");
+    let heat_map = &explained.heat_maps()[0];
+    // Where nothing is positive the expected map is 0 everywhere, and so must ours be: the tolerance is relative to its maximum.
+    let norm = relative(heat_map.values().iter().copied().collect(), "norm");
+    let up = heat_map.resize(input.shape()[2], input.shape()[3]);
+    let found = statistics(&up.values().iter().copied().collect::<Vec<f32>>());
+    for (i, (found, expected)) in found.into_iter().zip(fixture.f64s(&key("up.stats"))).enumerate() {
+        assert!((found - expected).abs() <= GRAD_CAM, "{}[{i}]: found {found}, expected {expected}", key("up.stats"));
+    }
+    let up = relative(up.values().slice(s![..;4, ..;4]).iter().copied().collect(), "up_s4");
+    eprintln!(
+        "{id} class {class}: Grad-CAM alpha within {alpha:.1e}, raw {raw:.1e}, norm {norm:.1e}, resized {up:.1e}"
+    );
 }
 
 fn check_case(network: &mut ResNet50, fixture: &Fixture, id: &str, input: ArrayViewD<'_, f32>) {

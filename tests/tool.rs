@@ -62,6 +62,27 @@ fn models_are_checked() {
 }
 
 #[test]
+fn a_checkpoint_is_imported_and_its_manifest_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(DEMO);
+    let (weights, out) = (model.join("weights.safetensors"), folder.path().join("model.safetensors"));
+    let (weights, out) = (weights.to_str().unwrap(), out.to_str().unwrap());
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let part = json(&ok(&["import", weights, "--out", out]));
+    let manifest = json(&std::fs::read_to_string(model.join("manifest.json")).unwrap());
+    assert_eq!(part["network"], manifest["network"]);
+    assert_eq!(part["weights"]["file"], "model.safetensors");
+    assert_eq!(part["weights"]["format"], "safetensors");
+    assert_eq!(part["weights"]["sha256"].as_str().unwrap().len(), 64);
+    let error = refused(&["import", weights, "--out", out]);
+    assert!(error.contains("is there already"), "{error}");
+    let manifest = model.join("manifest.json");
+    let other = folder.path().join("other.safetensors");
+    let error = refused(&["import", manifest.to_str().unwrap(), "--out", other.to_str().unwrap()]);
+    assert!(error.contains("manifest.json: ") && !other.exists(), "{error}");
+}
+
+#[test]
 fn rules_of_a_configuration_are_explained() {
     let folder = tempfile::tempdir().unwrap();
     let exam = folder.path().join("exam");

@@ -1,4 +1,5 @@
 //! A network's time as a ratio to a matrix product's, and its memory. Shared by the benches.
+#![allow(dead_code)] // each bench uses its part
 
 use orthanc_ai::model::Device;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
@@ -7,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 pub const GEMM: i64 = 2048;
 
 /// Seconds: of CPU time of this thread (proc(5), schedstat) where it computes alone, else of the wall clock.
-fn clock(device: Device) -> f64 {
+pub fn clock(device: Device) -> f64 {
     if device.threads() > 1 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         return now.unwrap().as_secs_f64();

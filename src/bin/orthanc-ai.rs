@@ -20,6 +20,8 @@ enum Command {
     Run(commands::run::RunArgs),
     /// Verify a model: manifest, weights, a dry run
     Check(commands::check::CheckArgs),
+    /// Make safetensors and the manifest's network of a checkpoint of PyTorch or Keras
+    Import(commands::import::ImportArgs),
     /// Say which models would run on a folder and why the others not
     Inspect(commands::inspect::InspectArgs),
     /// Write synthetic exams
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Import(args) => commands::import::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Phantom(args) => commands::phantom::run(args),
         Command::Train(args) => commands::train::run_train(args),

@@ -6,6 +6,7 @@
 pub mod code;
 pub mod condition;
 pub mod explanation;
+pub mod ensemble;
 pub mod inferer;
 pub mod input;
 pub mod network;
@@ -23,6 +24,7 @@ pub use condition::{Condition, RangeSpec};
 pub use explanation::{
     ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
 };
+pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use inferer::InfererSpec;
 pub use input::{
     ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
@@ -75,6 +77,12 @@ pub struct Manifest {
     pub weights: WeightsSpec,
     #[serde(default, skip_serializing_if = "is_default")]
     pub inferer: InfererSpec,
+    /// Each network also answers to the input turned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_time_augmentation: Option<TestTimeAugmentationSpec>,
+    /// Other networks answer as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<EnsembleSpec>,
     /// What the network's outputs mean.
     pub task: TaskSpec,
     /// Texts and codes of the structured report.
@@ -96,6 +104,12 @@ impl Manifest {
             .map_err(|e| ManifestError::Syntax { path: e.path().to_string(), reason: e.inner().to_string() })?;
         validate::validate(&manifest)?;
         Ok(manifest)
+    }
+
+    /// Whether heat maps can say where in an image an answer comes from: every network that is asked can.
+    pub fn is_explainable(&self) -> bool {
+        let others = self.ensemble.iter().flat_map(|ensemble| &ensemble.members).filter_map(|m| m.network.as_ref());
+        self.network.is_explainable() && others.into_iter().all(NetworkSpec::is_explainable)
     }
 
     /// The classes of a classification; of another task none.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Which network, with its parameters. Native networks read checkpoints with the reference implementation's key names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkSpec {
-    /// torchvision's ResNet50 (bottleneck blocks 3, 4, 6, 3; stride on the 3×3 convolution).
+    /// ResNet50 (He et al. 2016; bottleneck blocks 3, 4, 6, 3): torchvision's, and with its optional keys Keras's.
     ResNet50(ResNet50Spec),
     /// The classical 2D UNet (Ronneberger et al. 2015) with batch norm and transposed convolutions; one logit map an output channel.
     UNet(UnetSpec),
@@ -55,6 +55,11 @@ impl NetworkSpec {
         }
     }
 
+    /// Whether a heat map can say where in an image an answer comes from (`model::Network::explain`).
+    pub fn is_explainable(&self) -> bool {
+        matches!(self, Self::ResNet50(_))
+    }
+
     /// 2 for images N × C × H × W, 3 for volumes N × C × D × H × W.
     pub fn spatial_dims(&self) -> usize {
         match self {
@@ -65,13 +70,68 @@ impl NetworkSpec {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResNet50Spec {
     pub in_channels: usize,
     pub num_classes: usize,
     /// Channels of the stem; 64 is the published network, every other layer scales with it.
     pub width: usize,
+    /// Widths of the dense layers, each with ReLU, that stand between the pooled features and the last layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_features: Vec<usize>,
+    /// The convolution of a block that halves the image: the first 1×1 (true: He et al. 2016, Keras) or the 3×3 (false: torchvision).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stride_in_1x1: bool,
+    /// Whether the convolutions have a bias of their own beside their batch norm, as Keras's have.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub conv_bias: bool,
+    /// What batch norm adds to the variance: 1e-5 in PyTorch, 1.001e-5 in Keras's ResNet50.
+    #[serde(default = "torch_epsilon", skip_serializing_if = "is_torch_epsilon")]
+    pub batch_norm_epsilon: f64,
+}
+
+impl ResNet50Spec {
+    /// torchvision's network: what the manifest says where the optional keys are left out.
+    pub const fn torchvision(in_channels: usize, num_classes: usize, width: usize) -> Self {
+        Self {
+            in_channels,
+            num_classes,
+            width,
+            hidden_features: Vec::new(),
+            stride_in_1x1: false,
+            conv_bias: false,
+            batch_norm_epsilon: torch_epsilon(),
+        }
+    }
+
+    /// `keras.applications.ResNet50` with dense layers on its pooled features.
+    pub const fn keras(in_channels: usize, num_classes: usize, width: usize, hidden_features: Vec<usize>) -> Self {
+        Self {
+            in_channels,
+            num_classes,
+            width,
+            hidden_features,
+            stride_in_1x1: true,
+            conv_bias: true,
+            batch_norm_epsilon: 1.001e-5,
+        }
+    }
+}
+
+/// torch.nn.BatchNorm2d's default.
+const fn torch_epsilon() -> f64 {
+    1e-5
+}
+
+/// serde asks by reference.
+fn is_torch_epsilon(epsilon: &f64) -> bool {
+    *epsilon == torch_epsilon()
+}
+
+/// serde asks by reference.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,7 +142,7 @@ pub struct UnetSpec {
     /// Channels of the first level, doubled at each of the four below; 64 is the published network.
     pub width: usize,
     /// Whether the 3×3 convolutions have a bias of their own beside their batch norm: checkpoints exist of either kind.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub conv_bias: bool,
 }
 

@@ -240,3 +240,92 @@ fn stored_schema_is_current_and_accepts_the_shipped_manifests() {
     broken["surprise"] = json!(1);
     assert!(validator.validate(&broken).is_err());
 }
+
+/// The shipped manifest with a value of an optional key.
+fn with_key(key: &str, value: Value) -> Result<Manifest, String> {
+    let mut json = shipped();
+    json[key] = value;
+    Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn ensembles_and_augmentations_that_cannot_be_are_refused() {
+    let flip = json!({ "Flip": { "spatial_axis": [1] } });
+    let weights = json!({ "file": "b.safetensors", "format": "safetensors" });
+    let good = with_key("test_time_augmentation", json!({ "transforms": [flip], "combine": "vote" })).unwrap();
+    assert_eq!(good.test_time_augmentation.unwrap().transforms.len(), 1);
+    let good = with_key("ensemble", json!({ "members": [{ "weights": weights }] })).unwrap();
+    assert_eq!(good.ensemble.unwrap().weight, 1.0);
+    for (key, value, expected) in [
+        ("test_time_augmentation", json!({ "transforms": [] }), "transforms: found 0, expected 1 to 15"),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Flip": { "spatial_axis": [2] } }] }),
+            "transforms[0].Flip.spatial_axis: found [2], expected different axes from 0 to 1",
+        ),
+        ("test_time_augmentation", json!({ "transforms": [{ "Flip": { "spatial_axis": [] } }] }), "found []"),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Rotate90": { "k": 1, "spatial_axes": [1, 1] } }] }),
+            "found [1, 1]",
+        ),
+        (
+            "test_time_augmentation",
+            json!({ "transforms": [{ "Rotate90": { "k": 4, "spatial_axes": [0, 1] } }] }),
+            "Rotate90.k: found 4, expected 1 to 3",
+        ),
+        ("test_time_augmentation", json!({ "transforms": [flip, flip] }), "transforms[1]: is given twice"),
+        ("ensemble", json!({ "members": [] }), "ensemble.members: found 0 members"),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "weight": 0 }] }),
+            "ensemble.members[0].weight: found 0",
+        ),
+        ("ensemble", json!({ "members": [{ "weights": weights }], "weight": -1 }), "ensemble.weight: found -1"),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": { "file": "../b", "format": "safetensors" } }] }),
+            "ensemble.members[0].weights.file: found \"../b\"",
+        ),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "network": { "ResNet50": { "in_channels": 3, "num_classes": 2, "width": 8 } } }] }),
+            "ensemble.members[0].network: found 3 channels, 2 dimensions, 2 outputs",
+        ),
+        (
+            "ensemble",
+            json!({ "members": [{ "weights": weights, "network": { "ResNet50": { "in_channels": 3, "num_classes": 4, "width": 0 } } }] }),
+            "ensemble.members[0].network.ResNet50.width: found 0",
+        ),
+    ] {
+        let error = with_key(key, value).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+}
+
+#[test]
+fn keras_keys_of_the_resnet50_have_their_limits() {
+    let with = |key: &str, value: Value| {
+        let mut json = shipped();
+        json["network"]["ResNet50"][key] = value;
+        Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
+    };
+    for (key, value) in [
+        ("hidden_features", json!([256, 128])),
+        ("stride_in_1x1", json!(true)),
+        ("conv_bias", json!(true)),
+        ("batch_norm_epsilon", json!(1.001e-5)),
+    ] {
+        let manifest = with(key, value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&manifest.network).unwrap()["ResNet50"][key], value);
+    }
+    for (key, value, expected) in [
+        ("hidden_features", json!([0]), "network.ResNet50.hidden_features: found 0"),
+        ("hidden_features", json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), "found 9 layers, expected at most 8"),
+        ("batch_norm_epsilon", json!(0.0), "network.ResNet50.batch_norm_epsilon: found 0"),
+        ("stride", json!(2), "unknown field `stride`"),
+    ] {
+        let error = with(key, value).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+}

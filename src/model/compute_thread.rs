@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
 use super::pace::{self, Urgent};
-use super::{Device, Logits, ModelError, Network};
+use super::{CamTarget, Device, Explanation, Logits, ModelError, Network};
 
 /// How the thread behaves towards the rest of the server.
 pub struct Manners {
@@ -52,14 +52,29 @@ struct Elsewhere {
     thread: Arc<ComputeThread>,
 }
 
-impl Network for Elsewhere {
-    /// A panic of the network is one of the caller's.
-    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
-        self.thread.pool.install(|| {
+impl Elsewhere {
+    /// On the thread. A panic of the network is one of the caller's.
+    fn there<T: Send>(&mut self, ask: impl FnOnce(&mut dyn Network) -> T + Send) -> T {
+        let Self { network, thread } = self;
+        thread.pool.install(|| {
             // A network whose layers are not ours does not do so itself.
             pace::stand_aside();
-            self.network.forward(input)
+            ask(&mut **network)
         })
+    }
+}
+
+impl Network for Elsewhere {
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
+        self.there(|network| network.forward(input))
+    }
+
+    fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
+        self.there(|network| network.forward_with_spread(input))
+    }
+
+    fn explain(&mut self, input: ArrayViewD<'_, f32>, target: CamTarget) -> Result<Explanation, ModelError> {
+        self.there(|network| network.explain(input, target))
     }
 }
 
@@ -67,9 +82,10 @@ impl Network for Elsewhere {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use ndarray::{Array2, ArrayD};
+    use ndarray::{Array2, Array3};
 
     use super::*;
+    use crate::model::CamScore;
 
     /// Answers with the number of its thread's name's letters, and breaks on a batch of none.
     struct Named;
@@ -79,6 +95,20 @@ mod tests {
             assert!(!input.is_empty(), "broken");
             let name = std::thread::current().name().unwrap_or_default().len();
             Ok(Logits::Global(Array2::from_elem((1, 1), name as f32)))
+        }
+
+        fn explain(&mut self, input: ArrayViewD<'_, f32>, _: CamTarget) -> Result<Explanation, ModelError> {
+            let logits = self.forward(input)?.global()?;
+            let activation_maps = Array3::zeros((1, 1, 1));
+            Ok(Explanation { channel_weights: logits.clone(), logits, outputs: vec![0], activation_maps })
+        }
+
+        fn forward_with_spread(
+            &mut self,
+            input: ArrayViewD<'_, f32>,
+        ) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
+            let logits = self.forward(input)?.global()?;
+            Ok((Logits::Global(logits.clone()), Some(logits.into_dyn())))
         }
     }
 
@@ -92,7 +122,13 @@ mod tests {
         let input = ArrayD::<f32>::zeros(vec![1]);
         for mut network in [thread.take(Box::new(Named)), thread.take(Box::new(Named))] {
             let logits = network.forward(input.view()).unwrap().global().unwrap();
-            assert_eq!(logits[[0, 0]], "orthanc-ai-net".len() as f32);
+            let expected = "orthanc-ai-net".len() as f32;
+            assert_eq!(logits[[0, 0]], expected);
+            // Whatever a network is asked, it answers there, and it is asked itself.
+            let target = CamTarget { output: None, score: CamScore::Logit };
+            assert_eq!(network.explain(input.view(), target).unwrap().logits[[0, 0]], expected);
+            let (_, spread) = network.forward_with_spread(input.view()).unwrap();
+            assert_eq!(spread.unwrap()[[0, 0]], expected);
         }
         assert_eq!(ENTERED.load(Ordering::SeqCst), 1);
     }

@@ -17,27 +17,65 @@ pub enum InferError {
     Model(#[from] ModelError),
 }
 
-/// The network's logits for a volume: channels × slices × rows × columns in, output channels × slices × rows × columns
-/// out. `progress` is told (windows done, windows in all) before each batch of windows and at the end, and may break off.
+/// As [`infer_with_spread`], the logits alone.
 ///
 /// # Errors
-/// [`InferError::Cancelled`] where `progress` breaks off; [`InferError::Model`] for the network's errors, and for logits
-/// that are not dense, not of the window's size or not finite.
+/// As [`infer_with_spread`].
 pub fn infer(
     network: &mut dyn Network,
     volume: ArrayView4<'_, f32>,
     spec: &InfererSpec,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Array4<f32>, InferError> {
+    Ok(infer_with_spread(network, volume, spec, progress)?.0)
+}
+
+/// The network's logits for a volume: channels × slices × rows × columns in, output channels × slices × rows × columns
+/// out; and in the same shape the standard deviation of the probabilities of a network that combines several answers, averaged
+/// over windows as the logits are. `progress` is told (windows done, windows in all) before each batch of windows and at the end, and may
+/// break off.
+///
+/// # Errors
+/// [`InferError::Cancelled`] where `progress` breaks off; [`InferError::Model`] for the network's errors, and for logits
+/// that are not dense, not of the window's size or not finite.
+pub fn infer_with_spread(
+    network: &mut dyn Network,
+    volume: ArrayView4<'_, f32>,
+    spec: &InfererSpec,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(Array4<f32>, Option<Array4<f32>>), InferError> {
+    let output = stacked(network, volume, spec, progress)?;
+    Ok(match output {
+        Stacked { values, has_spread: false } => (values, None),
+        Stacked { values, has_spread: true } => {
+            let channels = values.shape()[0] / 2;
+            let (logits, spread) = values.view().split_at(Axis(0), channels);
+            (logits.to_owned(), Some(spread.to_owned()))
+        }
+    })
+}
+
+/// The logits' channels, and after them as many of their spread where there is one.
+struct Stacked<V> {
+    values: V,
+    has_spread: bool,
+}
+
+fn stacked(
+    network: &mut dyn Network,
+    volume: ArrayView4<'_, f32>,
+    spec: &InfererSpec,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Stacked<Array4<f32>>, InferError> {
     let size = spatial(volume);
     match spec {
         InfererSpec::SlidingWindowInferer(spec) if spec.roi_size != size => windows(network, volume, spec, progress),
         // A window of the volume's own size needs no blending.
         _ => {
             tell(progress, 0, 1)?;
-            let logits = forward(network, volume.insert_axis(Axis(0)).into_dyn(), size)?;
+            let Stacked { values, has_spread } = forward(network, volume.insert_axis(Axis(0)).into_dyn(), size)?;
             tell(progress, 1, 1)?;
-            Ok(logits.index_axis_move(Axis(0), 0))
+            Ok(Stacked { values: values.index_axis_move(Axis(0), 0), has_spread })
         }
     }
 }
@@ -55,19 +93,27 @@ fn spatial(volume: ArrayView4<'_, f32>) -> [usize; 3] {
     [slices, rows, columns]
 }
 
-fn forward(network: &mut dyn Network, input: ArrayViewD<'_, f32>, size: [usize; 3]) -> Result<Array5<f32>, ModelError> {
+fn forward(
+    network: &mut dyn Network,
+    input: ArrayViewD<'_, f32>,
+    size: [usize; 3],
+) -> Result<Stacked<Array5<f32>>, ModelError> {
     let n = input.shape()[0];
-    let logits = network.forward(input)?.dense()?;
+    let (logits, spread) = network.forward_with_spread(input)?;
+    let logits = logits.dense()?;
     let found = logits.shape().to_vec();
     let output = |found: String| ModelError::Output { found, expected: format!("finite logits [{n}, K, {size:?}]") };
     let logits = logits.into_dimensionality::<Ix5>().map_err(|_| output(format!("shape {found:?}")))?;
     if found[0] != n || found[2..] != size {
         return Err(output(format!("shape {found:?}")));
     }
-    match logits.iter().find(|v| !v.is_finite()) {
-        Some(bad) => Err(output(bad.to_string())),
-        None => Ok(logits),
+    if let Some(bad) = logits.iter().find(|v| !v.is_finite()) {
+        return Err(output(bad.to_string()));
     }
+    let Some(spread) = spread else { return Ok(Stacked { values: logits, has_spread: false }) };
+    let spread = spread.into_dimensionality::<Ix5>().map_err(|e| output(format!("a spread: {e}")))?;
+    let values = ndarray::concatenate(Axis(1), &[logits.view(), spread.view()]);
+    Ok(Stacked { values: values.map_err(|e| output(format!("a spread: {e}")))?, has_spread: true })
 }
 
 fn windows(
@@ -75,7 +121,7 @@ fn windows(
     volume: ArrayView4<'_, f32>,
     spec: &SlidingWindowInfererSpec,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-) -> Result<Array4<f32>, InferError> {
+) -> Result<Stacked<Array4<f32>>, InferError> {
     let size = spatial(volume);
     let roi = spec.roi_size;
     let padded_size: [usize; 3] = std::array::from_fn(|axis| size[axis].max(roi[axis]));
@@ -93,12 +139,14 @@ fn windows(
     let mut sum: Option<Array4<f32>> = None;
     let mut weight = ndarray::Array3::<f32>::zeros(padded_size);
     let mut done = 0;
+    let mut has_spread = false;
     for batch in starts.chunks(spec.sw_batch_size.max(1)) {
         tell(progress, done, starts.len())?;
         let views: Vec<_> = batch.iter().map(|start| window(input, *start, roi)).collect();
         let stacked = ndarray::stack(Axis(0), &views)
             .map_err(|e| ModelError::Output { found: e.to_string(), expected: "windows of one size".into() })?;
-        let logits = forward(network, stacked.view().into_dyn(), roi)?;
+        let Stacked { values: logits, has_spread: has } = forward(network, stacked.view().into_dyn(), roi)?;
+        has_spread = has;
         let channels = logits.shape()[1];
         let sum = sum.get_or_insert_with(|| Array4::zeros((channels, padded_size[0], padded_size[1], padded_size[2])));
         for (start, logits) in batch.iter().zip(logits.outer_iter()) {
@@ -118,7 +166,8 @@ fn windows(
         channel /= &weight;
     }
     let kept = |axis: usize| before[axis]..before[axis] + size[axis];
-    Ok(if padded_size == size { sum } else { sum.slice(s![.., kept(0), kept(1), kept(2)]).to_owned() })
+    let values = if padded_size == size { sum } else { sum.slice(s![.., kept(0), kept(1), kept(2)]).to_owned() };
+    Ok(Stacked { values, has_spread })
 }
 
 fn pad(volume: ArrayView4<'_, f32>, to: [usize; 3], before: [usize; 3]) -> Array4<f32> {
@@ -209,6 +258,37 @@ mod tests {
                         assert!(network.0.iter().all(|n| *n <= 3));
                     }
                 }
+            }
+        }
+    }
+
+    /// The first channel as logits, the second as their spread.
+    struct Spread;
+
+    impl Network for Spread {
+        fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
+            Identity(Vec::new()).forward(input)
+        }
+
+        fn forward_with_spread(
+            &mut self,
+            input: ArrayViewD<'_, f32>,
+        ) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
+            let spread = input.slice_axis(Axis(1), (1..2).into()).to_owned();
+            Ok((self.forward(input)?, Some(spread)))
+        }
+    }
+
+    #[test]
+    fn a_spread_goes_the_way_of_the_logits() {
+        let volume = volume([5, 9, 7]);
+        for spec in [InfererSpec::default(), spec([4, 5, 8], 0.5, BlendMode::Gaussian, 2)] {
+            let (logits, spread) =
+                infer_with_spread(&mut Spread, volume.view(), &spec, &mut |_, _| ControlFlow::Continue(())).unwrap();
+            for (found, channel) in [(&logits, 0), (&spread.unwrap(), 1)] {
+                let expected = volume.slice(s![channel..=channel, .., .., ..]);
+                assert_eq!(found.dim(), expected.dim());
+                assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{spec:?}, channel {channel}");
             }
         }
     }

@@ -3,6 +3,9 @@
 
 pub mod compute_thread;
 pub mod device;
+pub mod ensemble;
+mod explanation;
+pub mod import;
 pub mod importance;
 pub mod inferer;
 pub mod nets;
@@ -14,6 +17,7 @@ pub mod weights;
 
 pub use compute_thread::{ComputeThread, Manners};
 pub use device::Device;
+pub use explanation::{CamScore, CamTarget, Explanation};
 pub use inferer::InferError;
 pub use network::{Logits, Network};
 pub use registry::{LoadedModel, LoadedModels, ModelInfo, ModelRegistry, ModelState};
@@ -24,12 +28,18 @@ pub use weights::WeightsError;
 pub enum ModelError {
     #[error("{0}")]
     Weights(#[from] WeightsError),
+    /// One file of a model that has several.
+    #[error("{file}: {error}")]
+    WeightsFile { file: String, error: WeightsError },
     /// The array handed to the network.
     #[error("network input: found shape {found:?}, expected {expected}")]
     Input { found: Vec<usize>, expected: String },
     /// What the network gave back.
     #[error("network output: found {found}, expected {expected}")]
     Output { found: String, expected: String },
+    /// A heat map was asked for that cannot be.
+    #[error("explanation: found {0}, expected a classifier and one of its outputs")]
+    Explanation(String),
     #[error("device \"{choice}\": {reason}")]
     Device { choice: String, reason: String },
     /// An error of libtorch's own: its first line, since the rest is a C++ back trace.

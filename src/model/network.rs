@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, ArrayD, ArrayViewD};
 
 use super::nets::{resnet50::ResNet50, swin_unetr::SwinUnetr, torch_script::TorchScript, unet::UNet};
-use super::{Device, ModelError, weights::StateDict};
+use super::{CamTarget, Device, Explanation, ModelError, weights::StateDict};
 use crate::manifest::{NetworkSpec, WeightsFormat};
 
 /// What a network says, before any activation.
@@ -55,6 +55,25 @@ pub trait Network: Send {
     /// [`ModelError::Input`] when dimensions, channels or size are not the network's, [`ModelError::Output`] when what comes
     /// back does not have the shape that the manifest promises, [`ModelError::Torch`] for what libtorch itself refuses.
     fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError>;
+
+    /// As [`Network::forward`], and of a network that combines several answers (test-time augmentation, an ensemble) the standard
+    /// deviation of their probabilities, in the logits' shape.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn forward_with_spread(&mut self, input: ArrayViewD<'_, f32>) -> Result<(Logits, Option<ArrayD<f32>>), ModelError> {
+        Ok((self.forward(input)?, None))
+    }
+
+    /// Runs a classifier on a batch N × C × H × W and says for each image where the evidence for an output lies; the logits are those of
+    /// [`Network::forward`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`], and [`ModelError::Explanation`] for an output that is not there and for a network that can say no such
+    /// thing (`NetworkSpec::is_explainable`).
+    fn explain(&mut self, _input: ArrayViewD<'_, f32>, _target: CamTarget) -> Result<Explanation, ModelError> {
+        Err(ModelError::Explanation("a network without a class activation map".into()))
+    }
 }
 
 /// Makes the network that the manifest describes and fills it from `file`.

@@ -14,8 +14,8 @@ use std::time::Instant;
 use ndarray::ArrayD;
 use serde::Serialize;
 
-use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, network, weights};
-use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec};
+use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
+use crate::manifest::{InfererSpec, Manifest, NetworkSpec, SelectSpec, TaskSpec, TransformSpec, WeightsSpec};
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,7 +59,7 @@ pub struct ModelInfo {
     pub segments: Vec<ClassInfo>,
     /// Where the weights belong: `name/file` below the models folder.
     pub weights_file: String,
-    /// SHA-256 of the weights file.
+    /// SHA-256 of the weights file; of several files that of their hashes.
     pub weights_sha256: Option<String>,
     /// Seconds that reading the weights and the dry run took.
     pub load_seconds: Option<f64>,
@@ -97,7 +97,7 @@ pub struct ModelRegistry {
 /// A network ready to run, with the manifest that says what goes in and what comes out.
 pub struct LoadedModel {
     pub manifest: Arc<Manifest>,
-    /// SHA-256 of the weights file.
+    /// SHA-256 of the weights file; of several files that of their hashes.
     pub weights_sha256: String,
     pub network: Box<dyn Network>,
 }
@@ -182,29 +182,36 @@ impl ModelRegistry {
             if stop.load(Ordering::SeqCst) {
                 break;
             }
-            let found = self.weights_sha256(&name);
+            let Some(Entry { folder, manifest: Some(manifest), .. }) = self.lock().get(&name).cloned() else {
+                continue;
+            };
+            let outcome = hash_weights(&folder, &manifest);
             let mut entries = self.lock();
-            let Some(Entry { info, manifest: Some(manifest), .. }) = entries.get_mut(&name) else { continue };
-            let outcome = found.and_then(|found| match manifest.weights.sha256.clone() {
-                Some(expected) if expected != found => Err(WeightsError::Hash { found, expected }),
-                _ => Ok(()),
-            });
+            let Some(Entry { info, .. }) = entries.get_mut(&name) else { continue };
             info.state = if outcome.is_ok() { ModelState::Ready } else { ModelState::Failed };
-            info.reason = outcome.err().map(|error| format!("{name}/{}: {error}", manifest.weights.file));
+            match outcome {
+                Ok(found) => info.weights_sha256 = Some(found),
+                Err(error) => info.reason = Some(format!("{name}/{error}")),
+            }
         }
     }
 
-    /// SHA-256 of the model's weights, also before they are loaded. Reads the file the first time.
+    /// SHA-256 of the model's weights ([`LoadedModel::weights_sha256`]), also before they are loaded. Reads the files the first time.
     ///
     /// # Errors
-    /// The file cannot be read, or there is no such model.
+    /// A file cannot be read or is not the one that the manifest names, or there is no such model.
     pub fn weights_sha256(&self, name: &str) -> Result<String, WeightsError> {
         let entry = self.lock().get(name).cloned();
-        let file = entry.as_ref().and_then(|e| Some(e.folder.join(&e.manifest.as_ref()?.weights.file)));
-        if let Some(known) = entry.and_then(|e| e.info.weights_sha256) {
+        if let Some(known) = entry.as_ref().and_then(|e| e.info.weights_sha256.clone()) {
             return Ok(known);
         }
-        let found = weights::sha256(&file.unwrap_or_default())?;
+        let Some(Entry { folder, manifest: Some(manifest), .. }) = entry else {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotFound).into());
+        };
+        let found = hash_weights(&folder, &manifest).map_err(|error| match error {
+            ModelError::WeightsFile { error, .. } => error,
+            other => WeightsError::Format(other.to_string()),
+        })?;
         if let Some(entry) = self.lock().get_mut(name) {
             entry.info.weights_sha256 = Some(found.clone());
         }
@@ -230,7 +237,7 @@ impl ModelRegistry {
             Err(error) => {
                 info.state = ModelState::Failed;
                 info.reason = Some(match error {
-                    ModelError::Weights(error) => format!("{name}/{}: {error}", manifest.weights.file),
+                    ModelError::WeightsFile { file, error } => format!("{name}/{file}: {error}"),
                     error => error.to_string(),
                 });
                 None
@@ -264,13 +271,15 @@ fn scan_folder(name: String, folder: PathBuf) -> Entry {
             Entry { info, manifest: None, folder }
         }
         Ok(manifest) => {
-            let file = &manifest.weights.file;
-            let (state, reason) = if folder.join(file).is_file() {
-                (ModelState::Loading, None)
-            } else {
-                let hash = manifest.weights.sha256.as_ref().map(|h| format!(" (SHA-256 {h})")).unwrap_or_default();
-                let reason = format!("no weights: put the file {name}/{file}{hash} into the models folder and restart");
-                (ModelState::NoWeights, Some(reason))
+            let absent = weights_files(&manifest).find(|weights| !folder.join(&weights.file).is_file());
+            let (state, reason) = match absent {
+                None => (ModelState::Loading, None),
+                Some(WeightsSpec { file, sha256, .. }) => {
+                    let hash = sha256.as_ref().map(|h| format!(" (SHA-256 {h})")).unwrap_or_default();
+                    let reason =
+                        format!("no weights: put the file {name}/{file}{hash} into the models folder and restart");
+                    (ModelState::NoWeights, Some(reason))
+                }
             };
             Entry { info: info(name, Some(&manifest), state, reason), manifest: Some(Arc::new(manifest)), folder }
         }
@@ -319,14 +328,31 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
     }
 }
 
+/// The files of the weights: the network's own, and those of an ensemble's other members.
+fn weights_files(manifest: &Manifest) -> impl Iterator<Item = &WeightsSpec> {
+    let members = manifest.ensemble.iter().flat_map(|ensemble| &ensemble.members);
+    std::iter::once(&manifest.weights).chain(members.map(|member| &member.weights))
+}
+
+/// SHA-256 of the weights, each compared with the one that the manifest expects: of one file its own, of several that of their hashes in
+/// the manifest's order.
+fn hash_weights(folder: &Path, manifest: &Manifest) -> Result<String, ModelError> {
+    let mut hashes = Vec::new();
+    for WeightsSpec { file, sha256, .. } in weights_files(manifest) {
+        let fail = |error| ModelError::WeightsFile { file: file.clone(), error };
+        let found = weights::sha256(&folder.join(file)).map_err(fail)?;
+        if let Some(expected) = sha256.clone().filter(|expected| *expected != found) {
+            return Err(fail(WeightsError::Hash { found, expected }));
+        }
+        hashes.push(found);
+    }
+    Ok(if hashes.len() == 1 { hashes.remove(0) } else { weights::sha256_of(hashes.concat().as_bytes()) })
+}
+
 /// Checks the weights' hash, builds the network and runs it once on zeros.
 fn load_network(folder: &Path, manifest: &Manifest, device: Device) -> Result<(String, Box<dyn Network>), ModelError> {
-    let file = folder.join(&manifest.weights.file);
-    let found = weights::sha256(&file)?;
-    if let Some(expected) = manifest.weights.sha256.clone().filter(|expected| *expected != found) {
-        return Err(WeightsError::Hash { found, expected }.into());
-    }
-    let mut network = network::load(&manifest.network, &file, manifest.weights.format, device)?;
+    let found = hash_weights(folder, manifest)?;
+    let mut network = ensemble::load(manifest, folder, device)?;
     dry_run(&mut *network, manifest)?;
     Ok((found, network))
 }

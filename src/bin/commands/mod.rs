@@ -2,6 +2,7 @@
 
 pub mod check;
 mod configuration;
+pub mod import;
 pub mod inspect;
 pub mod phantom;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use super::{Checked, require};
 use crate::manifest::plausibility::{PlausibilityCheck, PlausibilitySpec};
-use crate::manifest::{ExplanationSpec, Manifest, NetworkSpec, PlaceSpec, SentenceSpec, SentenceSubject, TaskSpec};
+use crate::manifest::{ExplanationSpec, Manifest, PlaceSpec, SentenceSpec, SentenceSubject, TaskSpec};
 
 /// What a sentence about anything may name, and what only one about a region may.
 const PLACEHOLDERS: [&str; 3] = ["class", "probability", "regions"];
@@ -25,8 +25,7 @@ const CLAIMS: [&str; 12] = [
 
 pub(super) fn explanation(m: &Manifest, spec: &ExplanationSpec) -> Checked {
     let path = |key: &str| format!("task.Classification.explanation.{key}");
-    let explainable = matches!(m.network, NetworkSpec::ResNet50(_));
-    require(explainable, "task.Classification.explanation", || {
+    require(m.network.is_explainable(), "task.Classification.explanation", || {
         format!("found the network {}, expected one with a heat map: ResNet50", m.network.name())
     })?;
     for (i, name) in spec.classes.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Values that cannot be, refused with the JSON path.
 
+mod ensemble;
 mod explanation;
 mod input;
 
@@ -31,8 +32,9 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     require(!m.title.is_empty() && m.title.len() <= 64, "title", || "expected 1–64 characters".into())?;
     input::input(&m.input)?;
     explanation::plausibility(&m.input.plausibility)?;
-    network(&m.network)?;
-    weights(m)?;
+    network(&m.network, "")?;
+    weights_file(&m.network, &m.weights, "weights")?;
+    ensemble::ensemble(m)?;
     together(m)?;
     chain(m)?;
     inferer(m)?;
@@ -46,14 +48,26 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     explanation::sentences(m)
 }
 
-fn network(network: &NetworkSpec) -> Checked {
+/// `at`: what stands before "network" in the path.
+fn network(network: &NetworkSpec, at: &str) -> Checked {
     let (key, in_channels, outputs) = (network.name(), network.in_channels(), network.num_classes());
-    let path = |parameter: &str| format!("network.{key}.{parameter}");
+    let path = |parameter: &str| format!("{at}network.{key}.{parameter}");
     let between = |value: usize, max: usize, parameter: &str| {
         require((1..=max).contains(&value), path(parameter), || format!("found {value}, expected 1 to {max}"))
     };
     let outputs_key = match network {
-        NetworkSpec::ResNet50(s) => between(s.width, 512, "width").map(|()| "num_classes"),
+        NetworkSpec::ResNet50(s) => {
+            between(s.width, 512, "width")?;
+            require(s.hidden_features.len() <= 8, path("hidden_features"), || {
+                format!("found {} layers, expected at most 8", s.hidden_features.len())
+            })?;
+            s.hidden_features.iter().try_for_each(|&width| between(width, 65_536, "hidden_features"))?;
+            let epsilon = s.batch_norm_epsilon;
+            require(epsilon > 0.0 && epsilon <= 0.1, path("batch_norm_epsilon"), || {
+                format!("found {epsilon}, expected above 0, at most 0.1")
+            })
+            .map(|()| "num_classes")
+        }
         NetworkSpec::UNet(s) => between(s.width, 512, "width").map(|()| "out_channels"),
         NetworkSpec::SwinUNETR(s) => {
             // The first stage has three heads, and MONAI doubles the heads with the channels.
@@ -72,17 +86,18 @@ fn network(network: &NetworkSpec) -> Checked {
     between(outputs, 10_000, outputs_key)
 }
 
-fn weights(m: &Manifest) -> Checked {
-    let WeightsSpec { file, format, sha256 } = &m.weights;
+fn weights_file(network: &NetworkSpec, weights: &WeightsSpec, at: &str) -> Checked {
+    let WeightsSpec { file, format, sha256 } = weights;
+    let path = |key: &str| format!("{at}.{key}");
     // A name, not a path: a manifest must not make the server read a file outside its folder.
     let plain = !file.is_empty() && !file.starts_with('.') && !file.contains(['/', '\\', '\0']);
-    require(plain, "weights.file", || format!("found \"{file}\", expected a file name in the model's folder"))?;
+    require(plain, path("file"), || format!("found \"{file}\", expected a file name in the model's folder"))?;
     if let Some(hash) = sha256 {
         let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase());
-        require(hex, "weights.sha256", || format!("found \"{hash}\", expected 64 lower-case hexadecimal digits"))?;
+        require(hex, path("sha256"), || format!("found \"{hash}\", expected 64 lower-case hexadecimal digits"))?;
     }
-    let script = matches!(m.network, NetworkSpec::TorchScript(_));
-    require(script == (*format == WeightsFormat::Torchscript), "weights.format", || {
+    let script = matches!(network, NetworkSpec::TorchScript(_));
+    require(script == (*format == WeightsFormat::Torchscript), path("format"), || {
         if script {
             "the network is TorchScript: expected \"torchscript\"".into()
         } else {

@@ -9,13 +9,11 @@ use super::one_dnn::{OneDnn, pack};
 use super::tensor::channels_last;
 use crate::model::{WeightsError, pace::stand_aside, weights::StateDict};
 
-/// torch.nn.BatchNorm2d's default.
-const EPSILON: f64 = 1e-5;
 /// torch.nn.BatchNorm2d's default: weight of the new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
 /// One convolution (square kernel, padding `kernel / 2`) and its batch norm, by their modules' names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ConvBnSpec {
     pub conv: String,
     pub norm: String,
@@ -25,6 +23,8 @@ pub struct ConvBnSpec {
     pub stride: i64,
     /// The convolution has a bias of its own, as some checkpoints do, though batch norm makes up for any.
     pub bias: bool,
+    /// What batch norm adds to the variance.
+    pub epsilon: f64,
 }
 
 impl ConvBnSpec {
@@ -76,6 +76,7 @@ pub struct TrainableConvBn {
     running_var: Tensor,
     stride: i64,
     padding: i64,
+    epsilon: f64,
 }
 
 impl TrainableConvBn {
@@ -98,6 +99,7 @@ impl TrainableConvBn {
             running_var: norm.f_ones_no_train("running_var", &channels)?,
             stride: spec.stride,
             padding: spec.kernel / 2,
+            epsilon: spec.epsilon,
         })
     }
 
@@ -111,7 +113,7 @@ impl TrainableConvBn {
             Some(&self.running_var),
             train,
             MOMENTUM,
-            EPSILON,
+            self.epsilon,
             true,
         )?;
         tail.apply(x)
@@ -126,7 +128,8 @@ pub fn sub_path<'a>(vs: &Path<'a>, name: &str) -> Path<'a> {
 /// For inference: batch norm folded into the convolution's weight and bias.
 pub struct FoldedConvBn {
     weight: RefCell<Weight>,
-    bias: Tensor,
+    /// None: another part of the same convolution adds it.
+    bias: Option<Tensor>,
     stride: i64,
     padding: i64,
 }
@@ -154,7 +157,7 @@ impl FoldedConvBn {
         let norm_bias = norm(state_dict, "bias")?;
         let running_mean = norm(state_dict, "running_mean")?;
         let running_var = norm(state_dict, "running_var")?;
-        let scale = norm_weight.f_div(&running_var.f_add_scalar(EPSILON)?.f_sqrt()?)?;
+        let scale = norm_weight.f_div(&running_var.f_add_scalar(spec.epsilon)?.f_sqrt()?)?;
         let mean = match spec.bias {
             true => running_mean.f_sub(&state_dict.take(&format!("{}.bias", spec.conv))?)?,
             false => running_mean,
@@ -163,10 +166,23 @@ impl FoldedConvBn {
         let weight = weight.f_mul(&scale.f_view([-1, 1, 1, 1])?.f_to_kind(tch::Kind::Float)?)?;
         Ok(Self {
             weight: RefCell::new(Weight { tensor: channels_last(&weight)?.f_to_device(device)?, packed_for: None }),
-            bias: bias.f_to_device(device)?,
+            bias: Some(bias.f_to_device(device)?),
             stride: spec.stride,
             padding: spec.kernel / 2,
         })
+    }
+
+    /// Cut in two, the one over the first `channels` of the input and the other over the rest: the sum of what they give is what the whole
+    /// gives, and the inputs need not be put side by side.
+    pub fn split(self, channels: i64) -> Result<[Self; 2], TchError> {
+        let plain = self.weight.into_inner().tensor;
+        let rest = plain.size()[1] - channels;
+        let half = |start, count, bias| -> Result<Self, TchError> {
+            let tensor = channels_last(&plain.f_narrow(1, start, count)?)?;
+            let weight = RefCell::new(Weight { tensor, packed_for: None });
+            Ok(Self { weight, bias, stride: self.stride, padding: self.padding })
+        };
+        Ok([half(0, channels, self.bias)?, half(channels, rest, None)?])
     }
 
     /// `x` in channels_last order. With oneDNN as one primitive, else as one operator after the other.
@@ -174,8 +190,8 @@ impl FoldedConvBn {
         stand_aside();
         let weight = self.weight_for(x, one_dnn.is_some())?;
         match one_dnn {
-            Some(one_dnn) => one_dnn.convolve(x, &weight, Some(&self.bias), [self.stride, self.padding], tail),
-            None => tail.apply(x.f_conv2d(&weight, Some(&self.bias), self.stride, self.padding, 1, 1)?),
+            Some(one_dnn) => one_dnn.convolve(x, &weight, self.bias.as_ref(), [self.stride, self.padding], tail),
+            None => tail.apply(x.f_conv2d(&weight, self.bias.as_ref(), self.stride, self.padding, 1, 1)?),
         }
     }
 

@@ -1,17 +1,20 @@
-//! ResNet50 as torchvision has it (v1.5: the stride is on the 3×3 convolution), He et al. 2016.
+//! ResNet50, He et al. 2016, as torchvision has it (v1.5: the stride is on the 3×3 convolution) or as Keras has it (v1: on the first 1×1,
+//! with biases), under torchvision's key names. The zeros that Keras pads with before max pooling change nothing: it follows a ReLU.
 //!
 //! One [`Graph`] describes the architecture and walks it; the trainable and the folded form fill it with different units,
 //! so they cannot diverge.
 
 use ndarray::ArrayViewD;
-use tch::nn::{Init, Path};
+use tch::nn::Path;
 use tch::{TchError, Tensor};
 
-use super::conv_bn::{ConvBnSpec, FoldedConvBn, Tail, TrainableConvBn, sub_path};
+use super::conv_bn::{ConvBnSpec, FoldedConvBn, Tail, TrainableConvBn};
+use super::dense_head::{self, DenseHead};
+use super::grad_cam::grad_cam;
 use super::one_dnn::OneDnn;
 use super::tensor::{array, input_tensor};
 use crate::manifest::network::ResNet50Spec;
-use crate::model::{Device, Logits, ModelError, Network, weights::StateDict};
+use crate::model::{CamTarget, Device, Explanation, Logits, ModelError, Network, weights::StateDict};
 
 /// Blocks of layer1 … layer4.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
@@ -43,7 +46,8 @@ impl Graph<ConvBnSpec> {
             out_channels,
             kernel,
             stride,
-            bias: false,
+            bias: spec.conv_bias,
+            epsilon: spec.batch_norm_epsilon,
         };
         let stem = unit("conv1".into(), "bn1".into(), [spec.in_channels as i64, width], 7, 2);
         let mut blocks = Vec::new();
@@ -54,12 +58,13 @@ impl Graph<ConvBnSpec> {
             for block in 0..count {
                 let name = format!("layer{}.{block}", layer + 1);
                 let stride = if layer > 0 && block == 0 { 2 } else { 1 };
+                let (stride1, stride2) = if spec.stride_in_1x1 { (stride, 1) } else { (1, stride) };
                 let conv = |i: usize, io, kernel, stride| {
                     unit(format!("{name}.conv{i}"), format!("{name}.bn{i}"), io, kernel, stride)
                 };
                 blocks.push(Bottleneck {
-                    conv1: conv(1, [channels, inner], 1, 1),
-                    conv2: conv(2, [inner, inner], 3, stride),
+                    conv1: conv(1, [channels, inner], 1, stride1),
+                    conv2: conv(2, [inner, inner], 3, stride2),
                     conv3: conv(3, [inner, outer], 1, 1),
                     downsample: (block == 0).then(|| {
                         let name = format!("{name}.downsample");
@@ -97,9 +102,9 @@ impl<U> Graph<U> {
         Ok(Self { stem, blocks })
     }
 
-    /// From the image (N × C × H × W) to the pooled features (N × 32·width). `apply` runs one unit; `tap` sees the activation
-    /// after "stem" (conv, max pooling) and after each block ("layer1.0", …).
-    fn features(
+    /// From the image (N × C × H × W) to the last block's output (N × 32·width × H/32 × W/32). `apply` runs one unit; `tap` sees the
+    /// activation after "stem" (conv, max pooling) and after each block ("layer1.0", …).
+    fn blocks(
         &self,
         x: &Tensor,
         apply: impl Fn(&U, &Tensor, Tail) -> Result<Tensor, TchError>,
@@ -117,15 +122,19 @@ impl<U> Graph<U> {
             x = apply(&b.conv3, &y, Tail::AddRelu(shortcut))?;
             tap(&b.name, &x);
         }
-        x.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)
+        Ok(x)
     }
+}
+
+/// Global average pooling: N × channels × rows × columns to N × channels.
+fn pool(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_adaptive_avg_pool2d([1, 1])?.f_flatten(1, -1)
 }
 
 /// The keys of the state dict with their shapes, without `num_batches_tracked`, which inference does not need.
 pub fn keys(spec: &ResNet50Spec) -> Vec<(String, Vec<i64>)> {
     let mut keys: Vec<_> = Graph::describe(spec).units().flat_map(ConvBnSpec::keys).collect();
-    keys.push(("fc.weight".into(), vec![spec.num_classes as i64, feature_count(spec)]));
-    keys.push(("fc.bias".into(), vec![spec.num_classes as i64]));
+    keys.extend(dense_head::keys(feature_count(spec), &spec.hidden_features, spec.num_classes));
     keys
 }
 
@@ -148,7 +157,9 @@ pub fn multiply_adds(spec: &ResNet50Spec, rows: usize, columns: usize) -> usize 
             size = output;
         }
     }
-    total + feature_count(spec) as usize * spec.num_classes
+    let head = dense_head::keys(feature_count(spec), &spec.hidden_features, spec.num_classes);
+    let weights = head.iter().filter(|(_, shape)| shape.len() == 2);
+    total + weights.map(|(_, shape)| shape.iter().product::<i64>() as usize).sum::<usize>()
 }
 
 /// Length of the pooled feature vector: 2048 at the published width of 64.
@@ -160,16 +171,17 @@ fn feature_count(spec: &ResNet50Spec) -> i64 {
 pub struct ResNet50 {
     graph: Graph<FoldedConvBn>,
     one_dnn: Option<OneDnn>,
-    fc_weight: Tensor,
-    fc_bias: Tensor,
+    head: DenseHead,
     in_channels: usize,
     device: Device,
 }
 
-/// What the layers before the logits say, for parity tests and saliency.
+/// What the layers before the logits say, for parity tests.
 pub struct Activations {
     /// N × 32·width, after global average pooling.
     pub features: ndarray::Array2<f32>,
+    /// N × width of each hidden dense layer, after its ReLU.
+    pub hidden: Vec<ndarray::Array2<f32>>,
     /// N × classes
     pub logits: ndarray::Array2<f32>,
     /// Name ("stem", "layer1.0", …) and activation, N × C × H × W.
@@ -190,24 +202,18 @@ impl ResNet50 {
         Ok(Self {
             graph,
             one_dnn: OneDnn::new(device.torch()),
-            fc_weight: state_dict.take("fc.weight")?.f_to_device(device.torch())?,
-            fc_bias: state_dict.take("fc.bias")?.f_to_device(device.torch())?,
+            head: DenseHead::from_state_dict(&spec.hidden_features, &mut state_dict, device.torch())?,
             in_channels: spec.in_channels,
             device,
         })
     }
 
-    fn run(
-        &self,
-        input: ArrayViewD<'_, f32>,
-        tap: &mut dyn FnMut(&str, &Tensor),
-    ) -> Result<(Tensor, Tensor), ModelError> {
+    /// The last block's output, without gradients.
+    fn blocks(&self, input: ArrayViewD<'_, f32>, tap: &mut dyn FnMut(&str, &Tensor)) -> Result<Tensor, ModelError> {
         let _no_grad = tch::no_grad_guard();
         let x = input_tensor(input, self.in_channels, 2, self.device)?;
         let apply = |unit: &FoldedConvBn, x: &Tensor, tail| unit.forward(x, tail, self.one_dnn.as_ref());
-        let features = self.graph.features(&x, apply, tap)?;
-        let logits = features.f_linear(&self.fc_weight, Some(&self.fc_bias))?;
-        Ok((features, logits))
+        Ok(self.graph.blocks(&x, apply, tap)?)
     }
 
     /// As [`Network::forward`], with what the layers say on the way.
@@ -215,25 +221,34 @@ impl ResNet50 {
     /// # Errors
     /// As [`Network::forward`].
     pub fn activations(&self, input: ArrayViewD<'_, f32>) -> Result<Activations, ModelError> {
+        let _no_grad = tch::no_grad_guard();
         let mut taps = Vec::new();
-        let (features, logits) = self.run(input, &mut |name, x| taps.push((name.to_owned(), x.copy())))?;
+        let features = pool(&self.blocks(input, &mut |name, x| taps.push((name.to_owned(), x.copy())))?)?;
         let taps = taps.into_iter().map(|(name, x)| Ok((name, array(&x)?))).collect::<Result<_, ModelError>>()?;
-        Ok(Activations { features: array(&features)?, logits: array(&logits)?, taps })
+        let mut hidden = Vec::new();
+        let logits = self.head.forward(&features, &mut |x| hidden.push(x.shallow_clone()))?;
+        let hidden = hidden.iter().map(array).collect::<Result<_, ModelError>>()?;
+        Ok(Activations { features: array(&features)?, hidden, logits: array(&logits)?, taps })
     }
 }
 
 impl Network for ResNet50 {
     fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
-        let (_, logits) = self.run(input, &mut |_, _| {})?;
-        Ok(Logits::Global(array(&logits)?))
+        let _no_grad = tch::no_grad_guard();
+        let last = self.blocks(input, &mut |_, _| {})?;
+        Ok(Logits::Global(array(&self.head.forward(&pool(&last)?, &mut |_| {})?)?))
+    }
+
+    fn explain(&mut self, input: ArrayViewD<'_, f32>, target: CamTarget) -> Result<Explanation, ModelError> {
+        let last = self.blocks(input, &mut |_, _| {})?;
+        grad_cam(&last, |last| self.head.forward(&pool(last)?, &mut |_| {}), target)
     }
 }
 
 /// The trainable form: autograd variables in a `VarStore` under torchvision's key names.
 pub struct TrainableResNet50 {
     graph: Graph<TrainableConvBn>,
-    fc_weight: Tensor,
-    fc_bias: Tensor,
+    head: DenseHead,
 }
 
 impl TrainableResNet50 {
@@ -241,16 +256,8 @@ impl TrainableResNet50 {
     /// What libtorch refuses (memory).
     pub fn new(vs: &Path<'_>, spec: &ResNet50Spec) -> Result<Self, TchError> {
         let graph = Graph::fill(&Graph::describe(spec), |unit| TrainableConvBn::new(vs, unit))?;
-        // torch.nn.Linear's default: uniform within 1 / sqrt(fan in), for the bias too.
-        let features = feature_count(spec);
-        let bound = 1.0 / (features as f64).sqrt();
-        let fc = sub_path(vs, "fc");
-        let linear = Init::Uniform { lo: -bound, up: bound };
-        Ok(Self {
-            graph,
-            fc_weight: fc.f_var("weight", &[spec.num_classes as i64, features], linear)?,
-            fc_bias: fc.f_var("bias", &[spec.num_classes as i64], linear)?,
-        })
+        let head = DenseHead::trainable(vs, feature_count(spec), &spec.hidden_features, spec.num_classes)?;
+        Ok(Self { graph, head })
     }
 
     /// Pooled features, N × 32·width, of a batch N × C × H × W.
@@ -258,7 +265,7 @@ impl TrainableResNet50 {
     /// # Errors
     /// What libtorch refuses.
     pub fn features(&self, xs: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        self.graph.features(xs, |unit, x, tail| unit.forward_t(x, train, tail), &mut |_, _| {})
+        pool(&self.graph.blocks(xs, |unit, x, tail| unit.forward_t(x, train, tail), &mut |_, _| {})?)
     }
 
     /// Logits, N × classes, of a batch N × C × H × W. `train`: batch norm uses the batch's statistics and moves the running ones.
@@ -266,7 +273,7 @@ impl TrainableResNet50 {
     /// # Errors
     /// What libtorch refuses.
     pub fn forward_t(&self, xs: &Tensor, train: bool) -> Result<Tensor, TchError> {
-        self.features(xs, train)?.f_linear(&self.fc_weight, Some(&self.fc_bias))
+        self.head.forward(&self.features(xs, train)?, &mut |_| {})
     }
 }
 

@@ -6,12 +6,14 @@ use tch::{TchError, Tensor};
 
 use super::conv_bn::{ConvBnSpec, FoldedConvBn, Tail};
 use super::one_dnn::OneDnn;
-use super::tensor::{array, channels_last, input_tensor};
+use super::tensor::{array, input_tensor};
 use crate::manifest::network::UnetSpec;
-use crate::model::{Device, Logits, ModelError, Network, weights::StateDict};
+use crate::model::{Device, Logits, ModelError, Network, pace::stand_aside, weights::StateDict};
 
 /// Times that the size is halved.
 const LEVELS: usize = 4;
+/// torch.nn.BatchNorm2d's default.
+const EPSILON: f64 = 1e-5;
 
 /// 3×3 convolution, batch norm, ReLU; twice.
 type DoubleConv<U> = [U; 2];
@@ -29,9 +31,36 @@ pub struct UNet {
 }
 
 struct Up {
-    /// Weight and bias of the transposed convolution.
-    upsample: [Tensor; 2],
-    conv: DoubleConv<FoldedConvBn>,
+    upsample: Upsample,
+    /// The first convolution over the skip connection, and over what comes from below.
+    first: [FoldedConvBn; 2],
+    second: FoldedConvBn,
+}
+
+/// The transposed convolution of 2 × 2 with stride 2. No two of its outputs share a place, so it is a matrix product: a row of inputs by
+/// inputs × (2 × 2 × outputs).
+struct Upsample {
+    weight: Tensor,
+    /// Repeated for each of the four places.
+    bias: Tensor,
+}
+
+impl Upsample {
+    /// From a weight of inputs × outputs × 2 × 2.
+    fn new(weight: &Tensor, bias: &Tensor) -> Result<Self, TchError> {
+        let weight = weight.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_flatten(1, -1)?;
+        Ok(Self { weight, bias: bias.f_repeat([4])? })
+    }
+
+    /// N × C × H × W to N × outputs × 2H × 2W, both in channels_last order.
+    fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let size = x.size();
+        let (n, channels, rows, columns) = (size[0], size[1], size[2], size[3]);
+        let pixels = x.f_permute([0, 2, 3, 1])?.f_reshape([-1, channels])?;
+        let y = self.bias.f_addmm(&pixels, &self.weight)?;
+        let y = y.f_view([n, rows, columns, 2, 2, -1])?.f_permute([0, 1, 3, 2, 4, 5])?;
+        y.f_reshape([n, 2 * rows, 2 * columns, -1])?.f_permute([0, 3, 1, 2])
+    }
 }
 
 /// The convolutions of `inc` and `down…`, and of `up…`.
@@ -46,6 +75,7 @@ fn convolutions(spec: &UnetSpec) -> (Vec<DoubleConv<ConvBnSpec>>, Vec<DoubleConv
             kernel: 3,
             stride: 1,
             bias: spec.conv_bias,
+            epsilon: EPSILON,
         })
     };
     let mut downs = vec![double("inc".into(), spec.in_channels as i64, width(0))];
@@ -69,6 +99,22 @@ pub fn keys(spec: &UnetSpec) -> Vec<(String, Vec<i64>)> {
     keys
 }
 
+/// Multiply-adds of one image of `rows` × `columns` pixels, both multiples of 16: 2.19e11 at 512², width 64.
+pub fn multiply_adds(spec: &UnetSpec, rows: usize, columns: usize) -> usize {
+    let (downs, ups) = convolutions(spec);
+    let pixels = |level: usize| (rows >> level) * (columns >> level);
+    let weights = |unit: &ConvBnSpec| (unit.in_channels * unit.out_channels * unit.kernel * unit.kernel) as usize;
+    let double = |units: &DoubleConv<ConvBnSpec>| units.iter().map(weights).sum::<usize>();
+    let down: usize = downs.iter().enumerate().map(|(level, units)| double(units) * pixels(level)).sum();
+    let up = |(i, units): (usize, &DoubleConv<ConvBnSpec>)| {
+        // A pixel of the output has one pixel of the input before the transposed convolution.
+        let upsampled = (units[0].in_channels * units[0].out_channels) as usize;
+        (upsampled + double(units)) * pixels(LEVELS - 1 - i)
+    };
+    let up: usize = ups.iter().enumerate().map(up).sum();
+    down + up + spec.out_channels * spec.width * pixels(0)
+}
+
 impl UNet {
     /// Fills the network from a state dict; the dict is used up tensor by tensor.
     ///
@@ -87,13 +133,16 @@ impl UNet {
         let downs = downs.iter().map(&mut double).collect::<Result<_, _>>()?;
         let convs = ups.iter().map(&mut double).collect::<Result<Vec<_>, _>>()?;
         let mut pair = |module: &str| -> Result<[Tensor; 2], ModelError> {
-            let weight = channels_last(&state_dict.take(&format!("{module}.weight"))?)?;
+            let weight = state_dict.take(&format!("{module}.weight"))?;
             let bias = state_dict.take(&format!("{module}.bias"))?;
             Ok([weight.f_to_device(device.torch())?, bias.f_to_device(device.torch())?])
         };
         let mut ups = Vec::with_capacity(LEVELS);
-        for (i, conv) in convs.into_iter().enumerate() {
-            ups.push(Up { upsample: pair(&format!("up{}.up", i + 1))?, conv });
+        for (i, [first, second]) in convs.into_iter().enumerate() {
+            let [weight, bias] = pair(&format!("up{}.up", i + 1))?;
+            // Inputs × outputs of the transposed convolution; the skip connection has as many channels as its outputs.
+            let channels = weight.size()[1];
+            ups.push(Up { upsample: Upsample::new(&weight, &bias)?, first: first.split(channels)?, second });
         }
         Ok(Self {
             downs,
@@ -124,10 +173,16 @@ impl UNet {
             tap(&format!("x{}", i + 1), &x);
         }
         for (i, (up, skip)) in self.ups.iter().zip(skips.into_iter().rev()).enumerate() {
-            let [weight, bias] = &up.upsample;
-            let y = x.f_conv_transpose2d(weight, Some(bias), 2, 0, 0, 1, 1)?;
+            stand_aside();
+            let y = up.upsample.forward(&x)?;
             tap(&format!("up{}.up", i + 1), &y);
-            x = self.double(&up.conv, &Tensor::f_cat(&[&skip, &pad_to(&y, &skip)?], 1)?)?;
+            let [from_skip, from_below] = &up.first;
+            let one_dnn = self.one_dnn.as_ref();
+            let sum = from_skip.forward(&skip, Tail::Linear, one_dnn)?;
+            drop(skip);
+            x = from_below.forward(&pad_to(&y, &sum)?, Tail::AddRelu(sum), one_dnn)?;
+            drop(y);
+            x = up.second.forward(&x, Tail::Relu, one_dnn)?;
             tap(&format!("up{}", i + 1), &x);
         }
         let [weight, bias] = &self.out;

@@ -24,7 +24,7 @@ fn small_manifest(name: &str) -> Value {
 
 fn save_weights(file: &Path, classes: usize, spoil: f64) {
     let vs = VarStore::new(tch::Device::Cpu);
-    let spec = ResNet50Spec { in_channels: 3, num_classes: classes, width: 4 };
+    let spec = ResNet50Spec::torchvision(3, classes, 4);
     let _network = TrainableResNet50::new(&vs.root(), &spec).unwrap();
     let bias = vs.variables().remove("fc.bias").unwrap();
     let _ = tch::no_grad(|| bias.shallow_clone().fill_(spoil));
@@ -153,4 +153,59 @@ fn info_is_pascal_case() {
 fn a_missing_models_folder_is_an_error() {
     let models = Models::new();
     assert!(ModelRegistry::scan(&models.0.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn an_ensemble_is_one_model_of_several_files() {
+    let models = Models::new();
+    let mut json = small_manifest("ensemble");
+    json["test_time_augmentation"] = json!({ "transforms": [{ "Flip": { "spatial_axis": [1] } }] });
+    json["ensemble"] = json!({
+        "weight": 2.0,
+        "members": [{ "weights": { "file": "second.safetensors", "format": "safetensors" } }],
+    });
+    let first = models.add_json(&json);
+    let second = first.with_file_name("second.safetensors");
+    save_weights(&first, 4, 0.0);
+    // One member that is not there is named.
+    let info = models.scan().get("ensemble").unwrap();
+    assert_eq!(info.state, ModelState::NoWeights);
+    assert!(info.reason.unwrap().contains("ensemble/second.safetensors"));
+    // Nor does one that does not fit pass for the other.
+    save_weights(&second, 3, 0.0);
+    let registry = models.scan();
+    assert!(registry.load_model("ensemble", Device::cpu()).is_none());
+    let reason = registry.get("ensemble").unwrap().reason.unwrap();
+    assert!(reason.starts_with("ensemble/second.safetensors: keys do not fit the network"), "{reason}");
+
+    save_weights(&second, 4, 1.0);
+    let registry = models.scan();
+    let mut model = registry.load_model("ensemble", Device::cpu()).unwrap();
+    let hashes = [&first, &second].map(|file| weights::sha256(file).unwrap());
+    assert_eq!(model.weights_sha256, weights::sha256_of(hashes.concat().as_bytes()));
+    assert_eq!(models.scan().weights_sha256("ensemble").unwrap(), model.weights_sha256);
+    let input =
+        ArrayD::from_shape_fn(vec![1, 3, 64, 64], |i| ((i[1] + 3 * i[2] + i[3] * i[2]) % 13) as f32 / 6.5 - 1.0);
+    let (logits, spread) = model.network.forward_with_spread(input.view()).unwrap();
+    let found = crate::predict::activate::softmax(logits.global().unwrap().as_slice().unwrap());
+    // Each network by itself, on the image and its mirror image.
+    let mut mirrored = input.clone();
+    mirrored.invert_axis(ndarray::Axis(3));
+    let mut expected = [0.0; 4];
+    for (file, weight) in [(&first, 2.0), (&second, 1.0)] {
+        let spec = &model.manifest.network;
+        let format = crate::manifest::WeightsFormat::Safetensors;
+        let mut network = crate::model::network::load(spec, file, format, Device::cpu()).unwrap();
+        let mut turned = [0.0; 4];
+        for image in [&input, &mirrored] {
+            let logits = network.forward(image.view()).unwrap().global().unwrap();
+            let p = crate::predict::activate::softmax(logits.as_slice().unwrap());
+            turned.iter_mut().zip(p).for_each(|(sum, p)| *sum += p / 2.0);
+        }
+        expected.iter_mut().zip(turned).for_each(|(sum, p)| *sum += p * weight / 3.0);
+    }
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    assert!(spread.unwrap().iter().any(|s| *s > 1e-4));
 }

@@ -1,6 +1,7 @@
 //! Checkpoints: from a file to named tensors, and whether those fit the network.
 
 mod globals;
+pub mod keras;
 mod pickle;
 mod pytorch;
 mod safetensors;
@@ -20,6 +21,8 @@ use crate::manifest::WeightsFormat;
 pub enum WeightsError {
     #[error("cannot be read: {0}")]
     Read(#[from] std::io::Error),
+    #[error("cannot be written: {0}")]
+    Write(std::io::Error),
     #[error("SHA-256 is {found}, the manifest expects {expected}")]
     Hash { found: String, expected: String },
     /// Truncated, corrupt, or not of the format that the manifest names.
@@ -78,7 +81,7 @@ impl fmt::Display for KeyMismatch {
 }
 
 /// The first `limit` names, then a count of the others.
-fn first(names: &[String], limit: usize) -> String {
+pub(super) fn first(names: &[String], limit: usize) -> String {
     let shown = names.iter().take(limit).cloned().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(limit) {
         0 => shown,
@@ -109,6 +112,34 @@ impl StateDict {
         Ok(Self { tensors: strip_module_prefix(tensors) })
     }
 
+    /// Of tensors by name.
+    pub fn from_tensors(tensors: BTreeMap<String, Tensor>) -> Self {
+        Self { tensors }
+    }
+
+    /// The same tensors under other names.
+    ///
+    /// # Errors
+    /// [`WeightsError::Format`] when two tensors would have one name.
+    pub fn rename(self, rename: impl Fn(&str) -> String) -> Result<Self, WeightsError> {
+        let mut tensors = BTreeMap::new();
+        for (key, tensor) in self.tensors {
+            let name = rename(&key);
+            if tensors.insert(name.clone(), tensor).is_some() {
+                return Err(WeightsError::Format(format!("key {key}: there are two tensors for {name}")));
+            }
+        }
+        Ok(Self { tensors })
+    }
+
+    /// Writes the tensors as safetensors, as f32. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`WeightsError::Write`], and [`WeightsError::Kind`] when a tensor holds integers.
+    pub fn save(self, file: &Path) -> Result<(), WeightsError> {
+        safetensors::write(self, file)
+    }
+
     /// Compares names and shapes with what the network needs.
     ///
     /// # Errors
@@ -123,9 +154,8 @@ impl StateDict {
             }
         }
         let known: std::collections::BTreeSet<&str> = expected.iter().map(|(key, _)| key.as_str()).collect();
-        // A counter of training steps: of no use for inference, present or not.
-        let counter = |key: &str| key == "num_batches_tracked" || key.ends_with(".num_batches_tracked");
-        mismatch.extra = self.tensors.keys().filter(|k| !known.contains(k.as_str()) && !counter(k)).cloned().collect();
+        mismatch.extra =
+            self.tensors.keys().filter(|k| !known.contains(k.as_str()) && !is_counter(k)).cloned().collect();
         if mismatch.is_empty() { Ok(()) } else { Err(WeightsError::Keys(mismatch)) }
     }
 
@@ -164,6 +194,11 @@ impl StateDict {
     }
 }
 
+/// A counter of training steps: of no use for inference, present or not.
+pub fn is_counter(key: &str) -> bool {
+    key == "num_batches_tracked" || key.ends_with(".num_batches_tracked")
+}
+
 /// `torch.nn.DataParallel` puts `module.` before every key.
 fn strip_module_prefix(tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
     const PREFIX: &str = "module.";
@@ -187,8 +222,17 @@ pub fn sha256(file: &Path) -> Result<String, WeightsError> {
             n => hash.update(&buffer[..n]),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+/// SHA-256 of bytes in memory.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::model) mod tests;

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::{Dtype, tensor::Metadata};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorView};
 use tch::{Kind, Tensor};
 
-use super::WeightsError;
+use super::{StateDict, WeightsError};
 
 /// The header's own limit in the reference implementation.
 const MAX_HEADER: u64 = 100_000_000;
@@ -55,6 +56,35 @@ pub(super) fn read(file: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError
         tensors.insert(name, Tensor::f_from_data_size(&bytes, &shape, kind)?);
     }
     Ok(tensors)
+}
+
+/// Writes beside `file` first and renames: a reader never sees half a file.
+pub(super) fn write(mut state_dict: StateDict, file: &Path) -> Result<(), WeightsError> {
+    let keys: Vec<(String, Vec<i64>)> = state_dict.shapes().map(|(key, shape)| (key.to_owned(), shape)).collect();
+    let mut tensors = Vec::with_capacity(keys.len());
+    for (key, shape) in keys {
+        let tensor = state_dict.take(&key)?.f_contiguous()?;
+        let mut values = vec![0f32; tensor.numel()];
+        let count = values.len();
+        tensor.f_copy_data(&mut values, count)?;
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        tensors.push((key, shape.into_iter().map(|d| d as usize).collect::<Vec<_>>(), bytes));
+    }
+    let broken = |e: safetensors::SafeTensorError| WeightsError::Format(format!("safetensors: {e}"));
+    let mut views = Vec::with_capacity(tensors.len());
+    for (key, shape, bytes) in &tensors {
+        views.push((key.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(broken)?));
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let written = safetensors::serialize_to_file(views, None, part).map_err(broken);
+    let renamed = written.and_then(|()| std::fs::rename(part, file).map_err(WeightsError::Write));
+    if renamed.is_err() {
+        // Nothing is lost where this fails as well: it is our own half-written file.
+        let _ = std::fs::remove_file(part);
+    }
+    renamed
 }
 
 fn kind(dtype: Dtype) -> Option<Kind> {

@@ -7,15 +7,15 @@ use super::*;
 
 /// A pickle of what `torch.save` writes, by hand: protocol 2 opcodes.
 #[derive(Default)]
-struct Pickler(Vec<u8>);
+pub(in crate::model) struct Pickler(Vec<u8>);
 
 impl Pickler {
-    fn raw(mut self, bytes: &[u8]) -> Self {
+    pub(in crate::model) fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend(bytes);
         self
     }
 
-    fn text(self, text: &str) -> Self {
+    pub(in crate::model) fn text(self, text: &str) -> Self {
         let length = u32::try_from(text.len()).unwrap().to_le_bytes();
         self.raw(b"X").raw(&length).raw(text.as_bytes())
     }
@@ -35,18 +35,18 @@ impl Pickler {
         storage.int(offset[0]).ints(size).ints(stride).raw(b"\x89ccollections\nOrderedDict\n)RtR")
     }
 
-    fn float(self, key: &str, size: &[i64]) -> Self {
+    pub(in crate::model) fn float(self, key: &str, size: &[i64]) -> Self {
         let numel = size.iter().product();
         let stride: Vec<i64> = (0..size.len()).map(|i| size[i + 1..].iter().product()).collect();
         self.tensor("FloatStorage", key, numel, [&[0], size, &stride])
     }
 }
 
-fn pickle(body: impl FnOnce(Pickler) -> Pickler) -> Vec<u8> {
+pub(in crate::model) fn pickle(body: impl FnOnce(Pickler) -> Pickler) -> Vec<u8> {
     body(Pickler::default().raw(b"\x80\x02")).raw(b".").0
 }
 
-fn zip_bytes(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
+pub(in crate::model) fn zip_bytes(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     zip.start_file("archive/data.pkl", stored).unwrap();
@@ -71,7 +71,7 @@ fn stream_bytes(object: &[u8], storages: &[(&str, u64, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-fn floats(values: &[f32]) -> Vec<u8> {
+pub(in crate::model) fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 

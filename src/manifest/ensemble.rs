@@ -1,0 +1,76 @@
+//! Several answers to one question: of one network to input that is turned, of several networks, or both.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{NetworkSpec, WeightsSpec};
+
+/// How answers become one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CombineMode {
+    /// The mean of the probabilities, by the members' weights.
+    #[default]
+    Mean,
+    /// The share of the answers, by the members' weights, for which a class is the most probable, or at least as probable as not.
+    Vote,
+}
+
+/// Test-time augmentation: the network also answers to the input flipped and rotated; dense answers are turned back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestTimeAugmentationSpec {
+    /// Beside the input as it is.
+    pub transforms: Vec<AugmentationSpec>,
+    #[serde(default)]
+    pub combine: CombineMode,
+}
+
+/// One way to turn the input, named as MONAI names it. Axes are counted from 0: rows and columns of an image, slices, rows and columns
+/// of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AugmentationSpec {
+    Flip(FlipSpec),
+    Rotate90(Rotate90Spec),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlipSpec {
+    pub spatial_axis: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate90Spec {
+    /// Quarter turns, 1 to 3, from the first of the axes towards the second.
+    pub k: usize,
+    pub spatial_axes: [usize; 2],
+}
+
+/// Other networks beside the manifest's own that answer the same question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleSpec {
+    pub members: Vec<MemberSpec>,
+    #[serde(default)]
+    pub combine: CombineMode,
+    /// The weight of the manifest's own network among them.
+    #[serde(default = "one")]
+    pub weight: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberSpec {
+    /// Absent: the manifest's own network, with other weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkSpec>,
+    pub weights: WeightsSpec,
+    #[serde(default = "one")]
+    pub weight: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
