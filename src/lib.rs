@@ -21,3 +21,7 @@ pub mod web;
 // So that fixtures under tests/support name the crate alike in unit tests and in integration tests.
 #[cfg(test)]
 extern crate self as orthanc_ai;
+
+#[cfg(test)]
+#[path = "../tests/support/ct_series.rs"]
+mod ct_series;

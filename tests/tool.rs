@@ -1,7 +1,15 @@
 //! The command-line tool as a person uses it: phantom, inspect, check, run, and run again.
 
+#[path = "support/ct_series.rs"]
+mod ct_series;
+#[allow(dead_code)]
+#[path = "support/shared_data.rs"]
+mod shared_data;
+
 use std::path::Path;
 use std::process::{Command, Output};
+
+use ct_series::CtSeries;
 
 const DEMO: &str = "mammography-4view-demo";
 
@@ -120,4 +128,55 @@ fn rules_of_a_configuration_are_explained() {
     assert!(refused(&["inspect", exam, "--config", config]).contains("Ai.Rules"));
     std::fs::write(config, "{\n\n  // one\n  \"Ai\": }").unwrap();
     assert!(refused(&["inspect", exam, "--config", config]).contains("line 4"));
+}
+
+const HEADS: &str = "head-slices";
+
+/// A folder with the model of a series' slices.
+fn heads() -> tempfile::TempDir {
+    let models = tempfile::tempdir().unwrap();
+    ct_series::write_model(models.path(), HEADS, |_| ());
+    models
+}
+
+#[test]
+fn the_slices_of_a_series_get_one_answer() {
+    let (folder, models) = (tempfile::tempdir().unwrap(), heads());
+    let models = ["--models-directory", models.path().to_str().unwrap()];
+    let bone = CtSeries { kernel: "Hr68s\\3", ..CtSeries::new(4, 30) };
+    let scout = CtSeries { image_type: "ORIGINAL\\PRIMARY\\LOCALIZER", ..CtSeries::new(1, 2) };
+    let exam = folder.path().join("exam");
+    std::fs::create_dir(&exam).unwrap();
+    for (n, file) in [scout.files(), bone.files(), CtSeries::new(3, 20).files()].concat().iter().enumerate() {
+        std::fs::write(exam.join(format!("{n:04}.dcm")), file).unwrap();
+    }
+    let (exam, out) = (exam.to_str().unwrap(), folder.path().join("out"));
+    let text = ok(&[&["inspect", exam], &models[..]].concat());
+    assert!(text.contains("would run on Slice 1 to Slice 20 (20 images)"), "{text}");
+    let text = ok(&[&["run", HEADS, exam, "-o", out.to_str().unwrap()], &models[..]].concat());
+    assert!(text.contains("of the 3 images that speak most for a finding; 20 of 20 analysed; carried by:"), "{text}");
+    assert_eq!(text.lines().filter(|l| l.trim_start().starts_with("Slice ")).count(), 3, "{text}");
+    assert!(text.contains("warning: 1 other series of the study left out") && !text.contains("PHANTOM"), "{text}");
+}
+
+/// Other people's head CT: a tilted gantry with slices of two thicknesses, one series of four slices at one place, single slices. No two series
+/// of it are of one study.
+#[test]
+fn real_heads_are_analysed_or_refused_in_words() {
+    let Some(folder) = shared_data::folder("ct_head") else { return };
+    let (models, out) = (heads(), tempfile::tempdir().unwrap());
+    let models = ["--models-directory", models.path().to_str().unwrap()];
+    let text = ok(&[&["inspect", folder.to_str().unwrap()], &models[..]].concat());
+    assert!(text.contains("would run on Slice 1 to Slice 28 (28 images)"), "the tilted series: {text}");
+    assert!(text.contains("would run on Slice 1, Slice 2, Slice 3, Slice 4, Slice 5, Slice 6"), "{text}");
+    let verdicts = text.lines().filter(|l| l.contains(HEADS)).count();
+    assert_eq!(verdicts, text.matches("study ").count(), "{text}");
+    let output =
+        tool(&[&["run", HEADS, folder.to_str().unwrap(), "-o", out.path().to_str().unwrap()], &models[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    // One study has a file without pixels: it fails in words, and the others have their results.
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("Slice 1: PixelData is missing"), "{error}");
+    assert!(text.contains("28 of 28 analysed; carried by:"), "{text}");
+    assert!(text.contains("3 slices lie at the place of another one"), "{text}");
 }

@@ -270,7 +270,7 @@ impl Reader<'_> {
         }
     }
 
-    fn voi(&self) -> Option<VoiWindow> {
+    pub(super) fn voi(&self) -> Option<VoiWindow> {
         let function = match self.text(tags::VOILUT_FUNCTION).as_deref() {
             Some("SIGMOID") => VoiLutFunction::Sigmoid,
             Some("LINEAR_EXACT") => VoiLutFunction::LinearExact,

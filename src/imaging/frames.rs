@@ -159,12 +159,12 @@ fn read(
 
 /// What results refer to is in the standard's short elements; a vendor's private ones may be megabytes a slice, and the
 /// functional groups of all frames have been read.
-fn is_kept(tag: Tag, length: usize) -> bool {
+pub(super) fn is_kept(tag: Tag, length: usize) -> bool {
     tag.0.is_multiple_of(2) && tag != tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE && length <= MAX_ELEMENT
 }
 
 /// Of the frame's functional group (PS3.3 C.7.6.16.2.9), else of the instance.
-fn frame_rescale(
+pub(super) fn frame_rescale(
     attributes: &ImageAttributes,
     groups: Option<&FunctionalGroups<'_>>,
     frame: usize,

@@ -28,8 +28,10 @@ pub struct InputSpec {
 /// What one run is made of.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub enum SelectSpec {
-    /// Single images, each analysed on its own.
+    /// Single images, each analysed on its own. Each frame of a multi-frame instance is an image.
     Images(ImagesSpec),
+    /// The slices of one series, each analysed on its own; or the one instance that a run is asked for.
+    Series(SeriesSpec),
     /// Volumes on one grid, the channels of one input.
     Volumes(VolumesSpec),
 }
@@ -37,14 +39,94 @@ pub enum SelectSpec {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesSpec {
-    /// Exactly so many images make one run; any other number is refused.
-    pub count: usize,
-    /// The views expected, "{ImageLaterality}-{ViewPosition}", in the order they are reported.
+    /// So many images make one run; any other number is refused.
+    pub count: CountSpec,
+    /// The views expected, "{ImageLaterality}-{ViewPosition}", in the order they are reported. As many as images, where the number of
+    /// these is one.
     #[serde(default)]
     pub views: Vec<String>,
     /// What happens when the images' views are not the expected ones.
     #[serde(default)]
     pub view_policy: ViewPolicy,
+}
+
+/// How many: exactly so many (`4`), or from `min` to `max` (`{"min": 1, "max": 4}`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum CountSpec {
+    Exactly(usize),
+    Between(CountRange),
+}
+
+/// Both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountRange {
+    pub min: usize,
+    pub max: usize,
+}
+
+impl CountSpec {
+    pub fn min(self) -> usize {
+        match self {
+            Self::Exactly(n) => n,
+            Self::Between(range) => range.min,
+        }
+    }
+
+    pub fn max(self) -> usize {
+        match self {
+            Self::Exactly(n) => n,
+            Self::Between(range) => range.max,
+        }
+    }
+
+    pub fn contains(self, n: usize) -> bool {
+        (self.min()..=self.max()).contains(&n)
+    }
+}
+
+impl fmt::Display for CountSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.min() == self.max() { self.min().fmt(f) } else { write!(f, "{} to {}", self.min(), self.max()) }
+    }
+}
+
+/// By hand, for a derived one tells nothing of what is wrong.
+impl<'de> Deserialize<'de> for CountSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = CountSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or an object with \"min\" and \"max\"")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<CountSpec, E> {
+                usize::try_from(n).map(CountSpec::Exactly).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CountSpec, A::Error> {
+                CountRange::deserialize(MapAccessDeserializer::new(map)).map(CountSpec::Between)
+            }
+        }
+        deserializer.deserialize_any(Count)
+    }
+}
+
+/// The slices of one series, in the order of their positions along their normal; without positions by InstanceNumber. Where several series
+/// of a study are left, `prefer` decides between them, or the caller does.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesSpec {
+    /// Conditions, the most important first: of the series that are left, those whose slices all fulfil it are kept, where there are
+    /// any. `[{"keyword": "ConvolutionKernel", "regex": "soft"}, {"keyword": "SliceThickness", "range": {"min": 4}}]`
+    #[serde(default)]
+    pub prefer: Vec<Condition>,
+    /// A series of fewer slices is left out. An instance that a run is asked for is enough by itself.
+    #[serde(default = "one")]
+    pub min_slices: usize,
 }
 
 /// One volume a channel. The channels are either phases of one dynamic study, told apart and ordered by `time_points`: as

@@ -27,15 +27,15 @@ pub use explanation::{
 pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use inferer::InfererSpec;
 pub use input::{
-    ChannelSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec, TimePointKey, ViewPolicy,
-    VolumesSpec,
+    ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,
+    SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use plausibility::{PlausibilityCheck, PlausibilityPolicy, PlausibilitySpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
-    Activation, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding, SegmentSpec,
-    SegmentationSpec, TaskSpec,
+    Activation, AggregateSpec, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding,
+    SegmentSpec, SegmentationSpec, TaskSpec,
 };
 pub use transform::TransformSpec;
 

@@ -10,7 +10,7 @@ use super::{ClassSpec, CodedConcept, ExplanationSpec};
 /// What the model does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum TaskSpec {
-    /// One answer an image.
+    /// One answer an image, and one for all of a run's together where `aggregate` says how.
     Classification(ClassificationSpec),
     /// One mask a segment, on the source's grid.
     Segmentation(SegmentationSpec),
@@ -27,14 +27,96 @@ pub struct ClassificationSpec {
     /// Heat maps of what the answers rest on. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explanation: Option<ExplanationSpec>,
+    /// How the images of a run make one answer. Absent: each image has its own, and there is no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregate: Option<AggregateSpec>,
+}
+
+impl ClassificationSpec {
+    /// The class that says that nothing was found, where the manifest tells which it is.
+    pub fn negative(&self) -> Option<usize> {
+        if self.activation == Activation::SigmoidBinary {
+            return Some(0);
+        }
+        let name = self.aggregate.as_ref()?.negative()?;
+        self.classes.iter().position(|c| c.name == name)
+    }
 }
 
 /// From logits to probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// Exactly one class; probabilities sum to 1.
+    /// Exactly one class; probabilities sum to 1. The most probable class is the answer.
     Softmax,
+    /// Each class on its own: none, one or several may be present. The answer is the most probable of the classes that are present by their
+    /// thresholds, else of all.
+    Sigmoid,
+    /// One logit for two classes, [negative, positive]. The answer is the positive class at its threshold `present` and above, the negative
+    /// one below `absent`, and between the two the more probable one.
+    SigmoidBinary,
+}
+
+/// From the probabilities of a run's images to those of all of them together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AggregateSpec {
+    /// Mean of the `k` images that speak most for a finding: a finding on a few slices counts, one slice alone does not decide.
+    TopKMean(TopKMeanSpec),
+    /// The image that speaks most for a finding.
+    Max(MaxSpec),
+    /// Mean of all images.
+    Mean(MeanSpec),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopKMeanSpec {
+    /// Of fewer images all are taken.
+    pub k: usize,
+    /// As in [`MaxSpec`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaxSpec {
+    /// With `softmax`: the name of the class that says that nothing was found. The less probable it is, the more an image speaks for a
+    /// finding. (`sigmoid_binary`: the first class is it; `sigmoid`: each class is aggregated on its own.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negative: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeanSpec {}
+
+impl AggregateSpec {
+    /// Images that make the answer; None: all.
+    pub fn k(&self) -> Option<usize> {
+        match self {
+            Self::TopKMean(s) => Some(s.k),
+            Self::Max(_) => Some(1),
+            Self::Mean(_) => None,
+        }
+    }
+
+    /// The class that says that nothing was found, where the manifest names it.
+    pub fn negative(&self) -> Option<&str> {
+        match self {
+            Self::TopKMean(TopKMeanSpec { negative, .. }) | Self::Max(MaxSpec { negative }) => negative.as_deref(),
+            Self::Mean(_) => None,
+        }
+    }
+
+    /// For people: `mean of the 3 images that speak most for a finding`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::TopKMean(s) => format!("mean of the {} images that speak most for a finding", s.k),
+            Self::Max(_) => "the image that speaks most for a finding".into(),
+            Self::Mean(_) => "mean of all images".into(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -300,6 +300,69 @@ fn ensembles_and_augmentations_that_cannot_be_are_refused() {
     ] {
         let error = with_key(key, value).unwrap_err();
         assert!(error.contains(expected), "{error}, expected {expected}");
+/// The shipped manifest, made one of a series' slices with one logit for two classes.
+fn of_series(aggregate: Value) -> Value {
+    let mut json = shipped();
+    let code = json["report"]["finding_site"].clone();
+    let class = |name: &str, present: f64, absent: f64| json!({"name": name, "color": "#000000", "concept": code, "thresholds": {"present": present, "absent": absent}});
+    json["input"]["select"] = json!({"Series": {"prefer": [{"keyword": "ConvolutionKernel", "regex": "soft"}]}});
+    json["network"]["ResNet50"]["num_classes"] = json!(1);
+    json["inferer"] = json!({"SimpleInferer": {"batch_size": 16}});
+    json["task"]["Classification"]["activation"] = json!("sigmoid_binary");
+    json["task"]["Classification"]["classes"] = json!([class("no", 0.75, 0.5), class("yes", 0.5, 0.25)]);
+    json["task"]["Classification"]["aggregate"] = aggregate;
+    json
+}
+
+fn changed(mut json: Value, pointer: &str, value: Value) -> Value {
+    *json.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+    json
+}
+
+#[test]
+fn activation_classes_and_outputs_go_together() {
+    for aggregate in [json!(null), json!({"TopKMean": {"k": 3}}), json!({"Max": {}}), json!({"Mean": {}})] {
+        let read = Manifest::from_json(&of_series(aggregate.clone()).to_string()).unwrap();
+        let again = serde_json::to_string(&read).unwrap();
+        assert!(Manifest::from_json(&again).is_ok(), "{again}");
+    }
+    let at = "/task/Classification";
+    let series = || of_series(json!({"TopKMean": {"k": 3}}));
+    for (json, expected) in [
+        (
+            changed(series(), "/network/ResNet50/num_classes", json!(2)),
+            "task.Classification.activation: sigmoid_binary takes one logit, the network has 2 outputs",
+        ),
+        (
+            changed(series(), &format!("{at}/classes"), json!([series()["task"]["Classification"]["classes"][1]])),
+            "task.Classification.classes: found 1 classes, expected 2 for sigmoid_binary",
+        ),
+        (
+            changed(series(), &format!("{at}/classes/0/thresholds/present"), json!(0.5)),
+            "classes[0].thresholds: found absent 0.5 and present 0.5, expected 0.5 and 0.75",
+        ),
+        (
+            changed(series(), &format!("{at}/activation"), json!("sigmoid")),
+            "task.Classification.classes: found 2 classes, the network has 1 outputs",
+        ),
+        (changed(series(), &format!("{at}/aggregate/TopKMean/k"), json!(0)), "aggregate.TopKMean.k: found 0"),
+        (changed(series(), &format!("{at}/aggregate"), json!({"Median": {}})), "unknown variant `Median`"),
+        (
+            changed(series(), &format!("{at}/aggregate/TopKMean"), json!({"k": 1, "negative": "no"})),
+            "aggregate.TopKMean.negative: is for softmax",
+        ),
+        (changed(series(), "/inferer/SimpleInferer/batch_size", json!(0)), "inferer.SimpleInferer.batch_size: found 0"),
+        (
+            changed(series(), "/input/select/Series", json!({"min_slices": 0})),
+            "input.select.Series.min_slices: found 0, expected 1 to 10000",
+        ),
+        (
+            changed(series(), "/input/select/Series/prefer/0", json!({"keyword": "Kernel", "equals": "x"})),
+            "input.select.Series.prefer[0].keyword: \"Kernel\" is not a DICOM keyword",
+        ),
+    ] {
+        let error = refusal(&json);
+        assert!(error.contains(expected), "{error}");
     }
 }
 
@@ -328,4 +391,48 @@ fn keras_keys_of_the_resnet50_have_their_limits() {
         let error = with(key, value).unwrap_err();
         assert!(error.contains(expected), "{error}, expected {expected}");
     }
+fn a_softmax_says_which_class_is_the_negative_one() {
+    let softmax = |aggregate: Value| {
+        let mut json = shipped();
+        json["task"]["Classification"]["aggregate"] = aggregate;
+        json
+    };
+    let valid = Manifest::from_json(&softmax(json!({"TopKMean": {"k": 2, "negative": "Normal"}})).to_string()).unwrap();
+    let super::TaskSpec::Classification(task) = &valid.task else { panic!() };
+    assert_eq!(task.negative(), Some(3));
+    assert!(refusal(&softmax(json!({"Max": {}}))).contains("aggregate.Max.negative: nothing, expected with softmax"));
+    let other = refusal(&softmax(json!({"Max": {"negative": "Healthy"}})));
+    assert!(other.contains("found \"Healthy\", expected one of the classes (Mass, "), "{other}");
+    let mut one = softmax(json!({"Mean": {}}));
+    one["input"]["select"]["Images"] = json!({"count": 1});
+    assert!(refusal(&one).contains("task.Classification.aggregate: a run has one image"));
+    let mut single = shipped();
+    single["network"]["ResNet50"]["num_classes"] = json!(1);
+    single["task"]["Classification"]["classes"].as_array_mut().unwrap().truncate(1);
+    assert!(refusal(&single).contains("softmax of one output is always 1"));
+}
+
+#[test]
+fn a_count_is_a_number_or_a_range() {
+    let images = |count: Value, views: Value| {
+        let mut json = shipped();
+        json["input"]["select"]["Images"] = json!({"count": count, "views": views});
+        json
+    };
+    Manifest::from_json(&images(json!({"min": 1, "max": 4}), json!([])).to_string()).unwrap();
+    for (count, expected) in [
+        (json!({"min": 3, "max": 2}), "input.select.Images.count: found 3 to 2, expected 1 to 10000"),
+        (json!({"min": 0, "max": 2}), "found 0 to 2"),
+        (json!(0), "found 0, expected"),
+        (json!(20_000), "found 20000"),
+        (json!("four"), "expected a number, or an object with \"min\" and \"max\""),
+        (json!({"min": 1, "most": 2}), "unknown field `most`"),
+    ] {
+        let error = refusal(&images(count, json!([])));
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(
+        refusal(&images(json!({"min": 1, "max": 2}), json!(["L-CC", "R-CC", "L-MLO"])))
+            .contains("found 3 views for count 1 to 2")
+    );
 }

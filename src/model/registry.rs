@@ -50,8 +50,11 @@ pub struct ModelInfo {
     pub disclaimer: String,
     /// "Classification" or "Segmentation".
     pub task: Option<&'static str>,
-    /// Images of one run, and the views expected; 0 and none where a run takes volumes.
+    /// What a run takes: "Images", "Series" (its slices) or "Volumes".
+    pub input: Option<&'static str>,
+    /// Images of one run at most and at least, and the views expected; 0 and none where a run takes a series or volumes.
     pub count: usize,
+    pub min_count: usize,
     pub views: Vec<String>,
     /// Names of the volumes of one run; none where a run takes images.
     pub channels: Vec<String>,
@@ -298,10 +301,11 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         color: s.color.clone(),
         translations: s.translations.clone(),
     });
-    let (images, volumes) = match manifest.map(|m| &m.input.select) {
-        Some(SelectSpec::Images(images)) => (Some(images), None),
-        Some(SelectSpec::Volumes(volumes)) => (None, Some(volumes)),
-        None => (None, None),
+    let (input, images, volumes) = match manifest.map(|m| &m.input.select) {
+        Some(SelectSpec::Images(images)) => (Some("Images"), Some(images), None),
+        Some(SelectSpec::Series(_)) => (Some("Series"), None, None),
+        Some(SelectSpec::Volumes(volumes)) => (Some("Volumes"), None, Some(volumes)),
+        None => (None, None, None),
     };
     let task = manifest.map(|m| match m.task {
         TaskSpec::Classification(_) => "Classification",
@@ -313,7 +317,9 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         description: text(|m| &m.description),
         demo: manifest.is_some_and(|m| m.demo),
         disclaimer: text(|m| &m.report.disclaimer),
-        count: images.map_or(0, |i| i.count),
+        input,
+        count: images.map_or(0, |i| i.count.max()),
+        min_count: images.map_or(0, |i| i.count.min()),
         views: images.map(|i| i.views.clone()).unwrap_or_default(),
         channels: volumes.map(|v| v.names().into_iter().map(str::to_owned).collect()).unwrap_or_default(),
         task,
@@ -384,7 +390,7 @@ fn input_shape(manifest: &Manifest) -> Vec<usize> {
 fn dry_run(network: &mut dyn Network, manifest: &Manifest) -> Result<(), ModelError> {
     let input = ArrayD::<f32>::zeros(input_shape(manifest));
     let (logits, expected) = match network.forward(input.view())? {
-        Logits::Global(logits) => (logits.into_dyn(), vec![1, manifest.classes().len()]),
+        Logits::Global(logits) => (logits.into_dyn(), vec![1, manifest.network.num_classes()]),
         Logits::Dense(logits) => (logits, [&[1, manifest.network.num_classes()], &input.shape()[2..]].concat()),
     };
     if logits.shape() != expected {

@@ -2,6 +2,18 @@
 
 use ndarray::{Array, Dimension};
 
+use crate::manifest::Activation;
+
+/// The probabilities of one image's classes, in the manifest's order, in f64.
+pub fn probabilities(activation: Activation, logits: &[f32]) -> Vec<f64> {
+    let sigmoid = |logit: &f32| 1.0 / (1.0 + (-f64::from(*logit)).exp());
+    match activation {
+        Activation::Softmax => softmax(logits),
+        Activation::Sigmoid => logits.iter().map(sigmoid).collect(),
+        Activation::SigmoidBinary => logits.iter().map(sigmoid).flat_map(|p| [1.0 - p, p]).collect(),
+    }
+}
+
 /// Softmax over one image's logits, in f64 and shifted by the maximum so that no finite logit overflows.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -17,7 +29,17 @@ pub fn sigmoid<D: Dimension>(logits: &mut Array<f32, D>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{sigmoid, softmax};
+    use super::{probabilities, sigmoid, softmax};
+    use crate::manifest::Activation;
+
+    #[test]
+    fn each_activation_has_a_probability_a_class() {
+        assert_eq!(probabilities(Activation::Softmax, &[0.5, 0.5]), [0.5, 0.5]);
+        assert_eq!(probabilities(Activation::SigmoidBinary, &[0.0]), [0.5, 0.5]);
+        let sure = probabilities(Activation::SigmoidBinary, &[3.0]);
+        assert!((sure[1] - 0.952_574_126_822_433_1).abs() < 1e-15 && (sure[0] + sure[1] - 1.0).abs() < 1e-15);
+        assert_eq!(probabilities(Activation::Sigmoid, &[f32::MAX, f32::MIN, 0.0]), [1.0, 0.0, 0.5]);
+    }
 
     #[test]
     fn sums_to_one_and_keeps_order() {

@@ -35,15 +35,29 @@ impl Finding {
 /// What the model said of one input image, or why it could not.
 #[derive(Debug, Clone)]
 pub struct ImagePrediction {
-    /// Index into the run's input images.
+    /// Index into the run's source instances.
     pub image: usize,
-    /// "L-CC", or "Image 1" where laterality or view is missing.
+    /// Number of the frame, from 1, in a multi-frame instance.
+    pub frame: Option<u32>,
+    /// "L-CC", or "Image 1" where laterality or view is missing; of a series "Slice 1".
     pub view: String,
     pub outcome: Result<Finding, String>,
+}
+
+/// What the model said of all images of a run together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverallPrediction {
+    pub finding: Finding,
+    /// Images that it is made of; the others failed.
+    pub analysed: usize,
+    /// The images that carry the answer, those that speak most for it first: indices into [`Prediction::images`].
+    pub carrying: Vec<usize>,
 }
 
 /// All that the model said in one run.
 #[derive(Debug, Clone)]
 pub struct Prediction {
     pub images: Vec<ImagePrediction>,
+    /// Where the manifest aggregates.
+    pub overall: Option<OverallPrediction>,
 }

@@ -2,6 +2,8 @@
 
 pub mod activate;
 pub mod explanation;
+mod aggregate;
+mod decide;
 pub mod finding;
 pub mod heat_map;
 mod heat_region;
@@ -12,9 +14,11 @@ pub mod plausibility;
 pub mod segmentation;
 
 pub use explanation::{ImageExplanation, PlacedRegion, Statement, sentences};
-pub use finding::{ClassProbability, Finding, ImagePrediction, Prediction};
 pub use heat_map::HeatMap;
 pub use heat_region::{HeatRegion, heat_regions};
+pub use aggregate::aggregate;
+pub use decide::decide;
+pub use finding::{ClassProbability, Finding, ImagePrediction, OverallPrediction, Prediction};
 pub use measure::measure;
 pub use outline::outline;
 pub use place::{HeadFrame, ImageSide, Part, Place, Side};

@@ -96,6 +96,7 @@ pub const MEAN: Concept = sct("373098007", "Mean");
 pub const AREA: Concept = sct("42798000", "Area");
 /// The greatest value of a region of a heat map, which goes from 0 to 1.
 pub const HEAT_PEAK: Concept = private("HEAT_PEAK", "Peak of the visual explanation");
+pub const MAXIMUM: Concept = sct("56851009", "Maximum");
 /// TID 1502 row 1.
 pub const TIME_POINT: Concept = Concept { value: "C2348792", scheme: "UMLS", meaning: "Time Point" };
 /// How much of the analysed volume a segment takes.
@@ -150,6 +151,15 @@ impl Presence {
             Self::Absent
         } else {
             Self::Undetermined
+        }
+    }
+
+    /// What may be said of a class where a part was not seen, which may hold what was found nowhere else. `negative`: the class says that there
+    /// is no finding.
+    pub fn as_far_as_seen(self, negative: bool) -> Self {
+        match (self, negative) {
+            (Self::Absent, false) | (Self::Present, true) => Self::Undetermined,
+            (presence, _) => presence,
         }
     }
 

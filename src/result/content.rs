@@ -11,7 +11,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
 use super::ResultError;
-use super::reference::{InstanceReference, slice_item};
+use super::reference::{InstanceReference, frame_item, slice_item};
 use super::vr::{put, put_items, put_us};
 use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::CodedConcept;
@@ -180,17 +180,13 @@ impl Item<Image> {
         Self::referring(concept, InstanceReference::from(image).item()?)
     }
 
-    /// A reference to a source instance, in a multi-frame one to a frame (from 1).
+    /// As [`Self::image`], in a multi-frame instance to one frame, counted from 1.
     pub fn frame(
         concept: impl Into<CodedConcept>,
         image: &ImageAttributes,
         frame: Option<u32>,
     ) -> Result<Self, ResultError> {
-        let mut reference = InstanceReference::from(image).item()?;
-        if let Some(frame) = frame {
-            put(&mut reference, tags::REFERENCED_FRAME_NUMBER, &frame.to_string())?;
-        }
-        Self::referring(concept, reference)
+        Self::referring(concept, frame_item(InstanceReference::from(image), frame)?)
     }
 
     /// A reference to the image that a slice was read from, in a multi-frame instance to its frame.

@@ -50,8 +50,13 @@ impl InstanceReference<'_> {
 
 /// The image that a slice was read from, with its frame where the instance has several (PS3.3 Table 10-3).
 pub fn slice_item(slice: &SliceSource) -> Result<InMemDicomObject, ResultError> {
-    let mut item = InstanceReference::from(&*slice.instance).item()?;
-    if let Some(frame) = slice.frame {
+    frame_item(InstanceReference::from(&*slice.instance), slice.frame)
+}
+
+/// An instance, or a frame of it, counted from 1.
+pub fn frame_item(instance: InstanceReference, frame: Option<u32>) -> Result<InMemDicomObject, ResultError> {
+    let mut item = instance.item()?;
+    if let Some(frame) = frame {
         put(&mut item, tags::REFERENCED_FRAME_NUMBER, &frame.to_string())?;
     }
     Ok(item)

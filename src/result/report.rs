@@ -13,7 +13,9 @@ use super::codes::Presence;
 use super::common::demo_marked;
 use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
-use crate::predict::{Finding, ImagePrediction, Prediction, Statement};
+use crate::imaging::ImageAttributes;
+use crate::manifest::{ClassificationSpec, TaskSpec};
+use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction, Statement};
 
 pub use explanation::{ExplanationReport, RegionReport};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
@@ -34,6 +36,9 @@ pub struct Report {
     /// Of a classification; of a segmentation none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageReport>,
+    /// Of a classification that makes one answer of all images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overall: Option<OverallReport>,
     /// Of a segmentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
@@ -52,11 +57,32 @@ pub struct ImageReport {
     pub view: String,
     /// SOPInstanceUID of the source.
     pub instance_uid: String,
+    /// From 1, in a multi-frame source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_number: Option<u32>,
     pub success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub result: Option<Classification>,
+}
+
+/// The answer for all images of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct OverallReport {
+    /// SeriesInstanceUID, where all images are of one series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series_uid: Option<String>,
+    #[serde(flatten)]
+    pub result: Classification,
+    /// How it was made of the images' probabilities, for people.
+    pub method: String,
+    pub total: usize,
+    /// Of `total`; the others failed.
+    pub analysed: usize,
+    /// The images that carry the answer, those that speak most for it first: indices into `Images`.
+    pub carrying: Vec<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,7 +110,9 @@ impl Report {
     /// [`ResultError::Prediction`] where the prediction names an image or a class that is not there.
     pub fn new(ctx: &ResultContext, prediction: &Prediction) -> Result<Self, ResultError> {
         let images = prediction.images.iter().map(|p| image_report(ctx, p)).collect::<Result<_, _>>()?;
-        Ok(Self { images, ..Self::empty(ctx)? })
+        let overall =
+            prediction.overall.as_ref().map(|overall| overall_report(ctx, prediction, overall)).transpose()?;
+        Ok(Self { images, overall, ..Self::empty(ctx)? })
     }
 
     /// The report of a segmentation; `seg` is the object with the masks, if there are any.
@@ -108,6 +136,7 @@ impl Report {
             disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
             images: Vec::new(),
+            overall: None,
             segmentation: None,
             explanations: Vec::new(),
             out_of_domain: Vec::new(),
@@ -120,19 +149,66 @@ fn image_report(ctx: &ResultContext, p: &ImagePrediction) -> Result<ImageReport,
         reason: format!("found image {}, expected 0..{}", p.image, ctx.images.len()),
     })?;
     let (result, error) = match &p.outcome {
-        Ok(finding) => (Some(classification(ctx, finding)?), None),
+        Ok(finding) => (Some(classification(ctx, finding, &|_, presence| presence)?), None),
         Err(reason) => (None, Some(reason.clone())),
     };
     Ok(ImageReport {
         view: p.view.clone(),
         instance_uid: image.sop_instance_uid.clone(),
+        frame_number: p.frame,
         success: result.is_some(),
         error,
         result,
     })
 }
 
-fn classification(ctx: &ResultContext, finding: &Finding) -> Result<Classification, ResultError> {
+fn overall_report(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    overall: &OverallPrediction,
+) -> Result<OverallReport, ResultError> {
+    let (total, analysed) = (prediction.images.len(), overall.analysed);
+    Ok(OverallReport {
+        series_uid: one_series(ctx.images).map(str::to_owned),
+        result: classification(ctx, &overall.finding, &|class, presence| {
+            said_of_all(ctx, class, presence, analysed == total)
+        })?,
+        method: method(ctx),
+        total,
+        analysed,
+        carrying: overall.carrying.clone(),
+    })
+}
+
+/// How the answer for all images is made.
+pub(super) fn method(ctx: &ResultContext) -> String {
+    match &ctx.manifest.task {
+        TaskSpec::Classification(ClassificationSpec { aggregate: Some(aggregate), .. }) => aggregate.describe(),
+        _ => String::new(),
+    }
+}
+
+/// The SeriesInstanceUID that all images share.
+pub(super) fn one_series<'a>(images: &[&'a ImageAttributes]) -> Option<&'a str> {
+    let uid = images.first()?.series_instance_uid.as_str();
+    images.iter().all(|image| image.series_instance_uid == uid).then_some(uid)
+}
+
+/// What may be said of a class on all images together; `complete`: all of them were analysed.
+pub(super) fn said_of_all(ctx: &ResultContext, class: usize, presence: Presence, complete: bool) -> Presence {
+    let negative = match &ctx.manifest.task {
+        TaskSpec::Classification(task) => task.negative() == Some(class),
+        TaskSpec::Segmentation(_) => false,
+    };
+    if complete { presence } else { presence.as_far_as_seen(negative) }
+}
+
+/// `said`: what becomes of the presence that a class's thresholds give.
+fn classification(
+    ctx: &ResultContext,
+    finding: &Finding,
+    said: &dyn Fn(usize, Presence) -> Presence,
+) -> Result<Classification, ResultError> {
     let class = |index: usize| {
         ctx.manifest.classes().get(index).ok_or_else(|| ResultError::Prediction {
             reason: format!("found class {index}, expected 0..{}", ctx.manifest.classes().len()),
@@ -143,7 +219,7 @@ fn classification(ctx: &ResultContext, finding: &Finding) -> Result<Classificati
     for c in &finding.all {
         all_probabilities.insert(class(c.class)?.name.clone(), c.probability.into());
     }
-    let presence = match Presence::of(finding.probability, winner.thresholds) {
+    let presence = match said(finding.class, Presence::of(finding.probability, winner.thresholds)) {
         Presence::Present => "present",
         Presence::Absent => "absent",
         Presence::Undetermined => "undetermined",

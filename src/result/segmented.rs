@@ -122,7 +122,7 @@ fn refuse<T>(reason: String) -> Result<T, ResultError> {
 fn channels<'a>(ctx: &SegmentationContext<'a>, geometry: &Geometry) -> Result<Vec<Channel<'a>>, ResultError> {
     let names: Vec<&str> = match &ctx.run.manifest.input.select {
         SelectSpec::Volumes(s) => s.names(),
-        SelectSpec::Images(_) => vec!["image"],
+        SelectSpec::Images(_) | SelectSpec::Series(_) => vec!["image"],
     };
     if ctx.channels.len() != names.len() {
         return refuse(format!("found {} channels, expected {}", ctx.channels.len(), names.len()));

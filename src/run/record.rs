@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::select::Input;
 use super::timestamp::Timestamp;
 use crate::result::Report;
-use crate::result::report::SegmentationReport;
+use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{Resource, StoreStatus, StoredInstance};
 
 /// A random UUID: says nothing about the patient.
@@ -213,6 +213,9 @@ pub struct Run {
     /// The host's job that shows the latest attempt.
     pub job_id: Option<String>,
     pub results: Vec<ImageResult>,
+    /// The answer for all images, where the model makes one.
+    #[serde(default)]
+    pub overall: Option<OverallReport>,
     /// What a segmentation found; None for other tasks, and until the run has succeeded.
     pub segmentation: Option<SegmentationReport>,
     /// The slices that a segmentation's masks lie on.
@@ -246,6 +249,7 @@ impl Run {
             warnings: Vec::new(),
             job_id: None,
             results: Vec::new(),
+            overall: None,
             segmentation: None,
             slices: Vec::new(),
             stored: Vec::new(),
@@ -317,7 +321,13 @@ mod tests {
     use crate::source::{InstanceId, Level};
 
     fn input(group: usize, uid: &str) -> Input {
-        Input { id: InstanceId(format!("id-{uid}")), sop_instance_uid: uid.into(), view: "view".into(), group }
+        Input {
+            id: InstanceId(format!("id-{uid}")),
+            sop_instance_uid: uid.into(),
+            view: "view".into(),
+            group,
+            frame: None,
+        }
     }
 
     fn key(inputs: Vec<Input>, change: impl FnOnce(&mut RunRequest, &mut ModelCard)) -> String {

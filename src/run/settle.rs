@@ -252,6 +252,7 @@ fn fill_in(run: &mut Run, outcome: &RunOutcome) {
         .zip(&outcome.report.images)
         .map(|(instance_id, image)| ImageResult { instance_id, image: image.clone() })
         .collect();
+    run.overall.clone_from(&outcome.report.overall);
     run.segmentation.clone_from(&outcome.report.segmentation);
     let id_of: HashMap<&str, &InstanceId> =
         run.request.inputs.iter().map(|i| (i.sop_instance_uid.as_str(), &i.id)).collect();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
 use super::timestamp::Timestamp;
-use crate::result::report::SegmentationReport;
+use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{StoreStatus, StoredInstance};
 
 /// What clients of the REST interface read. Keys may be added, and keep their meaning; how a run is stored is another matter.
@@ -42,7 +42,9 @@ pub struct RunView<'a> {
     #[serde(rename = "JobID")]
     job_id: Option<&'a str>,
     warnings: Vec<&'a String>,
-    results: &'a [ImageResult],
+    results: Vec<&'a ImageResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overall: Option<OverallView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     segmentation: Option<&'a SegmentationReport>,
     stored: &'a [StoredInstance],
@@ -81,15 +83,36 @@ impl Run {
             status: self.status,
             job_id: self.job_id.as_deref(),
             warnings: self.request.warnings.iter().chain(&self.warnings).collect(),
-            results: &self.results,
+            results: self.results.iter().filter(|r| self.overall.is_none() || !r.image.success).collect(),
+            overall: self.overall.as_ref().map(|overall| OverallView::of(overall, &self.results)),
             segmentation: self.segmentation.as_ref(),
             stored: &self.stored,
             slices: None,
         }
     }
 
-    /// With the slices of a segmentation, of which there are hundreds.
+    /// With the slices of a segmentation, of which there are hundreds, and with each image's answer where there is one for all of them.
     pub fn view_in_full(&self) -> RunView<'_> {
-        RunView { slices: self.segmentation.is_some().then_some(&self.slices[..]), ..self.view() }
+        RunView {
+            slices: self.segmentation.is_some().then_some(&self.slices[..]),
+            results: self.results.iter().collect(),
+            ..self.view()
+        }
+    }
+}
+
+/// The answer for all images, with those that carry it in the server's terms.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct OverallView<'a> {
+    #[serde(flatten)]
+    overall: &'a OverallReport,
+    carrying_images: Vec<&'a ImageResult>,
+}
+
+impl<'a> OverallView<'a> {
+    fn of(overall: &'a OverallReport, results: &'a [ImageResult]) -> Self {
+        let carrying_images = overall.carrying.iter().filter_map(|i| results.get(*i)).collect();
+        Self { overall, carrying_images }
     }
 }

@@ -55,6 +55,9 @@
         return segment.Name + ' ' + (segment.Found ? segment.VolumeMl.toFixed(segment.VolumeMl < 10 ? 2 : 1) + ' ml' : 'no finding');
       }).join(', ');
     }
+    if (run.Overall) {
+      return run.Overall.Class + ' ' + percent(run.Overall.Probability) + ' (' + run.Overall.Analysed + ' of ' + run.Overall.Total + ' images)';
+    }
     return $.map(run.Results || [], function (result) {
       return result.View + ' ' + (result.Success ? result.Class + ' ' + percent(result.Probability) : 'not analysed');
     }).join(', ');

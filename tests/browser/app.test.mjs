@@ -87,6 +87,21 @@ describe("the page /ai/app/", () => {
     }, { answers: [...cannedRun({ Results: [canned.result("L-CC", "Normal", { InstanceID: "undecodable" })] }), [/^\/instances\/undecodable\/rendered$/, { status: 415, json: {} }]] });
   });
 
+  test("one answer for all images is one card, with the images that carry it", async () => {
+    const slices = [7, 8, 3].map((number) => canned.result(`Slice ${number}`, "Mass"));
+    const failed = canned.result("Slice 5", "Mass", { Success: false, Class: null, Color: null, Probability: null, AllProbabilities: null, Error: "PixelData is truncated" });
+    const Overall = { ...canned.result("", "Mass", { Probability: 0.85 }), Method: "mean of the 3 images that speak most for a finding", Total: 20, Analysed: 19, Carrying: [6, 7, 2], CarryingImages: slices };
+    await on("#/runs/canned", async (page) => {
+      const card = page.locator(".overall");
+      await card.locator(".class-pill", { hasText: "Mass" }).waitFor();
+      assert.equal(await card.locator(".probability").innerText(), "85.0 %");
+      assert.match(await card.innerText(), /19 of 20 images analysed · mean of the 3 images/);
+      assert.deepEqual((await card.locator(".carrying li").allInnerTexts()).map((text) => text.match(/Slice \d+/)[0]), ["Slice 7", "Slice 8", "Slice 3"]);
+      assert.equal(await page.locator(".card").count(), 1, "of the slices those that failed have a card");
+      assert.match(await page.locator(".callout-warning").innerText(), /1 of 20 images could not be analysed/);
+    }, { answers: cannedRun({ Overall, Results: [...slices, failed] }) });
+  });
+
   test("an image that failed shows its error, the others their class; warnings are shown", async () => {
     const failed = canned.result("R-MLO", "Mass", { Success: false, Class: null, Color: null, Probability: null, AllProbabilities: null, Error: "PixelData is truncated: 10 of 20 bytes" });
     await on("#/runs/canned", async (page) => {

@@ -5,6 +5,8 @@ mod bad_input;
 mod bad_volumes;
 mod breast_mri;
 mod cluster;
+#[path = "../support/ct_series.rs"]
+mod ct_series;
 mod durable;
 mod end_to_end;
 mod exam;
@@ -18,6 +20,7 @@ mod postgres_server;
 mod real_data;
 mod runs;
 mod segmentation;
+mod series;
 mod server;
 mod soak;
 mod torch_script;

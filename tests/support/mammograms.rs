@@ -154,9 +154,9 @@ pub fn prediction(failed: &[usize]) -> Prediction {
         } else {
             Ok(finding(&logits))
         };
-        ImagePrediction { image: n, view: format!("{}-{}", VIEWS[n].0, VIEWS[n].1), outcome }
+        ImagePrediction { image: n, frame: None, view: format!("{}-{}", VIEWS[n].0, VIEWS[n].1), outcome }
     });
-    Prediction { images: images.collect() }
+    Prediction { images: images.collect(), overall: None }
 }
 
 /// Writes the images as files with a gradient for pixels.

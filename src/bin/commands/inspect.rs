@@ -52,7 +52,7 @@ fn print_models(registry: &ModelRegistry, headers: &[InstanceHeader]) {
                     // Of a channel once, not of each slice.
                     let mut views: Vec<&str> = selection.inputs.iter().map(|i| i.view.as_str()).collect();
                     views.dedup();
-                    format!("would run on {}{}", views.join(", "), note(&reason))
+                    format!("would run on {}{}", named(&views), note(&reason))
                 }
                 Err(reason) => format!("would not run: {reason}"),
             },
@@ -87,6 +87,14 @@ fn rules(path: &std::path::Path) -> Result<automatic::Settings, Box<dyn Error>> 
     let config = Config::from_orthanc(&orthanc)?;
     let stable_age = stable_age(&orthanc);
     Ok(automatic::Settings { rules: config.rules, automatic: config.automatic, stable_age })
+}
+
+/// Of hundreds of slices the first and the last.
+fn named(views: &[&str]) -> String {
+    match views {
+        [first, .., last] if views.len() > 8 => format!("{first} to {last} ({} images)", views.len()),
+        views => views.join(", "),
+    }
 }
 
 fn note(reason: &str) -> String {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use orthanc_ai::result::report::ImageReport;
 use orthanc_ai::run::pipeline::{self, Monitor};
 use orthanc_ai::run::select;
 use orthanc_ai::run::{Limits, Origin, RunRequest, Stage};
@@ -32,7 +33,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     let mut model = load(&args.models.registry()?, &args.model, args.models.device()?)?;
     let source = DirectorySource::open(&args.folder)?;
     let store = DirectoryStore::create(&args.out)?;
-    let mut refused = Vec::new();
+    let (mut refused, mut failed) = (Vec::new(), Vec::new());
     let mut done = 0usize;
     for Study { number, headers } in studies::of(&source)? {
         let selection = match select::select(&model.manifest.input, &headers, &[]) {
@@ -53,11 +54,23 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
             force: args.force,
             not_before: None,
         };
-        let outcome = pipeline::run(&source, &store, &mut model, &request, Limits::default(), &Quiet)
-            .map_err(|e| format!("study {number}: {e}"))?;
+        let outcome = match pipeline::run(&source, &store, &mut model, &request, Limits::default(), &Quiet) {
+            Ok(outcome) => outcome,
+            Err(e) => {
+                failed.push(format!("study {number}: {e}"));
+                continue;
+            }
+        };
         done += 1;
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
-        for image in &outcome.report.images {
+        let overall = outcome.report.overall.as_ref();
+        if let Some(o) = overall {
+            println!("  {:<8} {:<26} {:5.1} %", "all", o.result.class, o.result.probability * 100.0);
+            println!("  {}; {} of {} analysed; carried by:", o.method, o.analysed, o.total);
+        }
+        let images = outcome.report.images.iter().enumerate();
+        let told = |i: usize, image: &ImageReport| overall.is_none_or(|o| o.carrying.contains(&i) || !image.success);
+        for image in images.filter(|(i, image)| told(*i, image)).map(|(_, image)| image) {
             match &image.result {
                 Some(r) => println!("  {:<8} {:<26} {:5.1} %", image.view, r.class, r.probability * 100.0),
                 None => println!("  {:<8} failed: {}", image.view, image.error.as_deref().unwrap_or_default()),
@@ -75,6 +88,9 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
     }
     for reason in &refused {
         eprintln!("not run: {reason}");
+    }
+    if !failed.is_empty() {
+        return Err(failed.join("; ").into());
     }
     if done == 0 {
         return Err(format!("{} applies to nothing in this folder", args.model).into());

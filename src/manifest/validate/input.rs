@@ -3,15 +3,25 @@
 use super::{Checked, refuse, require};
 use crate::manifest::{ChannelSpec, Condition, InputSpec, SelectSpec, VolumesSpec};
 
+/// Images of one run.
+const MAX_IMAGES: usize = 10_000;
+
 pub(super) fn input(input: &InputSpec) -> Checked {
     match &input.select {
         SelectSpec::Images(s) => {
-            require((1..=10_000).contains(&s.count), "input.select.Images.count", || {
-                format!("found {}, expected 1 to 10000", s.count)
+            let (min, max) = (s.count.min(), s.count.max());
+            require(1 <= min && min <= max && max <= MAX_IMAGES, "input.select.Images.count", || {
+                format!("found {}, expected 1 to {MAX_IMAGES}", s.count)
             })?;
-            require(s.views.is_empty() || s.views.len() == s.count, "input.select.Images.views", || {
+            require(s.views.is_empty() || s.count.contains(s.views.len()), "input.select.Images.views", || {
                 format!("found {} views for count {}", s.views.len(), s.count)
             })?;
+        }
+        SelectSpec::Series(s) => {
+            require((1..=MAX_IMAGES).contains(&s.min_slices), "input.select.Series.min_slices", || {
+                format!("found {}, expected 1 to {MAX_IMAGES}", s.min_slices)
+            })?;
+            conditions(&s.prefer, "input.select.Series.prefer")?;
         }
         SelectSpec::Volumes(s) => {
             require((1..=64).contains(&s.channels.len()), "input.select.Volumes.channels", || {

@@ -2,12 +2,13 @@
 
 mod ensemble;
 mod explanation;
+mod classification;
 mod input;
 
 use super::task::{PostprocessingSpec, SegmentationSpec};
 use super::transform::ResizeMode;
 use super::{
-    ClassSpec, CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
+    CodedConcept, InfererSpec, Manifest, ManifestError, NetworkSpec, SelectSpec, TaskSpec, TransformSpec,
     WeightsFormat, WeightsSpec,
 };
 
@@ -110,6 +111,7 @@ fn weights_file(network: &NetworkSpec, weights: &WeightsSpec, at: &str) -> Check
 fn together(m: &Manifest) -> Checked {
     let (input, dimensions) = match &m.input.select {
         SelectSpec::Images(_) => ("Images", 2),
+        SelectSpec::Series(_) => ("Series", 2),
         SelectSpec::Volumes(_) => ("Volumes", 3),
     };
     match (&m.task, dimensions) {
@@ -136,7 +138,7 @@ fn together(m: &Manifest) -> Checked {
 /// How many images or volumes lie on one another in one input.
 fn channel_count(m: &Manifest) -> usize {
     match &m.input.select {
-        SelectSpec::Images(_) => 1,
+        SelectSpec::Images(_) | SelectSpec::Series(_) => 1,
         SelectSpec::Volumes(s) => s.channels.len(),
     }
 }
@@ -144,7 +146,7 @@ fn channel_count(m: &Manifest) -> usize {
 /// Follows dimensions and channel count through the chain: the network must get what it takes.
 fn chain(m: &Manifest) -> Checked {
     let dimensions = match &m.input.select {
-        SelectSpec::Images(_) => 2,
+        SelectSpec::Images(_) | SelectSpec::Series(_) => 2,
         SelectSpec::Volumes(_) => 3,
     };
     let mut channels = channel_count(m);
@@ -235,7 +237,20 @@ fn chain(m: &Manifest) -> Checked {
 }
 
 fn inferer(m: &Manifest) -> Checked {
-    let InfererSpec::SlidingWindowInferer(s) = &m.inferer else { return Ok(()) };
+    let s = match &m.inferer {
+        InfererSpec::SlidingWindowInferer(s) => s,
+        InfererSpec::SimpleInferer(s) => {
+            let images = m.network.spatial_dims() == 2;
+            let max = if images { 256 } else { 1 };
+            return require((1..=max).contains(&s.batch_size), "inferer.SimpleInferer.batch_size", || {
+                format!(
+                    "found {}, expected 1 to {max}{}",
+                    s.batch_size,
+                    if images { "" } else { ": a run has one volume" }
+                )
+            });
+        }
+    };
     let path = |key: &str| format!("inferer.SlidingWindowInferer.{key}");
     require(m.network.spatial_dims() == 3, "inferer", || {
         format!("SlidingWindowInferer goes over volumes, the network {} takes images", m.network.name())
@@ -262,28 +277,10 @@ fn task(m: &Manifest) -> Checked {
     match &m.task {
         TaskSpec::Classification(task) => {
             code(&task.probability_concept, "task.Classification.probability_concept")?;
-            classes(m, &task.classes)
+            classification::classification(m, task)
         }
         TaskSpec::Segmentation(task) => segmentation(m, task),
     }
-}
-
-fn classes(m: &Manifest, classes: &[ClassSpec]) -> Checked {
-    let outputs = m.network.num_classes();
-    let at = "task.Classification.classes";
-    require(classes.len() == outputs, at, || {
-        format!("found {} classes, the network has {outputs} outputs", classes.len())
-    })?;
-    for (i, c) in classes.iter().enumerate() {
-        let path = |key: &str| format!("{at}[{i}].{key}");
-        name_and_colour(&c.name, classes[..i].iter().any(|o| o.name == c.name), &c.color, &path)?;
-        let t = c.thresholds;
-        require(0.0 <= t.absent && t.absent <= t.present && t.present <= 1.0, path("thresholds"), || {
-            format!("found absent {} and present {}, expected 0 <= absent <= present <= 1", t.absent, t.present)
-        })?;
-        code(&c.concept, &path("concept"))?;
-    }
-    Ok(())
 }
 
 fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {

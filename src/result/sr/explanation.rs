@@ -62,7 +62,7 @@ pub(super) fn put_comments(
     }
     let few = prediction.images.len() <= MAX_COMMENTED;
     for (p, finding) in prediction.images.iter().filter_map(|p| Some((p, p.outcome.as_ref().ok()?))) {
-        let explained = remarks.explanations.iter().find(|e| e.image == p.image);
+        let explained = remarks.explanations.iter().find(|e| e.image == p.image && e.frame == p.frame);
         let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
         let Some(statement) = explained.map(ImageExplanation::statement).or(few.then_some(answer)) else { continue };
         let mut texts = sentences(ctx.manifest, &statement).remove("en").unwrap_or_default();

@@ -32,7 +32,7 @@ fn a_partial_report_does_not_block_the_complete_one() {
 fn no_report_without_a_finding() {
     let error = report(&exam(), &prediction(&[0, 1, 2, 3])).unwrap_err();
     assert!(matches!(error, ResultError::AllFailed { images: 4 }), "{error}");
-    let none = report(&[], &Prediction { images: vec![] }).unwrap_err();
+    let none = report(&[], &Prediction { images: vec![], overall: None }).unwrap_err();
     assert!(matches!(none, ResultError::NoImages), "{none}");
 }
 

@@ -7,6 +7,7 @@ mod dirty_headers;
 mod encoding;
 mod failures;
 mod identity;
+mod overall;
 mod people;
 mod segmentation;
 mod structure;

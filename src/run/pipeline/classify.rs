@@ -1,23 +1,25 @@
-//! The stages of a classification: each image on its own, one report.
+//! The stages of a classification: each image on its own, and all together where the manifest aggregates; one report.
 //!
-//! Fetch, read and prepare go over the images on two threads, so that at most two decoded images are held and the network
-//! never waits for the disk of the next one; infer goes image by image on the worker's device. An image that fails keeps
-//! its error and the others go on.
+//! Fetch, read and prepare go over the images on two threads ([`prepare`]), while the network runs on the worker's over those that are ready,
+//! in the batches that the manifest's inferer says. Batches follow the order of the inputs, whatever is ready first: the same run gives the
+//! same numbers. An image that fails keeps its error and the others go on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+mod prepare;
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView3, Axis};
 
-use super::{Clock, Monitor, Outcome, RunError, told};
-use crate::imaging::{self, ImageAttributes, VoxelBudget};
-use crate::model::{LoadedModel, ModelError};
-use crate::predict::{Finding, ImagePrediction, Prediction, activate};
+use self::prepare::{Preparation, PreparedImage, instances};
+use super::explain::Explainer;
+use super::{Clock, Monitor, Outcome, RunError};
+use crate::imaging::ImageAttributes;
+use crate::manifest::{Activation, ClassificationSpec, InfererSpec, TaskSpec};
+use crate::model::{CamScore, CamTarget, LoadedModel, ModelError};
+use crate::predict::{Finding, HeatMap, ImagePrediction, Prediction, activate, aggregate, decide};
 use crate::result::{self, Remarks, ResultContext, ResultUids, SrSopClass};
 use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
-use crate::source::{InstanceSource, SourceError};
+use crate::source::InstanceSource;
 use crate::transform::TransformChain;
 
 /// From the request's images to the result objects.
@@ -30,146 +32,180 @@ pub(super) fn outcome(
     clock: &Clock,
     out_of_domain: &[String],
 ) -> Result<Outcome, RunError> {
-    let chain = TransformChain::new(&model.manifest.preprocessing)?;
-    let prepared = prepare_all(source, &chain, &request.inputs, limits, monitor, clock)?;
-    let prediction = infer_all(model, &request.inputs, &prepared, monitor, clock)?;
-    let images = attributes_of_all(&request.inputs, &prepared)?;
+    let manifest = model.manifest.clone();
+    let TaskSpec::Classification(task) = &manifest.task else {
+        return Err(RunError::Volume("the model does not classify".into()));
+    };
+    let chain = TransformChain::new(&manifest.preprocessing)?;
+    let batch_size = match &manifest.inferer {
+        InfererSpec::SimpleInferer(spec) => spec.batch_size,
+        InfererSpec::SlidingWindowInferer(_) => 1,
+    };
+    let preparation = Preparation { source, chain: &chain, limits, monitor, clock, ahead: batch_size };
+    let inference = Inference { model: &mut *model, task, inputs: &request.inputs, batch_size, monitor, clock };
+    let Analysed { outcomes, attributes } = preparation.in_order(&request.inputs, |images| inference.over(images))?;
+    let prediction = prediction(task, &request.inputs, outcomes)?;
+    let images = attributes_of_all(&request.inputs, &attributes, &prediction)?;
+    let explainer = Explainer { source, task, chain: &chain, inputs: &request.inputs, limits, monitor };
+    let (explanations, warnings) = clock.time(Stage::Infer, || {
+        explainer.explain(&prediction.images, &mut |array, class| heat_map(model, task, array, class))
+    })?;
     let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        let remarks = Remarks { out_of_domain, ..Remarks::default() };
+        let remarks = Remarks { explanations: &explanations, out_of_domain };
         result::encode_remarked(&context(model, request, &images), &prediction, &remarks)
     })?;
-    Ok(Outcome { results, slices: Vec::new(), warnings: Vec::new() })
+    Ok(Outcome { results, slices: Vec::new(), warnings })
 }
 
-/// An image ready for the network, and what the result needs of its source.
-struct PreparedImage {
-    /// None where not even the header can be read.
-    attributes: Option<ImageAttributes>,
-    /// (channel, row, column); or why this image cannot be analysed.
-    array: Result<Array3<f32>, String>,
-}
-
-/// Fetch → read → prepare, each image on its own; at most [`PREPARE_THREADS`] at a time.
-fn prepare_all(
-    source: &dyn InstanceSource,
-    chain: &TransformChain,
-    inputs: &[Input],
-    limits: Limits,
-    monitor: &dyn Monitor,
-    clock: &Clock,
-) -> Result<Vec<PreparedImage>, RunError> {
-    const PREPARE_THREADS: usize = 2;
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(0);
-    let prepared: Vec<Mutex<Option<PreparedImage>>> = inputs.iter().map(|_| Mutex::new(None)).collect();
-    let failed: Mutex<Option<SourceError>> = Mutex::new(None);
-    monitor.progress(Stage::Fetch, 0, inputs.len());
-    std::thread::scope(|scope| {
-        for _ in 0..PREPARE_THREADS.min(inputs.len()) {
-            scope.spawn(|| {
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(input) = inputs.get(i) else { break };
-                    if monitor.is_cancelled() {
-                        break;
-                    }
-                    let image = match prepare(source, chain, input, &limits.budget_of_part(PREPARE_THREADS), clock) {
-                        Ok(image) => image,
-                        Err(error) => {
-                            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                            break;
-                        }
-                    };
-                    *prepared[i].lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
-                    monitor.progress(Stage::Prepare, done.fetch_add(1, Ordering::Relaxed) + 1, inputs.len());
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
-    }
-    let images = prepared.into_iter().map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner));
-    images.collect::<Option<Vec<_>>>().filter(|_| !monitor.is_cancelled()).ok_or(RunError::Cancelled)
-}
-
-/// # Errors
-/// The source does not give the image now, but may another time: the whole run has to wait for it.
-fn prepare(
-    source: &dyn InstanceSource,
-    chain: &TransformChain,
-    input: &Input,
-    budget: &VoxelBudget,
-    clock: &Clock,
-) -> Result<PreparedImage, SourceError> {
-    let bytes = match clock.time(Stage::Fetch, || source.fetch(&input.id)) {
-        Ok(bytes) => bytes,
-        Err(e) if e.is_transient() => return Err(e),
-        Err(e) => return Ok(PreparedImage { attributes: None, array: Err(e.to_string()) }),
-    };
-    let image = match clock.time(Stage::Read, || imaging::read_instance_within(&bytes, source.frame_decoder(), budget))
-    {
-        Ok(image) => image,
-        // The report still names the image that failed.
-        Err(e) => {
-            return Ok(PreparedImage { attributes: imaging::read_attributes(&bytes).ok(), array: Err(told(&e)) });
-        }
-    };
-    drop(bytes);
-    let prepared = clock.time(Stage::Prepare, || chain.apply(&image));
-    let array = prepared.map(|p| p.array).map_err(|e| e.to_string());
-    Ok(PreparedImage { attributes: Some(image.attributes), array })
-}
-
-fn infer_all(
+/// What speaks for a class on one prepared image (channel, row, column), or why that cannot be told.
+fn heat_map(
     model: &mut LoadedModel,
-    inputs: &[Input],
-    prepared: &[PreparedImage],
-    monitor: &dyn Monitor,
-    clock: &Clock,
-) -> Result<Prediction, RunError> {
-    let mut images = Vec::with_capacity(inputs.len());
-    for (i, (input, image)) in inputs.iter().zip(prepared).enumerate() {
-        if monitor.is_cancelled() {
+    task: &ClassificationSpec,
+    array: ArrayView3<'_, f32>,
+    class: usize,
+) -> Result<HeatMap, String> {
+    let target = match (task.activation, class) {
+        (Activation::Softmax, class) => CamTarget { output: Some(class), score: CamScore::Logit },
+        (Activation::Sigmoid, class) => CamTarget { output: Some(class), score: CamScore::Sigmoid },
+        // One output for two classes: the first is what it does not name.
+        (Activation::SigmoidBinary, 0) => CamTarget { output: Some(0), score: CamScore::SigmoidComplement },
+        (Activation::SigmoidBinary, _) => CamTarget { output: Some(0), score: CamScore::Sigmoid },
+    };
+    let input = array.insert_axis(Axis(0)).into_dyn();
+    let explanation = model.network.explain(input, target).map_err(|e| e.to_string())?;
+    explanation.heat_maps().into_iter().next().ok_or_else(|| "the network gave no map".to_owned())
+}
+
+/// What became of a run's images.
+struct Analysed {
+    /// One an input.
+    outcomes: Vec<Result<Finding, String>>,
+    /// One an instance; None where its header cannot be read.
+    attributes: Vec<Option<ImageAttributes>>,
+}
+
+/// The network over the images as they come.
+struct Inference<'a> {
+    model: &'a mut LoadedModel,
+    task: &'a ClassificationSpec,
+    inputs: &'a [Input],
+    batch_size: usize,
+    monitor: &'a dyn Monitor,
+    clock: &'a Clock,
+}
+
+/// An input's number and array.
+type Ready = (usize, Array3<f32>);
+
+impl Inference<'_> {
+    fn over(mut self, images: &mut dyn Iterator<Item = Result<PreparedImage, RunError>>) -> Result<Analysed, RunError> {
+        let instance_of = instances(self.inputs).enumerate().flat_map(|(i, inputs)| inputs.iter().map(move |_| i));
+        let mut attributes: Vec<Option<ImageAttributes>> = instances(self.inputs).map(|_| None).collect();
+        let mut outcomes: Vec<Option<Result<Finding, String>>> = self.inputs.iter().map(|_| None).collect();
+        let mut batch: Vec<Ready> = Vec::with_capacity(self.batch_size);
+        for ((i, instance), image) in instance_of.enumerate().zip(images) {
+            let image = image?;
+            let place = &mut attributes[instance];
+            *place = place.take().or(image.attributes);
+            match image.array {
+                Ok(array) => batch.push((i, array)),
+                Err(reason) => outcomes[i] = Some(Err(reason)),
+            }
+            if batch.len() == self.batch_size {
+                self.infer(&mut batch, &mut outcomes)?;
+            }
+        }
+        self.infer(&mut batch, &mut outcomes)?;
+        let outcomes = outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Panic)?;
+        Ok(Analysed { outcomes, attributes })
+    }
+
+    /// The outcomes of a batch, which is empty afterwards.
+    fn infer(
+        &mut self,
+        batch: &mut Vec<Ready>,
+        outcomes: &mut [Option<Result<Finding, String>>],
+    ) -> Result<(), RunError> {
+        if self.monitor.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        monitor.progress(Stage::Infer, i, inputs.len());
-        let outcome = match &image.array {
-            Ok(array) => clock.time(Stage::Infer, || infer(model, array)).map_err(|e| e.to_string()),
-            Err(reason) => Err(reason.clone()),
-        };
-        images.push(ImagePrediction { image: i, view: input.view.clone(), outcome });
+        let Some((first, _)) = batch.first() else { return Ok(()) };
+        self.monitor.progress(Stage::Infer, *first, self.inputs.len());
+        let findings = self.forward(batch).or_else(|error| {
+            // One image must not fail the others: each for itself.
+            if batch.len() == 1 { Err(error) } else { Ok(batch.iter().flat_map(|one| self.alone(one)).collect()) }
+        });
+        let findings = findings.unwrap_or_else(|error| vec![Err(error.to_string())]);
+        for ((i, _), finding) in batch.drain(..).zip(findings) {
+            outcomes[i] = Some(finding);
+        }
+        Ok(())
     }
-    let prediction = Prediction { images };
-    let reasons: Vec<String> = prediction
-        .images
-        .iter()
-        .filter_map(|p| p.outcome.as_ref().err().map(|reason| format!("{}: {reason}", p.view)))
-        .collect();
-    if reasons.len() == prediction.images.len() { Err(RunError::NoImage(reasons)) } else { Ok(prediction) }
+
+    fn alone(&mut self, image: &Ready) -> Vec<Result<Finding, String>> {
+        self.forward(std::slice::from_ref(image)).unwrap_or_else(|error| vec![Err(error.to_string())])
+    }
+
+    fn forward(&mut self, batch: &[Ready]) -> Result<Vec<Result<Finding, String>>, ModelError> {
+        let views: Vec<_> = batch.iter().map(|(_, array)| array.view()).collect();
+        let shape =
+            |e: ndarray::ShapeError| ModelError::Output { found: e.to_string(), expected: "images of one size".into() };
+        let logits = self.clock.time(Stage::Infer, || {
+            let input = ndarray::stack(Axis(0), &views).map_err(shape)?;
+            self.model.network.forward(input.view().into_dyn())?.global()
+        })?;
+        if logits.nrows() != batch.len() {
+            let (found, expected) = (format!("{} rows of logits", logits.nrows()), format!("{}", batch.len()));
+            return Err(ModelError::Output { found, expected });
+        }
+        Ok(logits.outer_iter().map(|row| self.finding(&row.to_vec())).collect())
+    }
+
+    fn finding(&self, logits: &[f32]) -> Result<Finding, String> {
+        if let Some(bad) = logits.iter().find(|l| !l.is_finite()) {
+            let error = ModelError::Output { found: bad.to_string(), expected: "finite logits".into() };
+            return Err(error.to_string());
+        }
+        Ok(decide(self.task, &activate::probabilities(self.task.activation, logits)))
+    }
 }
 
-fn infer(model: &mut LoadedModel, array: &Array3<f32>) -> Result<Finding, ModelError> {
-    let logits = model.network.forward(array.view().insert_axis(Axis(0)).into_dyn())?.global()?;
-    let row: Vec<f32> = logits.row(0).to_vec();
-    if let Some(bad) = row.iter().find(|l| !l.is_finite()) {
-        return Err(ModelError::Output { found: bad.to_string(), expected: "finite logits".into() });
+fn prediction(
+    task: &ClassificationSpec,
+    inputs: &[Input],
+    outcomes: Vec<Result<Finding, String>>,
+) -> Result<Prediction, RunError> {
+    let instance_of = instances(inputs).enumerate().flat_map(|(i, inputs)| inputs.iter().map(move |input| (i, input)));
+    let images = instance_of.zip(outcomes).map(|((image, input), outcome)| ImagePrediction {
+        image,
+        frame: input.frame,
+        view: input.view.clone(),
+        outcome,
+    });
+    let images: Vec<ImagePrediction> = images.collect();
+    let reasons: Vec<String> =
+        images.iter().filter_map(|p| p.outcome.as_ref().err().map(|reason| format!("{}: {reason}", p.view))).collect();
+    if reasons.len() == images.len() {
+        return Err(RunError::NoImage(reasons));
     }
-    Ok(Finding::from_probabilities(&activate::softmax(&row)))
+    let overall = aggregate(task, &images);
+    Ok(Prediction { images, overall })
 }
 
 fn attributes_of_all<'a>(
     inputs: &[Input],
-    prepared: &'a [PreparedImage],
+    attributes: &'a [Option<ImageAttributes>],
+    prediction: &Prediction,
 ) -> Result<Vec<&'a ImageAttributes>, RunError> {
-    let attributes = inputs.iter().zip(prepared).map(|(input, image)| {
-        image.attributes.as_ref().ok_or_else(|| RunError::Unreadable {
-            view: input.view.clone(),
-            reason: image.array.as_ref().err().cloned().unwrap_or_default(),
+    let all = instances(inputs).zip(attributes).enumerate().map(|(i, (instance, attributes))| {
+        attributes.as_ref().ok_or_else(|| {
+            let failed = prediction.images.iter().find(|p| p.image == i).and_then(|p| p.outcome.as_ref().err());
+            let view = instance.first().map(|input| input.view.clone()).unwrap_or_default();
+            RunError::Unreadable { view, reason: failed.cloned().unwrap_or_default() }
         })
     });
-    attributes.collect()
+    all.collect()
 }
 
 fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a ImageAttributes]) -> ResultContext<'a> {
@@ -186,47 +222,4 @@ fn context<'a>(model: &'a LoadedModel, request: &RunRequest, images: &'a [&'a Im
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest::Manifest;
-    use crate::source::{InstanceBytes, InstanceHeader, InstanceId, Resource};
-
-    struct Failing(fn() -> SourceError);
-
-    impl InstanceSource for Failing {
-        fn headers(&self, _: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
-            Ok(Vec::new())
-        }
-
-        fn fetch(&self, _: &InstanceId) -> Result<InstanceBytes, SourceError> {
-            Err((self.0)())
-        }
-    }
-
-    struct Quiet;
-
-    impl Monitor for Quiet {
-        fn progress(&self, _: Stage, _: usize, _: usize) {}
-
-        fn is_cancelled(&self) -> bool {
-            false
-        }
-    }
-
-    #[test]
-    fn an_image_that_the_server_cannot_give_now_is_waited_for() {
-        let input =
-            |id: &str| Input { id: InstanceId(id.into()), sop_instance_uid: id.into(), view: id.into(), group: 0 };
-        let inputs: Vec<Input> = ["1", "2", "3"].map(input).to_vec();
-        let manifest = include_str!("../../../models/mammography-4view-demo/manifest.json");
-        let chain = TransformChain::new(&Manifest::from_json(manifest).unwrap().preprocessing).unwrap();
-        let prepare = |error: fn() -> SourceError| {
-            prepare_all(&Failing(error), &chain, &inputs, Limits::default(), &Quiet, &Clock::start())
-        };
-        let busy = prepare(|| SourceError::Host("the disk is full".into()));
-        assert!(busy.is_err_and(|e| e.is_transient() && e.to_string() == "the disk is full"));
-        // One that is gone stays gone: the report says so where it can.
-        let gone = prepare(|| SourceError::UnknownResource("/instances/1".into())).unwrap();
-        assert!(gone.iter().all(|image| image.array.is_err() && image.attributes.is_none()));
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! After the network: from a heat map to what the result objects say of it: picture, regions, places.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3};
@@ -95,14 +96,25 @@ impl Explainer<'_> {
         heat_map: &mut HeatMapOf<'_>,
     ) -> Result<ImageExplanation, String> {
         let (decoder, budget) = (self.source.frame_decoder(), self.limits.budget_of_part(2));
-        let projection = imaging::read_instance_within(bytes, decoder, &budget).map_err(|e| told(&e))?;
+        let projection = match image.frame {
+            None => imaging::read_instance_within(bytes, decoder, &budget).map_err(|e| told(&e))?,
+            Some(frame) => {
+                let mut found = None;
+                imaging::read_images_within(bytes, &[frame], decoder, &budget, &mut |_, image| {
+                    found = Some(image);
+                    ControlFlow::Continue(())
+                })
+                .map_err(|e| told(&e))?;
+                found.ok_or_else(|| format!("there is no frame {frame}"))?.map_err(|e| told(&e))?
+            }
+        };
         let prepared = self.chain.apply(&projection).map_err(|e| e.to_string())?;
         let heat = heat_map(prepared.array.view(), class)?;
         let (_, rows, columns) = prepared.array.dim();
         let finding = image.outcome.as_ref().map_err(Clone::clone)?;
-        let answer = Answer { image: image.image, frame: None, class, probability: finding.probability };
+        let answer = Answer { image: image.image, frame: image.frame, class, probability: finding.probability };
         // What says where it lies is more than an image.
-        let slice = imaging::read_frame(bytes, None, decoder).ok();
+        let slice = imaging::read_frame(bytes, image.frame, decoder).ok();
         let source = slice.as_ref().map_or(Explained::Image(&projection), Explained::Slice);
         Ok(explanation(spec, &heat, ([rows, columns], &prepared.applied), source, answer, None))
     }

@@ -49,7 +49,7 @@ pub enum RunError {
     #[error("{view}: {reason}")]
     Unreadable { view: String, reason: String },
     /// Every image failed: there is nothing to report.
-    #[error("none of the {} images could be analysed: {}", .0.len(), .0.join("; "))]
+    #[error("none of the {} images could be analysed: {}", .0.len(), some_of(.0))]
     NoImage(Vec<String>),
     /// The slices make no input that the model takes.
     #[error("{0}")]
@@ -68,6 +68,13 @@ pub enum RunError {
     Panic,
     #[error("the model {model} is not loaded: {reason}")]
     NotLoaded { model: String, reason: String },
+}
+
+/// A series of hundreds of slices mostly fails for one reason.
+fn some_of(reasons: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = reasons[..reasons.len().min(SHOWN)].join("; ");
+    if reasons.len() > SHOWN { format!("{shown}; and {} more", reasons.len() - SHOWN) } else { shown }
 }
 
 impl RunError {
@@ -204,8 +211,12 @@ impl Clock {
     fn time<T>(&self, stage: Stage, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let out = work();
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += start.elapsed();
+        self.add(stage, start.elapsed());
         out
+    }
+
+    fn add(&self, stage: Stage, spent: Duration) {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner).entry(stage).or_default() += spent;
     }
 
     fn seconds(&self) -> BTreeMap<String, f64> {

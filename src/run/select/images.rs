@@ -2,7 +2,7 @@
 
 use dicom_dictionary_std::tags;
 
-use super::{Candidates, Input, NotApplicable, Selection};
+use super::{Candidates, Input, NotApplicable, Selection, image_count, images_of, one_study};
 use crate::manifest::{ImagesSpec, ViewPolicy};
 use crate::source::InstanceHeader;
 
@@ -10,27 +10,26 @@ use crate::source::InstanceHeader;
 /// [`NotApplicable`] names the number of images found and expected, and why others were left out.
 pub(super) fn select(rule: &ImagesSpec, candidates: &Candidates<'_>) -> Result<Selection, NotApplicable> {
     let mut taken = candidates.taken.clone();
-    if taken.len() != rule.count {
+    if !rule.count.contains(image_count(&taken)) {
         return Err(NotApplicable(wrong_count(rule, candidates)));
     }
-    let studies: std::collections::BTreeSet<_> = taken.iter().map(|h| h.get(tags::STUDY_INSTANCE_UID)).collect();
-    if studies.len() > 1 {
-        return Err(NotApplicable(format!("found images of {} studies, expected one StudyInstanceUID", studies.len())));
-    }
+    one_study(taken.iter().copied(), "images").map_err(NotApplicable)?;
     taken.sort_by_cached_key(|h| order(rule, h));
     let warnings = check_views(rule, &taken)?;
-    let inputs = taken
-        .iter()
-        .enumerate()
-        .map(|(i, h)| Input::new(h, quoted_view(h).unwrap_or_else(|| format!("Image {}", i + 1)), i))
-        .collect();
+    let images = images_of(&taken).into_iter().enumerate();
+    let view = |i: usize, header: &InstanceHeader, frame: Option<u32>| match (quoted_view(header), frame) {
+        (Some(view), None) => view,
+        (Some(view), Some(frame)) => format!("{view} frame {frame}"),
+        (None, _) => format!("Image {}", i + 1),
+    };
+    let inputs = images.map(|(i, (header, frame))| Input::frame(header, frame, view(i, header, frame), i)).collect();
     Ok(Selection { inputs, warnings })
 }
 
 fn wrong_count(rule: &ImagesSpec, candidates: &Candidates<'_>) -> String {
     let views = if rule.views.is_empty() { String::new() } else { format!(" ({})", rule.views.join(", ")) };
-    let plural = if rule.count == 1 { "image is" } else { "images are" };
-    let found = candidates.taken.len();
+    let plural = if rule.count.max() == 1 { "image is" } else { "images are" };
+    let found = image_count(&candidates.taken);
     format!("{} {plural} needed{views}, found {found}{}", rule.count, candidates.left_out())
 }
 
@@ -166,6 +165,39 @@ mod tests {
         assert!(!text.contains("SECRET"), "{text}");
         let dirty: Vec<_> = (0..4).map(|i| header(i, &[(tags::MODALITY, "Doe^Jane;1")])).collect();
         assert!(!select(&self::rule(), &dirty, &[]).unwrap_err().0.contains("Doe"), "quoted a dirty value");
+    }
+
+    #[test]
+    fn a_range_of_counts() {
+        let mut rule = rule();
+        if let SelectSpec::Images(images) = &mut rule.select {
+            images.count = serde_json::from_value(serde_json::json!({"min": 1, "max": 3})).unwrap();
+            images.views.clear();
+        }
+        for n in 1..=3 {
+            assert_eq!(select(&rule, &exam(n), &[]).unwrap().inputs.len(), n);
+        }
+        for n in [0, 4] {
+            let text = select(&rule, &exam(n), &[]).unwrap_err().0;
+            assert!(text.starts_with(&format!("1 to 3 images are needed, found {n}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_frame_is_an_image() {
+        let headers = [header(0, &[]), header(1, &[(tags::NUMBER_OF_FRAMES, "3")])];
+        let inputs = select(&rule(), &headers, &[]).unwrap().inputs;
+        let found: Vec<(&str, Option<u32>, usize)> =
+            inputs.iter().map(|i| (i.view.as_str(), i.frame, i.group)).collect();
+        let expected = [
+            ("L-MLO frame 1", Some(1), 0),
+            ("L-MLO frame 2", Some(2), 1),
+            ("L-MLO frame 3", Some(3), 2),
+            ("R-MLO", None, 3),
+        ];
+        assert_eq!(found, expected);
+        let claims = [header(0, &[(tags::NUMBER_OF_FRAMES, "2147483647")])];
+        assert!(select(&rule(), &claims, &[]).unwrap_err().0.contains("found 2147483647"));
     }
 
     #[test]

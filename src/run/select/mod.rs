@@ -1,9 +1,10 @@
 //! Data path step 2: which of a resource's instances a model takes, and in words why not.
 
 mod images;
+mod one_series;
 mod volumes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
@@ -24,17 +25,58 @@ pub struct Selection {
 pub struct Input {
     pub id: InstanceId,
     pub sop_instance_uid: String,
-    /// Of an image "L-CC", or "Image 1" where laterality or view position is missing; of a slice its channel's name.
+    /// Of an image "L-CC", or "Image 1" where laterality or view position is missing; of a slice of one series "Slice 1"; of a slice of a
+    /// volume its channel's name.
     pub view: String,
-    /// Images: the image's own number. Volumes: number of the series, in the order of the channels.
+    /// Images: the image's own number. Series: 0. Volumes: number of the series, in the order of the channels.
     pub group: usize,
+    /// Images and series: number of the frame, from 1, in a multi-frame instance. None: the only frame, or all of them (volumes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<u32>,
 }
 
 impl Input {
     fn new(header: &InstanceHeader, view: String, group: usize) -> Self {
         let sop_instance_uid = header.get(tags::SOP_INSTANCE_UID).unwrap_or_default().to_string();
-        Self { id: header.id.clone(), sop_instance_uid, view, group }
+        Self { id: header.id.clone(), sop_instance_uid, view, group, frame: None }
     }
+
+    fn frame(header: &InstanceHeader, frame: Option<u32>, view: String, group: usize) -> Self {
+        Self { frame, ..Self::new(header, view, group) }
+    }
+}
+
+/// Images that one run takes at most, each frame counted: a header may claim two thousand million.
+const MAX_IMAGES: usize = 10_000;
+
+/// Frames of one instance; 1 where the header does not say.
+fn frame_count(header: &InstanceHeader) -> usize {
+    let number = header.get(tags::NUMBER_OF_FRAMES).and_then(|n| n.parse::<f64>().ok());
+    number.filter(|n| *n >= 1.0).map_or(1, |n| n as usize)
+}
+
+/// Of all of them together.
+fn image_count(headers: &[&InstanceHeader]) -> usize {
+    headers.iter().fold(0, |sum, header| sum.saturating_add(frame_count(header)))
+}
+
+/// The images that instances are made of: an instance of one frame, or each frame by its number.
+fn images_of<'a>(headers: &[&'a InstanceHeader]) -> Vec<(&'a InstanceHeader, Option<u32>)> {
+    let frames = |header: &'a InstanceHeader| match frame_count(header) {
+        1 => vec![(header, None)],
+        n => (1..=n).map(|frame| (header, u32::try_from(frame).ok())).collect(),
+    };
+    headers.iter().flat_map(|header| frames(header)).collect()
+}
+
+/// # Errors
+/// Headers of more than one study.
+fn one_study<'a>(headers: impl IntoIterator<Item = &'a InstanceHeader>, what: &str) -> Result<(), String> {
+    let studies: BTreeSet<_> = headers.into_iter().map(|h| h.get(tags::STUDY_INSTANCE_UID)).collect();
+    if studies.len() > 1 {
+        return Err(format!("found {what} of {} studies, expected one StudyInstanceUID", studies.len()));
+    }
+    Ok(())
 }
 
 /// Why a model does not take a resource: what was found, what was expected.
@@ -54,6 +96,7 @@ pub fn select(rule: &InputSpec, headers: &[InstanceHeader], channels: &[String])
             Err(NotApplicable(format!("found {} channels, expected none: the model takes images", channels.len())))
         }
         SelectSpec::Images(images) => images::select(images, &candidates),
+        SelectSpec::Series(series) => one_series::select(series, &candidates, channels, headers.len() == 1),
         SelectSpec::Volumes(volumes) => volumes::select(volumes, &candidates, channels),
     }
 }

@@ -195,6 +195,7 @@ fn request(uid: &str) -> RunRequest {
             sop_instance_uid: uid.into(),
             view: "L-CC".into(),
             group: 0,
+            frame: None,
         }],
         warnings: Vec::new(),
         origin: Origin::Rest,

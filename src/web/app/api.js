@@ -91,8 +91,8 @@ export function getModels() {
 /** Address of a page of Orthanc Explorer: `page` is `study`, `series`, `instance` or `job`. */
 export const explorerUrl = (page, resource) => new URL(`app/explorer.html#${page}?uuid=${id(resource)}`, ROOT).href;
 
-/** Address of a small picture of an instance: Orthanc scales it, a mammogram is megabytes at its full size. */
-export const previewUrl = (instance) => new URL(`instances/${id(instance)}/rendered?width=480&height=480`, ROOT).href;
+/** Address of a small picture of an instance or its frame (from 1): Orthanc scales it, a mammogram is megabytes at its full size. */
+export const previewUrl = ({ InstanceID, FrameNumber }) => new URL(`instances/${id(InstanceID)}${FrameNumber ? `/frames/${FrameNumber - 1}` : ""}/rendered?width=480&height=480`, ROOT).href;
 
 /** Address of a slice's picture. `window` is `[center, width]`, the same for every slice; null: stretched to what the slice holds. */
 export function sliceUrl({ InstanceID, Frame }, window) {

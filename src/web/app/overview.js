@@ -48,7 +48,9 @@ function modelItem(model) {
 }
 
 /** What one run takes: series by name, images by view, or so many images. */
-function input({ Channels: channels = [], Views: views = [], Count: count }) {
+function input({ Channels: channels = [], Views: views = [], Count: most, MinCount: least = most, Input: kind }) {
+  if (kind === "Series") return t("model.inputSlices");
+  const count = least === most ? most : `${least}–${most}`;
   if (channels.length) return t("model.inputSeries", { count: channels.length, names: channels.join(", ") });
   return t(views.length ? "model.inputViews" : "model.inputCount", { count, views: views.join(", ") });
 }

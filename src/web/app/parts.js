@@ -73,7 +73,9 @@ function resultCell(run, classes) {
       dot(segment.Color), `${className(classes?.get(segment.Name), segment.Name)} `,
       h("span", { class: segment.Found ? "nowrap" : "nowrap muted" }, segment.Found ? decimals(segment.VolumeMl, 1, "ml") : t("segment.noFinding")))));
   }
-  return h("ul", { class: "chips" }, (run.Results ?? []).map((result) => h("li", {},
+  // One answer for all images, and beside it those that failed.
+  const results = run.Overall ? [{ ...run.Overall, View: t("overall.short"), Success: true }, ...(run.Results ?? [])] : run.Results ?? [];
+  return h("ul", { class: "chips" }, results.map((result) => h("li", {},
     h("span", { class: "muted" }, `${result.View} `),
     result.Success
       ? [dot(result.Color), `${className(classes?.get(result.Class), result.Class)} `, h("span", { class: "nowrap" }, percent(result.Probability))]

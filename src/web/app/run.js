@@ -21,6 +21,8 @@ export function run(id) {
     render({ run: data, models, study }, act) {
       const classes = classesByModel(models).get(data.Model) ?? new Map();
       const results = hangingOrder(data.Results ?? []);
+      // Where all images have one answer, those that carry it are on its card.
+      const cards = data.Overall ? results.filter((result) => !result.Success) : results;
       announce(isActive(data) && data.Stage ? named("stage", data.Stage) : named("state", data.State));
       return [
         disclaimer(data),
@@ -29,7 +31,8 @@ export function run(id) {
         isActive(data) ? h("div", { class: "panel" }, progress(data)) : null,
         data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
         callout("warning", t("run.warnings"), warnings(data, results)),
-        results.length ? h("div", { class: "cards" }, results.map((result) => card(result, classes, previews))) : null,
+        data.Overall ? overallCard(data.Overall, classes, previews) : null,
+        cards.length ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         details(data),
       ].filter(Boolean);
@@ -48,7 +51,7 @@ function callout(kind, heading, lines) {
 
 function warnings(run, results) {
   const failed = results.filter((result) => !result.Success).length;
-  return [...(failed ? [t("run.imagesFailed", { failed, total: results.length })] : []), ...(run.Warnings ?? [])];
+  return [...(failed ? [t("run.imagesFailed", { failed, total: run.Overall?.Total ?? results.length })] : []), ...(run.Warnings ?? [])];
 }
 
 /** Mammograms hang with the right breast on the reader's left; images of other kinds keep the server's order. */
@@ -57,20 +60,36 @@ function hangingOrder(results) {
   return [...results].sort((a, b) => a.View.slice(2).localeCompare(b.View.slice(2)) || b.View.localeCompare(a.View));
 }
 
+/** The answer for all images, with pictures of those that carry it. */
+function overallCard(overall, classes, previews) {
+  return h("article", { class: "panel overall", "aria-label": t("overall.title") },
+    h("h2", {}, t("overall.title")),
+    verdict({ ...overall, View: "overall" }, classes),
+    h("p", { class: "muted" }, `${t("overall.analysed", { analysed: overall.Analysed, total: overall.Total })} · ${overall.Method}`),
+    h("h3", {}, t("overall.carrying")),
+    h("ul", { class: "carrying" }, overall.CarryingImages.map((image) => h("li", {},
+      preview(image, previews),
+      h("span", {}, image.InstanceID ? explorerLink("instance", image.InstanceID, image.View) : image.View, " ", h("span", { class: "number" }, percent(image.AllProbabilities?.[overall.Class])))))));
+}
+
 function card(result, classes, previews) {
-  const color = classColor(result.Color);
   return h("article", { class: result.Success ? "panel card" : "panel card card-failed", "aria-label": result.View },
     preview(result, previews),
     h("div", { class: "card-body" },
       h("div", { class: "card-head" },
         h("h2", {}, result.View),
         result.InstanceID ? explorerLink("instance", result.InstanceID, h("span", { title: t("card.openImage"), "aria-label": `${t("card.openImage")}: ${result.View}` }, "DICOM ↗")) : null),
-      result.Success ? [
-        withVariables(h("p", { class: "class-pill" }, breakable(className(classes.get(result.Class), result.Class))), { "class-color": color, "class-text": textOn(color) }),
-        h("p", { class: "verdict" }, h("span", { class: "muted" }, t("card.probability")), h("span", { class: "probability" }, percent(result.Probability))),
-        bar("meter", result.Probability, `${t("card.probability")}: ${result.Class}`, color),
-        probabilities(result, classes),
-      ] : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+      result.Success ? verdict(result, classes) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+}
+
+function verdict(result, classes) {
+  const color = classColor(result.Color);
+  return [
+    withVariables(h("p", { class: "class-pill" }, breakable(className(classes.get(result.Class), result.Class))), { "class-color": color, "class-text": textOn(color) }),
+    h("p", { class: "verdict" }, h("span", { class: "muted" }, t("card.probability")), h("span", { class: "probability" }, percent(result.Probability))),
+    bar("meter", result.Probability, `${t("card.probability")}: ${result.Class}`, color),
+    probabilities(result, classes),
+  ];
 }
 
 /** A name that may break after its slashes, where it is too long for its line. */
@@ -90,12 +109,12 @@ function probabilities(result, classes) {
 
 /** A small picture of the image; where Orthanc cannot decode it (415) words take its place. */
 function preview(result, previews) {
-  const key = result.InstanceID;
-  if (!key) return h("div", { class: "preview" }, h("span", {}, t("card.noPreview")));
+  const key = `${result.InstanceID} ${result.FrameNumber ?? ""}`;
+  if (!result.InstanceID) return h("div", { class: "preview" }, h("span", {}, t("card.noPreview")));
   if (!previews.has(key)) {
     const frame = h("div", { class: "preview" });
     frame.append(h("img", {
-      src: previewUrl(key), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
+      src: previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
       onerror: () => frame.replaceChildren(h("span", {}, t("card.noPreview"))),
     }));
     previews.set(key, frame);

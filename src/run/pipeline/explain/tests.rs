@@ -193,6 +193,7 @@ fn answers_are_explained_from_their_files_and_what_cannot_be_is_a_warning() {
         sop_instance_uid: String::new(),
         view: name.into(),
         group: 0,
+        frame: None,
     };
     let inputs: Vec<Input> = ["ct", "broken", "small"].map(input).to_vec();
     for source in heads::sources().iter().filter(|s| matches!(s.name, "ct" | "small")) {

@@ -3,7 +3,7 @@
 //! Only headers are looked at here, so that a question costs no pixels; what they leave open (is each series complete, how many
 //! time points has a multi-frame image) is decided when the slices are read.
 
-mod series;
+pub(super) mod series;
 
 use std::collections::BTreeSet;
 

@@ -9,15 +9,16 @@ use crate::imaging::Geometry;
 use crate::imaging::clock::{TimeValue, on_one_scale};
 use crate::imaging::geometry::{cross, unit};
 use crate::manifest::TimePointKey;
+use crate::run::select::{frame_count, image_count};
 use crate::source::InstanceHeader;
 
-pub(super) struct Series<'a> {
+pub(in crate::run::select) struct Series<'a> {
     /// By SOPInstanceUID: the same input gives the same order, however it is listed. Never empty.
     pub instances: Vec<&'a InstanceHeader>,
 }
 
 /// The instances by their series.
-pub(super) fn series<'a>(taken: &[&'a InstanceHeader]) -> Vec<Series<'a>> {
+pub(in crate::run::select) fn series<'a>(taken: &[&'a InstanceHeader]) -> Vec<Series<'a>> {
     let mut by_uid: BTreeMap<&str, Vec<&'a InstanceHeader>> = BTreeMap::new();
     for header in taken {
         by_uid.entry(header.get(tags::SERIES_INSTANCE_UID).unwrap_or_default()).or_default().push(header);
@@ -31,7 +32,7 @@ pub(super) fn series<'a>(taken: &[&'a InstanceHeader]) -> Vec<Series<'a>> {
 
 /// How many time points a series has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimePoints {
+pub(in crate::run::select) enum TimePoints {
     /// One: no two slices lie at one place.
     One,
     /// Several, all of them whole, told apart by this attribute.
@@ -53,7 +54,7 @@ impl<'a> Series<'a> {
 
     /// Frames of all instances.
     pub fn slices(&self) -> usize {
-        self.instances.iter().fold(0, |sum, h| sum.saturating_add(frames(h)))
+        image_count(&self.instances)
     }
 
     /// For people; numbers only, for a header may hold anything.
@@ -96,7 +97,7 @@ impl<'a> Series<'a> {
     /// instance at every position.
     pub fn time_points(&self, keys: &[TimePointKey]) -> TimePoints {
         let places: Option<Vec<[i64; 3]>> = self.instances.iter().map(|h| place(h)).collect();
-        let Some(places) = places.filter(|_| self.instances.iter().all(|h| frames(h) == 1)) else {
+        let Some(places) = places.filter(|_| self.instances.iter().all(|h| frame_count(h) == 1)) else {
             return TimePoints::Unknown;
         };
         let positions = places.iter().collect::<BTreeSet<_>>().len();
@@ -120,7 +121,7 @@ impl<'a> Series<'a> {
 
 /// What the volumes of one run share.
 #[derive(Debug, Clone)]
-pub(super) struct Grid {
+pub(in crate::run::select) struct Grid {
     slices: usize,
     rows: Option<usize>,
     columns: Option<usize>,
@@ -176,21 +177,17 @@ fn or_unknown(number: Option<usize>) -> String {
     number.map_or("?".into(), |n| n.to_string())
 }
 
-fn frames(header: &InstanceHeader) -> usize {
-    number(header.get(tags::NUMBER_OF_FRAMES)).map_or(1, |n| n as usize)
-}
-
-fn number(text: Option<&str>) -> Option<f64> {
+pub(in crate::run::select) fn number(text: Option<&str>) -> Option<f64> {
     text?.trim().parse().ok().filter(|n: &f64| n.is_finite())
 }
 
-fn numbers<const N: usize>(header: &InstanceHeader, tag: Tag) -> Option<[f64; N]> {
+pub(in crate::run::select) fn numbers<const N: usize>(header: &InstanceHeader, tag: Tag) -> Option<[f64; N]> {
     let values: Vec<f64> = header.get(tag)?.split('\\').map(|v| number(Some(v))).collect::<Option<_>>()?;
     values.try_into().ok()
 }
 
 /// ImagePositionPatient in hundredths of a millimetre, within which slices lie at one place.
-fn place(header: &InstanceHeader) -> Option<[i64; 3]> {
+pub(in crate::run::select) fn place(header: &InstanceHeader) -> Option<[i64; 3]> {
     Some(numbers::<3>(header, tags::IMAGE_POSITION_PATIENT)?.map(|v| (v * 100.0).round() as i64))
 }
 

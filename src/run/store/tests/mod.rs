@@ -83,6 +83,7 @@ fn run(uid: &str) -> Run {
             sop_instance_uid: uid.into(),
             view: "L-CC".into(),
             group: 0,
+            frame: None,
         }],
         warnings: vec!["a warning".into()],
         origin: Origin::Rest,
