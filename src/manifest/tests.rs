@@ -300,6 +300,9 @@ fn ensembles_and_augmentations_that_cannot_be_are_refused() {
     ] {
         let error = with_key(key, value).unwrap_err();
         assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+}
+
 /// The shipped manifest, made one of a series' slices with one logit for two classes.
 fn of_series(aggregate: Value) -> Value {
     let mut json = shipped();
