@@ -5,8 +5,8 @@
 
 pub mod code;
 pub mod condition;
-pub mod explanation;
 pub mod ensemble;
+pub mod explanation;
 pub mod inferer;
 pub mod input;
 pub mod network;
@@ -21,10 +21,10 @@ use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
+pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use explanation::{
     ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
 };
-pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use inferer::InfererSpec;
 pub use input::{
     ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,

@@ -303,6 +303,33 @@ fn ensembles_and_augmentations_that_cannot_be_are_refused() {
     }
 }
 
+#[test]
+fn keras_keys_of_the_resnet50_have_their_limits() {
+    let with = |key: &str, value: Value| {
+        let mut json = shipped();
+        json["network"]["ResNet50"][key] = value;
+        Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
+    };
+    for (key, value) in [
+        ("hidden_features", json!([256, 128])),
+        ("stride_in_1x1", json!(true)),
+        ("conv_bias", json!(true)),
+        ("batch_norm_epsilon", json!(1.001e-5)),
+    ] {
+        let manifest = with(key, value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&manifest.network).unwrap()["ResNet50"][key], value);
+    }
+    for (key, value, expected) in [
+        ("hidden_features", json!([0]), "network.ResNet50.hidden_features: found 0"),
+        ("hidden_features", json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), "found 9 layers, expected at most 8"),
+        ("batch_norm_epsilon", json!(0.0), "network.ResNet50.batch_norm_epsilon: found 0"),
+        ("stride", json!(2), "unknown field `stride`"),
+    ] {
+        let error = with(key, value).unwrap_err();
+        assert!(error.contains(expected), "{error}, expected {expected}");
+    }
+}
+
 /// The shipped manifest, made one of a series' slices with one logit for two classes.
 fn of_series(aggregate: Value) -> Value {
     let mut json = shipped();
@@ -370,30 +397,6 @@ fn activation_classes_and_outputs_go_together() {
 }
 
 #[test]
-fn keras_keys_of_the_resnet50_have_their_limits() {
-    let with = |key: &str, value: Value| {
-        let mut json = shipped();
-        json["network"]["ResNet50"][key] = value;
-        Manifest::from_json(&json.to_string()).map_err(|e| e.to_string())
-    };
-    for (key, value) in [
-        ("hidden_features", json!([256, 128])),
-        ("stride_in_1x1", json!(true)),
-        ("conv_bias", json!(true)),
-        ("batch_norm_epsilon", json!(1.001e-5)),
-    ] {
-        let manifest = with(key, value.clone()).unwrap();
-        assert_eq!(serde_json::to_value(&manifest.network).unwrap()["ResNet50"][key], value);
-    }
-    for (key, value, expected) in [
-        ("hidden_features", json!([0]), "network.ResNet50.hidden_features: found 0"),
-        ("hidden_features", json!([1, 1, 1, 1, 1, 1, 1, 1, 1]), "found 9 layers, expected at most 8"),
-        ("batch_norm_epsilon", json!(0.0), "network.ResNet50.batch_norm_epsilon: found 0"),
-        ("stride", json!(2), "unknown field `stride`"),
-    ] {
-        let error = with(key, value).unwrap_err();
-        assert!(error.contains(expected), "{error}, expected {expected}");
-    }
 fn a_softmax_says_which_class_is_the_negative_one() {
     let softmax = |aggregate: Value| {
         let mut json = shipped();

@@ -208,7 +208,10 @@ pub fn explanation(source: &Source, probability: f64) -> ImageExplanation {
 
 pub fn prediction(probability: f64) -> Prediction {
     let finding = Finding::from_probabilities(&[probability, 1.0 - probability]);
-    Prediction { overall: None, images: vec![ImagePrediction { image: 0, frame: None, view: "Image 1".into(), outcome: Ok(finding) }] }
+    Prediction {
+        overall: None,
+        images: vec![ImagePrediction { image: 0, frame: None, view: "Image 1".into(), outcome: Ok(finding) }],
+    }
 }
 
 pub fn context<'a>(manifest: &'a Manifest, images: &'a [&'a ImageAttributes]) -> ResultContext<'a> {

@@ -1,8 +1,8 @@
 //! Values that cannot be, refused with the JSON path.
 
+mod classification;
 mod ensemble;
 mod explanation;
-mod classification;
 mod input;
 
 use super::task::{PostprocessingSpec, SegmentationSpec};

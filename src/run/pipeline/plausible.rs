@@ -158,7 +158,7 @@ mod tests {
             sop_instance_uid: String::new(),
             view: String::new(),
             group: 0,
-        frame: None,
+            frame: None,
         };
         let inputs: Vec<Input> = (0..30).map(input).collect();
         let specs = |policy: &str| -> Vec<PlausibilitySpec> {
