@@ -132,7 +132,7 @@ impl Bench {
             force: false,
             not_before: None,
         };
-        outcome(files, &mut self.model, &request, Limits::default(), monitor, &Clock::start())
+        outcome(files, &mut self.model, &request, Limits::default(), monitor, &Clock::start(), &[])
     }
 }
 
