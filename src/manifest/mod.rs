@@ -6,10 +6,12 @@
 pub mod code;
 pub mod condition;
 pub mod ensemble;
+pub mod explanation;
 pub mod form;
 pub mod inferer;
 pub mod input;
 pub mod network;
+pub mod plausibility;
 pub mod region_of_interest;
 pub mod report;
 pub mod stages;
@@ -23,12 +25,16 @@ use serde::{Deserialize, Serialize};
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
 pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
+pub use explanation::{
+    ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
+};
 pub use inferer::InfererSpec;
 pub use input::{
     ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,
     SeriesSpec, TimePointKey, ViewPolicy, VolumesSpec,
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
+pub use plausibility::{PlausibilityCheck, PlausibilityPolicy, PlausibilitySpec};
 pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{

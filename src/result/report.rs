@@ -1,7 +1,10 @@
 //! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
 
+mod explanation;
 mod images;
 mod segmentation;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,8 +16,9 @@ use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassificationSpec, TaskSpec};
-use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction};
+use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction, Statement};
 
+pub use explanation::{ExplanationReport, RegionReport};
 pub use images::{ImageSegmentReport, ImageSegmentationReport, RegionMeasurements};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
@@ -40,6 +44,12 @@ pub struct Report {
     /// Of a segmentation of volumes, and of images that are one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
+    /// What the answers rest on, where the manifest asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<ExplanationReport>,
+    /// Why the images may not be what the model was made for, in words; empty where the manifest's checks passed or there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_domain: Vec<String>,
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
@@ -92,6 +102,9 @@ pub struct Classification {
     pub all_probabilities: Map<String, Value>,
     /// One line for people: "Mass: 87.0 %, present".
     pub finding: String,
+    /// The manifest's sentences on it by language, the disclaimer the last of each; empty where it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -129,6 +142,8 @@ impl Report {
             images: Vec::new(),
             overall: None,
             segmentation: None,
+            explanations: Vec::new(),
+            out_of_domain: Vec::new(),
         })
     }
 }
@@ -220,5 +235,11 @@ fn classification(
         probability: finding.probability,
         all_probabilities,
         finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
+        texts: if ctx.manifest.report.sentences.is_empty() {
+            BTreeMap::new()
+        } else {
+            let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
+            explanation::texts(ctx.manifest, &answer)
+        },
     })
 }
