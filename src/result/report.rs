@@ -173,16 +173,34 @@ fn overall_report(
     overall: &OverallPrediction,
 ) -> Result<OverallReport, ResultError> {
     let (total, analysed) = (prediction.images.len(), overall.analysed);
+    let said = |class, presence| said_of_all(ctx, class, presence, analysed == total);
+    let texts = overall_statement(ctx, prediction).map(|answer| said_in_words(ctx, &answer)).unwrap_or_default();
     Ok(OverallReport {
         series_uid: one_series(ctx.images).map(str::to_owned),
-        result: classification(ctx, &overall.finding, &|class, presence| {
-            said_of_all(ctx, class, presence, analysed == total)
-        })?,
+        result: Classification { texts, ..classification(ctx, &overall.finding, &said)? },
         method: method(ctx),
         total,
         analysed,
         carrying: overall.carrying.clone(),
     })
+}
+
+/// What sentences on the answer for all images are about. None where there is no such answer, and where some images could not be analysed: then
+/// sentences are said of what is present alone.
+pub(super) fn overall_statement(ctx: &ResultContext, prediction: &Prediction) -> Option<Statement<'static>> {
+    let OverallPrediction { finding, analysed, .. } = prediction.overall.as_ref()?;
+    let presence = Presence::of(finding.probability, ctx.manifest.classes().get(finding.class)?.thresholds);
+    let complete = *analysed == prediction.images.len();
+    let told = complete || said_of_all(ctx, finding.class, presence, complete) == Presence::Present;
+    told.then_some(Statement { class: finding.class, probability: finding.probability, regions: None })
+}
+
+/// By language; empty where the manifest has no sentences.
+fn said_in_words(ctx: &ResultContext, answer: &Statement<'_>) -> BTreeMap<String, Vec<String>> {
+    if ctx.manifest.report.sentences.is_empty() {
+        return BTreeMap::new();
+    }
+    explanation::texts(ctx.manifest, answer)
 }
 
 /// How the answer for all images is made.
@@ -235,11 +253,6 @@ fn classification(
         probability: finding.probability,
         all_probabilities,
         finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
-        texts: if ctx.manifest.report.sentences.is_empty() {
-            BTreeMap::new()
-        } else {
-            let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
-            explanation::texts(ctx.manifest, &answer)
-        },
+        texts: said_in_words(ctx, &Statement { class: finding.class, probability: finding.probability, regions: None }),
     })
 }

@@ -4,6 +4,7 @@ use super::super::charset::{ascii_line, fold_typography};
 use super::super::codes;
 use super::super::common::{Algorithm, concept, demo_marked};
 use super::super::content::{Code, Container, Item};
+use super::super::report::overall_statement;
 use super::super::uid::fingerprint;
 use super::super::{Remarks, ResultContext, ResultError, secondary_capture, vr};
 use super::algorithm_identification;
@@ -49,8 +50,8 @@ pub(super) fn put_regions(
     Ok(measurements)
 }
 
-/// Adds what speaks against the images, and the English sentences on each of them; the disclaimer is the report's first comment already. Of many
-/// images only explained ones have sentences here.
+/// Adds what speaks against the images, and the English sentences on the answer for all of them and on each; the disclaimer is the report's first
+/// comment already. Of many images, and beside an answer for all, only explained ones have sentences here.
 pub(super) fn put_comments(
     mut root: Item<Container>,
     ctx: &ResultContext,
@@ -60,15 +61,21 @@ pub(super) fn put_comments(
     for reason in remarks.out_of_domain {
         root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &ascii_line(reason)))?);
     }
-    let few = prediction.images.len() <= MAX_COMMENTED;
+    let mut said = Vec::new();
+    if let Some(answer) = overall_statement(ctx, prediction) {
+        said.push(("All images", answer));
+    }
+    let few = prediction.images.len() <= MAX_COMMENTED && prediction.overall.is_none();
     for (p, finding) in prediction.images.iter().filter_map(|p| Some((p, p.outcome.as_ref().ok()?))) {
         let explained = remarks.explanations.iter().find(|e| e.image == p.image && e.frame == p.frame);
         let answer = Statement { class: finding.class, probability: finding.probability, regions: None };
-        let Some(statement) = explained.map(ImageExplanation::statement).or(few.then_some(answer)) else { continue };
+        said.extend(explained.map(ImageExplanation::statement).or(few.then_some(answer)).map(|s| (p.view.as_str(), s)));
+    }
+    for (about, statement) in said {
         let mut texts = sentences(ctx.manifest, &statement).remove("en").unwrap_or_default();
         texts.pop();
         if !texts.is_empty() {
-            let text = fold_typography(&format!("{}: {}", p.view, texts.join(" ")));
+            let text = fold_typography(&format!("{about}: {}", texts.join(" ")));
             root = root.contains(Item::text(codes::COMMENT, &demo_marked(ctx.manifest, &text))?);
         }
     }

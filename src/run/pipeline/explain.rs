@@ -8,7 +8,9 @@ use ndarray::{Array3, ArrayView3};
 use super::plausible::{grey_picture, modality_values};
 use super::regions::Regions;
 use super::{Monitor, RunError, told};
-use crate::imaging::{self, Geometry, Image, ImageAttributes, Projection, SliceSource, SourceFrame, calibrated_spacing};
+use crate::imaging::{
+    self, Geometry, Image, ImageAttributes, Projection, SliceSource, SourceFrame, calibrated_spacing,
+};
 use crate::manifest::{ClassificationSpec, ExplanationSpec, PlaceSpec};
 use crate::predict::{
     HeadFrame, HeatMap, HeatRegion, ImageExplanation, ImagePrediction, Place, PlacedRegion, heat_regions,
