@@ -4,6 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
+use super::Geometry;
 use super::ImagingError;
 use super::attributes::Reader;
 use super::functional_groups::FunctionalGroups;
@@ -125,6 +126,19 @@ impl Plane {
     pub fn directions(&self) -> ([f64; 3], [f64; 3]) {
         let o = self.orientation;
         ([o[0], o[1], o[2]], [o[3], o[4], o[5]])
+    }
+
+    /// The grid of the one slice of `rows` × `columns` pixels that lies in this plane; a slice of unknown thickness counts as 1 mm thick.
+    pub fn grid(&self, rows: usize, columns: usize, frame_of_reference_uid: Option<String>) -> Geometry {
+        let (row_direction, column_direction) = self.directions();
+        let [row_spacing, column_spacing] = self.pixel_spacing_mm;
+        let step = self.normal().map(|v| v * self.slice_spacing_mm.unwrap_or(1.0));
+        Geometry {
+            size: [1, rows, columns],
+            origin_mm: self.position_mm,
+            steps_mm: [step, column_direction.map(|v| v * row_spacing), row_direction.map(|v| v * column_spacing)],
+            frame_of_reference_uid,
+        }
     }
 
     /// Parallel planes at these distances along the normal. Their positions are ours, not the file's: written in at most

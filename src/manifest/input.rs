@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::condition::Condition;
+use super::plausibility::PlausibilitySpec;
 use super::region_of_interest::RegionOfInterestSpec;
 
 /// What the rule looks for under the resource (study, series or instance) that a run is asked for.
@@ -23,6 +24,9 @@ pub struct InputSpec {
     /// Of each image only what another model has segmented.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_of_interest: Option<RegionOfInterestSpec>,
+    /// Whether the decoded images can be what the model was made for: checks carried out before the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plausibility: Vec<PlausibilitySpec>,
 }
 
 /// What one run is made of.

@@ -6,11 +6,13 @@
 pub mod code;
 pub mod condition;
 pub mod ensemble;
+pub mod explanation;
 pub mod form;
 pub mod inferer;
 pub mod input;
 pub mod network;
 pub mod override_file;
+pub mod plausibility;
 pub mod region_of_interest;
 pub mod report;
 pub mod stages;
@@ -24,6 +26,9 @@ use serde::{Deserialize, Serialize};
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
 pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
+pub use explanation::{
+    ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
+};
 pub use inferer::InfererSpec;
 pub use input::{
     ChannelSpec, CountRange, CountSpec, FoundChannelSpec, ImagesSpec, InputSpec, MismatchPolicy, SelectSpec,
@@ -31,6 +36,7 @@ pub use input::{
 };
 pub use network::{NetworkSpec, WeightsFormat, WeightsSpec};
 pub use override_file::{OVERRIDE_FILE, Override, OverrideEvaluation, OverridePoint};
+pub use plausibility::{PlausibilityCheck, PlausibilityPolicy, PlausibilitySpec};
 pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::CodedConcept;
+use super::{CodedConcept, PlaceWords, SentenceSpec};
 
 /// One output of the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,15 @@ pub struct ReportSpec {
     /// What becomes of the results of an automatic run when late instances have made its input more complete.
     #[serde(default)]
     pub supersede: SupersedePolicy,
+    /// What is said in words, graded by probability. The disclaimer always follows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sentences: Vec<SentenceSpec>,
+    /// The disclaimer by language ("ko"); a language without one gets the English.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disclaimer_translations: BTreeMap<String, String>,
+    /// The words for places by language ("ko"), for translated sentences with `{side}` or `{part}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub place_words: BTreeMap<String, PlaceWords>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

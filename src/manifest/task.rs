@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassSpec, CodedConcept};
+use super::{ClassSpec, CodedConcept, ExplanationSpec};
 
 /// What the model does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct ClassificationSpec {
     pub classes: Vec<ClassSpec>,
     /// What the probability is, e.g. (122157, DCM, "Probability").
     pub probability_concept: CodedConcept,
+    /// Heat maps of what the answers rest on. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<ExplanationSpec>,
     /// How the images of a run make one answer. Absent: each image has its own, and there is no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aggregate: Option<AggregateSpec>,

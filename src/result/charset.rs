@@ -119,6 +119,7 @@ pub fn fold_typography(text: &str) -> String {
             '\u{2264}' => folded.push_str("<="),
             '\u{2265}' => folded.push_str(">="),
             '\u{00d7}' => folded.push('x'),
+            '\u{00b2}' => folded.push('2'),
             '\u{00a0}' | '\u{2009}' | '\u{202f}' => folded.push(' '),
             c => folded.push(c),
         }

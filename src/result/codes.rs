@@ -2,6 +2,7 @@
 //! groups named here; `sr_readers` has other people's dictionaries check them.
 
 use crate::manifest::{CodedConcept, Thresholds};
+use crate::predict::Part;
 
 /// A concept of the standard: (value, scheme, meaning).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub const TRACKING_UNIQUE_IDENTIFIER: Concept = dcm("112040", "Tracking Unique I
 pub const FINDING: Concept = dcm("121071", "Finding");
 pub const FINDING_SITE: Concept = sct("363698007", "Finding Site");
 pub const LATERALITY: Concept = sct("272741003", "Laterality");
+/// TID 1410 row 6c: where in the site.
+pub const TOPOGRAPHICAL_MODIFIER: Concept = sct("106233006", "Topographical modifier");
 pub const IMAGE_REGION: Concept = dcm("111030", "Image Region");
 pub const ORIGINAL_SOURCE: Concept = dcm("111040", "Original Source");
 
@@ -90,10 +93,12 @@ pub const SUM_OF_VOXELS: Concept = dcm("126030", "Sum of segmented voxel method 
 pub const LONG_AXIS: Concept = sct("103339001", "Long axis");
 pub const DERIVATION: Concept = dcm("121401", "Derivation");
 pub const MEAN: Concept = sct("373098007", "Mean");
+pub const AREA: Concept = sct("42798000", "Area");
+/// The greatest value of a region of a heat map, which goes from 0 to 1.
+pub const HEAT_PEAK: Concept = private("HEAT_PEAK", "Peak of the visual explanation");
 pub const MAXIMUM: Concept = sct("56851009", "Maximum");
 /// TID 1502 row 1.
 pub const TIME_POINT: Concept = Concept { value: "C2348792", scheme: "UMLS", meaning: "Time Point" };
-pub const AREA: Concept = sct("42798000", "Area");
 /// How much of one image a segment takes.
 pub const IMAGE_SHARE: Concept = private("IMAGE_SHARE", "Share of the image");
 /// How much of the analysed volume a segment takes.
@@ -176,6 +181,15 @@ pub fn laterality(code: &str) -> Option<Concept> {
         "R" => Some(sct("24028007", "Right")),
         "B" => Some(sct("51440002", "Bilateral")),
         _ => None,
+    }
+}
+
+/// Anatomic modifier (CID 2) of a third of the inside of the skull.
+pub fn part(part: Part) -> Concept {
+    match part {
+        Part::Front => sct("255549009", "Anterior"),
+        Part::Middle => sct("26216008", "Central"),
+        Part::Back => sct("255551008", "Posterior"),
     }
 }
 

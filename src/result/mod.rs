@@ -10,6 +10,7 @@ pub mod image_group;
 pub mod image_library;
 pub mod reference;
 pub mod report;
+pub mod secondary_capture;
 pub mod seg;
 pub mod segmented;
 pub mod source;
@@ -23,12 +24,13 @@ use time::OffsetDateTime;
 
 use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::Manifest;
-use crate::predict::{Prediction, Segmentation};
+use crate::predict::{ImageExplanation, Prediction, Segmentation};
 use segmented::Segmented;
 
 pub use common::MANUFACTURER;
 pub use image_group::{ImageFailure, ImageGroup, ImageSegmentationContext, SegmentedImage, encode_image_segmentation};
-pub use report::Report;
+pub use report::{ExplanationReport, Report};
+pub use secondary_capture::heat_map_object;
 pub use sr::{SrSopClass, measurement_report};
 pub use uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultUids};
 
@@ -57,6 +59,11 @@ pub enum ResultError {
          expected ASCII texts in the manifest"
     )]
     CharacterSet { declared: String },
+    /// What must be burned into a picture of this image would hide it.
+    #[error(
+        "heat map: the image has {rows} x {columns} pixels, expected {min_rows} x {min_columns} or more: its text needs room"
+    )]
+    Picture { rows: usize, columns: usize, min_rows: usize, min_columns: usize },
     #[error("encoding: {0}")]
     Encoding(String),
 }
@@ -125,14 +132,17 @@ pub enum ResultKind {
     Sr,
     /// Segmentation, or Label Map Segmentation.
     Seg,
+    /// Secondary Capture: a heat map.
+    Sc,
 }
 
 impl std::fmt::Display for ResultKind {
-    /// The object's Modality.
+    /// The object's Modality; of a heat map what it is.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sr => f.write_str("SR"),
             Self::Seg => f.write_str("SEG"),
+            Self::Sc => f.write_str("SC"),
         }
     }
 }
@@ -149,7 +159,37 @@ pub struct Results {
 /// # Errors
 /// [`ResultError`]
 pub fn encode(ctx: &ResultContext, prediction: &Prediction) -> Result<Results, ResultError> {
-    Ok(Results { objects: vec![measurement_report(ctx, prediction)?], report: Report::new(ctx, prediction)? })
+    encode_remarked(ctx, prediction, &Remarks::default())
+}
+
+/// What is said beside a classification's answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Remarks<'a> {
+    /// What answers rest on, one an image.
+    pub explanations: &'a [ImageExplanation],
+    /// Why the images may not be what the model was made for, in words.
+    pub out_of_domain: &'a [String],
+}
+
+/// Data path step 9: as [`encode`], with a heat map for each explanation, and regions, sentences and remarks in report and SR.
+///
+/// # Errors
+/// [`ResultError`]
+pub fn encode_remarked(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    remarks: &Remarks<'_>,
+) -> Result<Results, ResultError> {
+    let maps = (1..).zip(remarks.explanations).map(|(number, e)| heat_map_object(ctx, e, number));
+    let maps: Vec<ResultObject> = maps.collect::<Result<_, _>>()?;
+    let sr = sr::remarked_report(ctx, prediction, remarks)?;
+    let explanations = remarks.explanations.iter().zip(&maps).map(|(e, map)| ExplanationReport::new(ctx, e, map));
+    let report = Report {
+        explanations: explanations.collect::<Result<_, _>>()?,
+        out_of_domain: remarks.out_of_domain.to_vec(),
+        ..Report::new(ctx, prediction)?
+    };
+    Ok(Results { objects: maps.into_iter().chain([sr]).collect(), report })
 }
 
 /// Data path step 9: the result objects and the report of a segmentation. The SEG is left out where no segment has a

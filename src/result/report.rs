@@ -1,7 +1,10 @@
 //! The report for people: what the page shows and `GET /studies/{id}/ai/report` answers. No patient data.
 
+mod explanation;
 mod images;
 mod segmentation;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,8 +16,9 @@ use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{ClassificationSpec, Override, TaskSpec};
-use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction};
+use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction, Statement};
 
+pub use explanation::{ExplanationReport, RegionReport};
 pub use images::{ImageSegmentReport, ImageSegmentationReport, RegionMeasurements};
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
@@ -43,6 +47,12 @@ pub struct Report {
     /// Of a segmentation of volumes, and of images that are one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segmentation: Option<SegmentationReport>,
+    /// What the answers rest on, where the manifest asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<ExplanationReport>,
+    /// Why the images may not be what the model was made for, in words; empty where the manifest's checks passed or there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out_of_domain: Vec<String>,
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
@@ -95,6 +105,9 @@ pub struct Classification {
     pub all_probabilities: Map<String, Value>,
     /// One line for people: "Mass: 87.0 %, present".
     pub finding: String,
+    /// The manifest's sentences on it by language, the disclaimer the last of each; empty where it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -133,6 +146,8 @@ impl Report {
             images: Vec::new(),
             overall: None,
             segmentation: None,
+            explanations: Vec::new(),
+            out_of_domain: Vec::new(),
         })
     }
 }
@@ -162,16 +177,34 @@ fn overall_report(
     overall: &OverallPrediction,
 ) -> Result<OverallReport, ResultError> {
     let (total, analysed) = (prediction.images.len(), overall.analysed);
+    let said = |class, presence| said_of_all(ctx, class, presence, analysed == total);
+    let texts = overall_statement(ctx, prediction).map(|answer| said_in_words(ctx, &answer)).unwrap_or_default();
     Ok(OverallReport {
         series_uid: one_series(ctx.images).map(str::to_owned),
-        result: classification(ctx, &overall.finding, &|class, presence| {
-            said_of_all(ctx, class, presence, analysed == total)
-        })?,
+        result: Classification { texts, ..classification(ctx, &overall.finding, &said)? },
         method: method(ctx),
         total,
         analysed,
         carrying: overall.carrying.clone(),
     })
+}
+
+/// What sentences on the answer for all images are about. None where there is no such answer, and where some images could not be analysed: then
+/// sentences are said of what is present alone.
+pub(super) fn overall_statement(ctx: &ResultContext, prediction: &Prediction) -> Option<Statement<'static>> {
+    let OverallPrediction { finding, analysed, .. } = prediction.overall.as_ref()?;
+    let presence = Presence::of(finding.probability, ctx.manifest.classes().get(finding.class)?.thresholds);
+    let complete = *analysed == prediction.images.len();
+    let told = complete || said_of_all(ctx, finding.class, presence, complete) == Presence::Present;
+    told.then_some(Statement { class: finding.class, probability: finding.probability, regions: None })
+}
+
+/// By language; empty where the manifest has no sentences.
+fn said_in_words(ctx: &ResultContext, answer: &Statement<'_>) -> BTreeMap<String, Vec<String>> {
+    if ctx.manifest.report.sentences.is_empty() {
+        return BTreeMap::new();
+    }
+    explanation::texts(ctx.manifest, answer)
 }
 
 /// How the answer for all images is made.
@@ -224,5 +257,6 @@ fn classification(
         probability: finding.probability,
         all_probabilities,
         finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
+        texts: said_in_words(ctx, &Statement { class: finding.class, probability: finding.probability, regions: None }),
     })
 }

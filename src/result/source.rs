@@ -101,6 +101,36 @@ pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
     if values.iter().all(|v| check(standard_vr(tag), v).is_ok()) { values } else { Vec::new() }
 }
 
+/// Copies a text attribute where its value is valid and ASCII: the object's character set is not settled yet.
+///
+/// # Errors
+/// None that a valid value could give.
+pub fn copy_text(object: &mut InMemDicomObject, image: &ImageAttributes, tag: Tag) -> Result<(), ResultError> {
+    match valid_text(image, tag).filter(|t| t.is_ascii()) {
+        Some(text) => super::vr::put(object, tag, &text),
+        None => Ok(()),
+    }
+}
+
+/// What is made of lossy images is lossy, however it is written (PS3.3 C.7.6.1.1.5).
+///
+/// # Errors
+/// None that valid values could give.
+pub fn put_lossy(object: &mut InMemDicomObject, images: &[&ImageAttributes]) -> Result<(), ResultError> {
+    let is_lossy = |i: &&&ImageAttributes| valid_text(i, tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01");
+    let Some(lossy) = images.iter().find(is_lossy) else {
+        return super::vr::put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
+    };
+    super::vr::put(object, tags::LOSSY_IMAGE_COMPRESSION, "01")?;
+    for tag in [tags::LOSSY_IMAGE_COMPRESSION_RATIO, tags::LOSSY_IMAGE_COMPRESSION_METHOD] {
+        let values = valid_texts(lossy, tag);
+        if !values.is_empty() {
+            super::vr::put_values(object, tag, &values)?;
+        }
+    }
+    Ok(())
+}
+
 /// All images must be referable and belong to one study of one patient.
 ///
 /// # Errors

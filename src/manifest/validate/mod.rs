@@ -2,6 +2,7 @@
 
 mod classification;
 mod ensemble;
+mod explanation;
 mod input;
 mod stages;
 
@@ -33,6 +34,7 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     require(!m.version.is_empty() && m.version.len() <= 64, "version", || "expected 1–64 characters".into())?;
     require(!m.title.is_empty() && m.title.len() <= 64, "title", || "expected 1–64 characters".into())?;
     input::input(&m.input)?;
+    explanation::plausibility(&m.input.plausibility)?;
     network(&m.network, "")?;
     weights_file(&m.network, &m.weights, "weights")?;
     ensemble::ensemble(m)?;
@@ -41,7 +43,13 @@ pub(super) fn validate(m: &Manifest) -> Checked {
     inferer(m)?;
     task(m)?;
     stages::stages(m)?;
-    report(m)
+    if let TaskSpec::Classification(task) = &m.task
+        && let Some(spec) = &task.explanation
+    {
+        explanation::explanation(m, spec)?;
+    }
+    report(m)?;
+    explanation::sentences(m)
 }
 
 /// `at`: what stands before "network" in the path.

@@ -5,7 +5,7 @@ mod pixels;
 mod segments;
 
 use dicom_core::value::PrimitiveValue;
-use dicom_core::{DataElement, Tag, VR};
+use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
@@ -53,7 +53,7 @@ pub fn segmentation_object(segmented: &Segmented) -> Result<Option<ResultObject>
     let series_number = ctx.manifest.report.series_number.saturating_add(1);
     common::put_series(&mut object, ctx, "SEG", &series_instance_uid, series_number)?;
     for tag in [tags::LATERALITY, tags::PATIENT_POSITION, tags::BODY_PART_EXAMINED] {
-        copy_text(&mut object, source, tag)?;
+        source::copy_text(&mut object, source, tag)?;
     }
     common::put_equipment(&mut object, ctx)?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
@@ -99,7 +99,7 @@ fn put_image(
     put(object, tags::CONTENT_DESCRIPTION, &description)?;
     // A person's name: nobody drew this.
     put_empty(object, tags::CONTENT_CREATOR_NAME);
-    put_lossy(object, segmented)?;
+    source::put_lossy(object, segmented.ctx.images)?;
     let [_, rows, columns] = segmented.geometry.size;
     for (tag, value) in [(tags::ROWS, rows), (tags::COLUMNS, columns)] {
         let reason = format!("found {value}, expected at most 65535");
@@ -130,23 +130,6 @@ fn put_image(
         let orientation = source::valid_texts(source, tags::PATIENT_ORIENTATION);
         if !orientation.is_empty() {
             put_values(object, tags::PATIENT_ORIENTATION, &orientation)?;
-        }
-    }
-    Ok(())
-}
-
-/// A mask of lossy images is lossy, however it is written (PS3.3 C.7.6.1.1.5).
-fn put_lossy(object: &mut InMemDicomObject, segmented: &Segmented) -> Result<(), ResultError> {
-    let is_lossy =
-        |i: &&&ImageAttributes| source::valid_text(i, tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01");
-    let Some(lossy) = segmented.ctx.images.iter().find(is_lossy) else {
-        return put(object, tags::LOSSY_IMAGE_COMPRESSION, "00");
-    };
-    put(object, tags::LOSSY_IMAGE_COMPRESSION, "01")?;
-    for tag in [tags::LOSSY_IMAGE_COMPRESSION_RATIO, tags::LOSSY_IMAGE_COMPRESSION_METHOD] {
-        let values = source::valid_texts(lossy, tag);
-        if !values.is_empty() {
-            put_values(object, tag, &values)?;
         }
     }
     Ok(())
@@ -207,7 +190,7 @@ fn put_frame_of_reference(
     let Some(uid) = frame_of_reference(segmented, source) else { return Ok(()) };
     put(object, tags::FRAME_OF_REFERENCE_UID, &uid)?;
     put_empty(object, tags::POSITION_REFERENCE_INDICATOR);
-    copy_text(object, source, tags::POSITION_REFERENCE_INDICATOR)
+    source::copy_text(object, source, tags::POSITION_REFERENCE_INDICATOR)
 }
 
 fn frame_of_reference(segmented: &Segmented, source: &ImageAttributes) -> Option<String> {
@@ -217,11 +200,4 @@ fn frame_of_reference(segmented: &Segmented, source: &ImageAttributes) -> Option
     let uid = segmented.geometry.frame_of_reference_uid.clone();
     uid.filter(|u| super::vr::check(VR::UI, u).is_ok())
         .or_else(|| source::valid_text(source, tags::FRAME_OF_REFERENCE_UID))
-}
-
-fn copy_text(object: &mut InMemDicomObject, source: &ImageAttributes, tag: Tag) -> Result<(), ResultError> {
-    match source::valid_text(source, tag).filter(|t| t.is_ascii()) {
-        Some(text) => put(object, tag, &text),
-        None => Ok(()),
-    }
 }

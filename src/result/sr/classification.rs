@@ -15,8 +15,8 @@ use super::super::content::{Code, Container, Item, Num, Scoord};
 use super::super::evidence::evidence;
 use super::super::image_library::image_library;
 use super::super::report::{method, one_series, said_of_all};
-use super::super::{ResultContext, ResultError, ResultObject, source, vr};
-use super::{Document, algorithm_identification, finding_site, root};
+use super::super::{Remarks, ResultContext, ResultError, ResultObject, source, vr};
+use super::{Document, algorithm_identification, explanation, finding_site, root};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{Activation, AggregateSpec, ClassSpec, ClassificationSpec, TaskSpec};
 use crate::predict::{ClassProbability, Finding, ImagePrediction, OverallPrediction, Prediction};
@@ -26,6 +26,18 @@ use crate::predict::{ClassProbability, Finding, ImagePrediction, OverallPredicti
 /// # Errors
 /// [`ResultError`]; in particular `AllFailed` where no image was analysed and `MixedStudies`.
 pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Result<ResultObject, ResultError> {
+    remarked_report(ctx, prediction, &Remarks::default())
+}
+
+/// The report of a whole run, with what its answers rest on and what else is to be said of them.
+///
+/// # Errors
+/// As [`measurement_report`], and `Prediction` where an explanation is of none of the run's images or classes.
+pub fn remarked_report(
+    ctx: &ResultContext,
+    prediction: &Prediction,
+    remarks: &Remarks<'_>,
+) -> Result<ResultObject, ResultError> {
     source::require_one_study(ctx.images)?;
     validate(ctx, prediction)?;
     let first = ctx.images.first().ok_or(ResultError::NoImages)?;
@@ -36,10 +48,10 @@ pub fn measurement_report(ctx: &ResultContext, prediction: &Prediction) -> Resul
         return Err(ResultError::AllFailed { images: failed.len() });
     }
     Document {
-        root: tree(ctx, prediction)?,
+        root: tree(ctx, prediction, remarks)?,
         evidence: evidence(ctx.images.iter().copied())?,
         source: first,
-        variant: &failed.join(","),
+        variant: &explanation::variant(&failed.join(","), remarks.explanations),
         incomplete: (!failed.is_empty()).then_some("Not all images could be analysed"),
     }
     .into_object(ctx)
@@ -90,7 +102,7 @@ fn failures(prediction: &Prediction) -> impl Iterator<Item = (&ImagePrediction, 
 }
 
 /// TID 1500.
-fn tree(ctx: &ResultContext, prediction: &Prediction) -> Result<Item<Container>, ResultError> {
+fn tree(ctx: &ResultContext, prediction: &Prediction, remarks: &Remarks<'_>) -> Result<Item<Container>, ResultError> {
     let algorithm = Algorithm::of(ctx);
     let mut measurements = Item::container(codes::IMAGING_MEASUREMENTS, None)?;
     let groups: Vec<&ImagePrediction> = match &prediction.overall {
@@ -105,17 +117,20 @@ fn tree(ctx: &ResultContext, prediction: &Prediction) -> Result<Item<Container>,
             measurements = measurements.contains(measurement_group(ctx, &algorithm, p, image, finding)?);
         }
     }
+    measurements = explanation::put_regions(measurements, ctx, &algorithm, remarks.explanations)?;
     let library = match &prediction.overall {
         None => image_library(ctx.images)?,
         // Of hundreds of slices those that the tree refers to.
         Some(_) => {
             let mut referred: Vec<usize> = groups.iter().map(|p| p.image).collect();
+            referred.extend(remarks.explanations.iter().map(|e| e.image));
             referred.extend(failures(prediction).map(|(p, _)| p.image));
             let images = ctx.images.iter().enumerate().filter(|(i, _)| referred.contains(i)).map(|(_, image)| *image);
             image_library(&images.collect::<Vec<_>>())?
         }
     };
-    let root = root(ctx, &algorithm)?.contains(library).contains(measurements);
+    let root = explanation::put_comments(root(ctx, &algorithm)?, ctx, prediction, remarks)?;
+    let root = root.contains(library).contains(measurements);
     Ok(match not_analysed(ctx, prediction)? {
         Some(statements) => root.contains(statements),
         None => root,

@@ -2,6 +2,7 @@
 //! [`segmentation`] and of segmented [`images`] share.
 
 pub mod classification;
+mod explanation;
 pub mod images;
 pub mod segmentation;
 
@@ -14,7 +15,7 @@ use super::content::{Code, Container, Item, Text};
 use super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source, vr};
 use crate::imaging::ImageAttributes;
 
-pub use classification::measurement_report;
+pub use classification::{measurement_report, remarked_report};
 pub use images::images_report;
 pub use segmentation::segmentation_report;
 

@@ -6,28 +6,29 @@
 
 mod prepare;
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView3, Axis};
 
 use self::prepare::{Preparation, PreparedImage, instances};
+use super::explain::Explainer;
 use super::regions::Regions;
 use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::ImageAttributes;
-use crate::manifest::{ClassificationSpec, InfererSpec, TaskSpec};
-use crate::model::{LoadedModel, ModelError};
-use crate::predict::{Finding, ImagePrediction, Prediction, activate, aggregate, decide};
-use crate::result::{self, ResultContext, ResultUids, SrSopClass};
+use crate::manifest::{Activation, ClassificationSpec, InfererSpec, TaskSpec};
+use crate::model::{CamScore, CamTarget, LoadedModel, ModelError};
+use crate::predict::{Finding, HeatMap, ImagePrediction, Prediction, activate, aggregate, decide};
+use crate::result::{self, Remarks, ResultContext, ResultUids, SrSopClass};
 use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::run::select::Input;
 use crate::source::InstanceSource;
 use crate::transform::TransformChain;
 
-/// From the request's images to the result objects.
+/// From the request's images to the result objects; with the regions that are looked at, and what speaks against the images.
 pub(super) fn outcome(
     source: &dyn InstanceSource,
     model: &mut LoadedModel,
     request: &RunRequest,
-    regions: &Regions,
+    (regions, out_of_domain): (&Regions, &[String]),
     limits: Limits,
     monitor: &dyn Monitor,
     clock: &Clock,
@@ -46,11 +47,35 @@ pub(super) fn outcome(
     let Analysed { outcomes, attributes } = preparation.in_order(&request.inputs, |images| inference.over(images))?;
     let prediction = prediction(task, &request.inputs, outcomes)?;
     let images = attributes_of_all(&request.inputs, &attributes, &prediction)?;
+    let explainer = Explainer { source, task, chain: &chain, regions, inputs: &request.inputs, limits, monitor };
+    let (explanations, warnings) = clock.time(Stage::Infer, || {
+        explainer.explain(&prediction.images, &mut |array, class| heat_map(model, task, array, class))
+    })?;
     let results = clock.time(Stage::Encode, || {
         monitor.progress(Stage::Encode, 0, 1);
-        result::encode(&context(model, request, regions, &images), &prediction)
+        let remarks = Remarks { explanations: &explanations, out_of_domain };
+        result::encode_remarked(&context(model, request, regions, &images), &prediction, &remarks)
     })?;
-    Ok(Outcome { results, slices: Vec::new(), warnings: Vec::new() })
+    Ok(Outcome { results, slices: Vec::new(), warnings })
+}
+
+/// What speaks for a class on one prepared image (channel, row, column), or why that cannot be told.
+fn heat_map(
+    model: &mut LoadedModel,
+    task: &ClassificationSpec,
+    array: ArrayView3<'_, f32>,
+    class: usize,
+) -> Result<HeatMap, String> {
+    let target = match (task.activation, class) {
+        (Activation::Softmax, class) => CamTarget { output: Some(class), score: CamScore::Logit },
+        (Activation::Sigmoid, class) => CamTarget { output: Some(class), score: CamScore::Sigmoid },
+        // One output for two classes: the first is what it does not name.
+        (Activation::SigmoidBinary, 0) => CamTarget { output: Some(0), score: CamScore::SigmoidComplement },
+        (Activation::SigmoidBinary, _) => CamTarget { output: Some(0), score: CamScore::Sigmoid },
+    };
+    let input = array.insert_axis(Axis(0)).into_dyn();
+    let explanation = model.network.explain(input, target).map_err(|e| e.to_string())?;
+    explanation.heat_maps().into_iter().next().ok_or_else(|| "the network gave no map".to_owned())
 }
 
 /// What became of a run's images.

@@ -6,10 +6,16 @@
 
 mod channels;
 mod classify;
+pub mod explain;
+mod plausible;
 mod regions;
 mod segment;
 mod segment_groups;
 mod segment_images;
+
+#[cfg(test)]
+#[path = "../../../tests/support/heads.rs"]
+mod heads;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -55,6 +61,9 @@ pub enum RunError {
     /// The slices make no input that the model takes.
     #[error("{0}")]
     Volume(String),
+    /// The images are not what the model was made for.
+    #[error("{0}")]
+    Implausible(String),
     #[error(transparent)]
     Transform(#[from] TransformError),
     #[error(transparent)]
@@ -90,6 +99,7 @@ impl RunError {
             | Self::NoImage(_)
             | Self::Volume(_)
             | Self::Region(_)
+            | Self::Implausible(_)
             | Self::Transform(_)
             | Self::Result(_) => false,
         }
@@ -181,9 +191,11 @@ pub fn run_staged(
         }
         None => FirstStage::default(),
     };
+    let checks = &model.manifest.input.plausibility;
+    let out_of_domain = clock.time(Stage::Read, || plausible::check(source, checks, &request.inputs, limits))?;
     let Outcome { mut results, slices, warnings } = match (&model.manifest.task, &model.manifest.input.select) {
         (TaskSpec::Classification(_), _) => {
-            classify::outcome(source, model, request, &regions, limits, monitor, &clock)?
+            classify::outcome(source, model, request, (&regions, &out_of_domain), limits, monitor, &clock)?
         }
         (TaskSpec::Segmentation(_), SelectSpec::Volumes(_)) => {
             segment::outcome(source, model, request, limits, monitor, &clock)?
@@ -195,6 +207,8 @@ pub fn run_staged(
     };
     told.extend(warnings);
     results.objects.splice(0..0, objects);
+    told.extend(out_of_domain.iter().cloned());
+    results.report.out_of_domain = out_of_domain;
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }

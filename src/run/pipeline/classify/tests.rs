@@ -132,7 +132,8 @@ impl Bench {
             force: false,
             not_before: None,
         };
-        outcome(files, &mut self.model, &request, &Regions::default(), Limits::default(), monitor, &Clock::start())
+        let known = (&Regions::default(), &[][..]);
+        outcome(files, &mut self.model, &request, known, Limits::default(), monitor, &Clock::start())
     }
 }
 

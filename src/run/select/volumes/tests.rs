@@ -25,6 +25,7 @@ fn rule(mismatch: MismatchPolicy) -> InputSpec {
             mismatch,
         }),
         region_of_interest: None,
+        plausibility: Vec::new(),
     }
 }
 
