@@ -209,3 +209,48 @@ fn an_ensemble_is_one_model_of_several_files() {
     }
     assert!(spread.unwrap().iter().any(|s| *s > 1e-4));
 }
+
+#[test]
+fn thresholds_of_the_sites_own_are_for_the_weights_they_were_chosen_with() {
+    let models = Models::new();
+    let mut json = small_manifest("ensemble");
+    json["ensemble"] = json!({ "members": [{ "weights": { "file": "second.safetensors", "format": "safetensors" } }] });
+    let first = models.add_json(&small_manifest("single"));
+    save_weights(&first, 4, 0.0);
+    let hash = weights::sha256(&first).unwrap();
+    // The manifest names the first file's hash; the override that of both.
+    json["weights"]["sha256"] = hash.clone().into();
+    let of_both = models.add_json(&json);
+    std::fs::copy(&first, &of_both).unwrap();
+    std::fs::copy(&first, of_both.with_file_name("second.safetensors")).unwrap();
+    let both = weights::sha256_of([hash.clone(), hash.clone()].concat().as_bytes());
+    for (name, file, right) in [("single", &first, &hash), ("ensemble", &of_both, &both)] {
+        let with = |hash: &str| {
+            let text = json!({
+                "override_version": 1, "model": name, "version": "1.1.0", "weights_sha256": hash,
+                "thresholds": {"Mass": {"present": 0.4, "absent": 0.3}},
+                "evaluation": {"created": "2026-01-02T03:04:05Z", "rule": "", "cases": 1}
+            });
+            std::fs::write(file.with_file_name(OVERRIDE_FILE), text.to_string()).unwrap();
+            models.scan()
+        };
+        let registry = with(right);
+        let model = registry.load_model(name, Device::cpu()).unwrap();
+        assert_eq!(model.manifest.classes()[0].thresholds, Thresholds { present: 0.4, absent: 0.3 });
+        let info = registry.get(name).unwrap();
+        assert!(info.r#override.is_some() && info.version.starts_with("1.1.0+thresholds."));
+        assert_eq!(info.classes[0].thresholds, Some(Thresholds { present: 0.4, absent: 0.3 }));
+
+        let wrong = "1".repeat(64);
+        let expected = format!("{name}/weights.safetensors: SHA-256 is {right}, override.json is for {wrong}");
+        let registry = with(&wrong);
+        assert!(registry.load_model(name, Device::cpu()).is_none());
+        assert!(registry.get(name).unwrap().reason.unwrap().starts_with(&expected));
+        // Also on a node that runs no networks.
+        let registry = with(&wrong);
+        registry.identify(&AtomicBool::new(false));
+        let info = registry.get(name).unwrap();
+        assert_eq!(info.state, ModelState::Failed);
+        assert!(info.reason.unwrap().starts_with(&expected));
+    }
+}
