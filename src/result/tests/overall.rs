@@ -117,6 +117,31 @@ fn nothing_is_absent_where_a_slice_was_not_seen() {
 }
 
 #[test]
+fn sentences_of_all_images_say_nothing_of_what_was_not_seen() {
+    let manifest = manifest_with(|json| {
+        json["report"]["sentences"] = json!([
+            {"about": "finding", "class": "Haemorrhage", "text": "The model sees signs of {class} ({probability})."},
+            {"about": "finding", "text": "The model finds nothing that stands out."}
+        ]);
+    });
+    let series = CtSeries::new(3, 3);
+    let said = |slices: &[Option<f64>]| {
+        let Made { sr, json } = made(&manifest, &attributes(&series), &prediction_of(&manifest, slices, false));
+        let comments = named(&sr, "121106").into_iter().map(|comment| text(comment, tags::TEXT_VALUE));
+        let comments: Vec<String> = comments.filter(|c| c.contains("The model")).collect();
+        let words = json["Overall"]["Texts"]["en"][0].as_str().map(str::to_owned);
+        // Beside the answer for all, single slices have no sentence in the SR.
+        assert!(comments.len() < 2 && comments.first().is_none_or(|c| c.contains("All images: ")), "{comments:?}");
+        assert!(comments.first().map_or(words.is_none(), |c| c.ends_with(words.as_deref().unwrap())), "{comments:?}");
+        words
+    };
+    let nothing = "The model finds nothing that stands out.";
+    assert_eq!(said(&[Some(0.1), Some(0.2), Some(0.0)]).as_deref(), Some(nothing));
+    assert_eq!(said(&[Some(0.1), None, Some(0.0)]), None);
+    assert_eq!(said(&[Some(0.9), None, Some(0.7)]).as_deref(), Some("The model sees signs of Haemorrhage (80 %)."));
+}
+
+#[test]
 fn frames_are_referred_to_by_their_number() {
     let (manifest, series) = (manifest_with(|_| ()), CtSeries::new(3, 6));
     let images = [ImageAttributes::from_dataset(series.multi_frame_dataset()).unwrap()];
