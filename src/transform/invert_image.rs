@@ -1,89 +1,14 @@
-//! From probabilities on an image's prepared grid to masks on the image's own: the inverse of crops and resizes, and the
-//! postprocessing in the plane.
+//! From an image's prepared grid back onto its own: the inverse of crops and resizes.
 
-use ndarray::{Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 
-use crate::imaging::components::{fill_holes_2d, keep_largest};
-use crate::imaging::morphology::{binary_erosion, threshold};
-use crate::manifest::{InvertMode, PostprocessingSpec};
+use crate::manifest::InvertMode;
 
-use super::intensity::all_finite;
 use super::linear::{Tap, resample};
 use super::{Applied, TransformError};
 
 /// Halves come out of sums of thirds and sixths too, which rounding may leave below.
 const HALF: f64 = 0.5 - 1e-9;
-
-/// Carries out the steps on each segment's probabilities, (segment, row, column), and gives a mask a segment, (row, column) of the source
-/// image, 1 inside. `applied` is what the preprocessing did to the image; `Invert` leads back from there.
-///
-/// # Errors
-/// [`TransformError::Postprocessing`]: a step that takes a mask comes before `AsDiscrete`, or one that takes probabilities after it, or there is
-/// no `AsDiscrete`. [`TransformError::Image`]: the probabilities are not of the prepared grid's size, or one is no number.
-pub fn postprocess_image(
-    probabilities: &Array3<f32>,
-    steps: &[PostprocessingSpec],
-    applied: &[Applied],
-) -> Result<Vec<Array2<u8>>, TransformError> {
-    let segment = |probability: ArrayView2<f32>| {
-        let probability = probability.as_standard_layout().into_owned();
-        if !probability.as_slice().is_some_and(all_finite) {
-            let reason = "found a probability that is no finite number, expected none".to_string();
-            return Err(TransformError::Image { step: "postprocessing", reason });
-        }
-        let start = Segment::Probability(probability);
-        match steps.iter().enumerate().try_fold(start, |segment, (i, step)| segment.apply(i, step, applied))? {
-            Segment::Mask(mask) => Ok(mask),
-            Segment::Probability(_) => {
-                let reason = "ends with probabilities, expected AsDiscrete among the steps".to_string();
-                Err(TransformError::Postprocessing { index: steps.len(), reason })
-            }
-        }
-    };
-    probabilities.axis_iter(Axis(0)).map(segment).collect()
-}
-
-/// A segment on its way.
-enum Segment {
-    Probability(Array2<f32>),
-    Mask(Array2<u8>),
-}
-
-impl Segment {
-    fn apply(self, index: usize, step: &PostprocessingSpec, applied: &[Applied]) -> Result<Self, TransformError> {
-        let wrong = |reason: &str| TransformError::Postprocessing { index, reason: reason.into() };
-        Ok(match (step, self) {
-            (PostprocessingSpec::Invert(spec), Self::Probability(probability)) => {
-                Self::Probability(invert_image_probability(probability.view(), applied, spec.mode)?)
-            }
-            (PostprocessingSpec::Invert(spec), Self::Mask(mask)) => {
-                Self::Mask(invert_image_mask(mask.view(), applied, spec.mode)?)
-            }
-            (PostprocessingSpec::AsDiscrete(spec), Self::Probability(probability)) => {
-                let volume = probability.view().insert_axis(Axis(0));
-                Self::Mask(threshold(volume, spec.threshold).index_axis_move(Axis(0), 0))
-            }
-            (PostprocessingSpec::AsDiscrete(_), Self::Mask(_)) => {
-                return Err(wrong("AsDiscrete takes probabilities, found a mask"));
-            }
-            (PostprocessingSpec::BinaryErosion(spec), Self::Mask(mask)) => {
-                let [_, rows, columns] = spec.size;
-                let eroded = binary_erosion(mask.view().insert_axis(Axis(0)), [1, rows, columns]);
-                Self::Mask(eroded.index_axis_move(Axis(0), 0))
-            }
-            (PostprocessingSpec::FillHoles(_), Self::Mask(mask)) => Self::Mask(fill_holes_2d(mask.view())),
-            (PostprocessingSpec::KeepLargestConnectedComponent(_), Self::Mask(mask)) => {
-                Self::Mask(keep_largest(mask.view().insert_axis(Axis(0))).index_axis_move(Axis(0), 0))
-            }
-            (
-                PostprocessingSpec::BinaryErosion(_)
-                | PostprocessingSpec::FillHoles(_)
-                | PostprocessingSpec::KeepLargestConnectedComponent(_),
-                Self::Probability(_),
-            ) => return Err(wrong("takes a mask, found probabilities: AsDiscrete comes first")),
-        })
-    }
-}
 
 /// A mask of the prepared grid on the source image's, as far as `applied` leads back: 1 inside, 0 outside and wherever no crop reached.
 ///
@@ -184,9 +109,12 @@ fn nearest<T: Copy + Default>(values: ArrayView2<T>, applied: &[Applied]) -> Arr
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
+
     use super::*;
+    use crate::manifest::PostprocessingSpec;
     use crate::manifest::task::{AsDiscreteSpec, FillHolesSpec, InvertSpec, KeepLargestSpec};
-    use crate::transform::PixelBox;
+    use crate::transform::{PixelBox, postprocess_image};
 
     fn crop(source: [usize; 2], rows: (usize, usize), columns: (usize, usize)) -> Applied {
         Applied::CropForeground { source, kept: PixelBox { rows, columns } }
