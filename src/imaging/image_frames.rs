@@ -9,7 +9,7 @@ use dicom_object::InMemDicomObject;
 
 use super::attributes::Reader;
 use super::budget::VoxelBudget;
-use super::decode::{FrameDecoder, Frames};
+use super::decode::{FrameDecoder, Frames, MAX_PIXELS};
 use super::frames::{frame_rescale, is_kept};
 use super::functional_groups::FunctionalGroups;
 use super::part10::Part10;
@@ -20,7 +20,8 @@ use super::{ImageAttributes, ImagingError, Projection};
 /// One frame of an image.
 #[derive(Debug, Clone)]
 pub struct ImageFrame {
-    /// The stored values, and the attributes as they hold for this frame: its own rescale, no data set.
+    /// The stored values, and the instance's attributes as they hold for this frame: its own rescale and window where the functional groups
+    /// have them (PS3.3 C.7.6.16.2.9, C.7.6.16.2.10).
     pub image: Projection,
     /// Number of the frame, from 1, in a multi-frame instance; None in a single-frame one.
     pub frame: Option<u32>,
@@ -28,24 +29,32 @@ pub struct ImageFrame {
     pub plane: Option<Plane>,
 }
 
+/// Which frames are read, and what that may take.
+#[derive(Clone, Copy)]
+pub struct FramesWanted<'a> {
+    /// From 1; none: all.
+    pub numbers: &'a [u32],
+    /// Frames that the caller holds together, at most; `usize::MAX`: all that are wanted.
+    pub at_once: usize,
+    /// The pixels that the header claims for so many frames are taken from it before any is decoded.
+    pub budget: &'a VoxelBudget,
+    /// Asked for frames that the built-in codecs cannot decode.
+    pub fallback: Option<&'a dyn FrameDecoder>,
+}
+
 /// What is done with a frame, or with why it cannot be read: the instance's attributes, the frame's number where there are several.
 pub type TakeFrame<'t> =
     &'t mut dyn FnMut(&Arc<ImageAttributes>, Option<u32>, Result<ImageFrame, ImagingError>) -> ControlFlow<()>;
 
-/// Reads frames of one monochrome image of 8 to 16 bits, one after the other: those numbered `wanted`, from 1; none numbered: all. Each, or
-/// why it cannot be read, is given to `take` with the instance's attributes and may break off. The pixels that the header claims are taken
-/// from `budget` before any is decoded. Gives the attributes of the instance: those of the standard that are short, which is all that
-/// results need.
-///
-/// `fallback` is asked for frames that the built-in codecs cannot decode.
+/// Reads frames of one monochrome image of 8 to 16 bits, one after the other. Each, or why it cannot be read, is given to `take` with the
+/// instance's attributes and may break off. Gives the attributes of the instance: those of the standard that are short, without the functional
+/// groups of all frames, which is all that results need.
 ///
 /// # Errors
 /// Anything that is no such image: the attribute, what was found, what was expected. Then `take` has seen nothing.
 pub fn read_image_frames(
     dicom: &[u8],
-    wanted: &[u32],
-    fallback: Option<&dyn FrameDecoder>,
-    budget: &VoxelBudget,
+    wanted: &FramesWanted<'_>,
     take: TakeFrame<'_>,
 ) -> Result<Arc<ImageAttributes>, ImagingError> {
     let file = Part10::scan(dicom)?;
@@ -53,20 +62,26 @@ pub fn read_image_frames(
     check_monochrome(&attributes)?;
     let count = attributes.number_of_frames;
     let frames = Frames::find(dicom, &file, &attributes)?;
-    let indices: Vec<usize> = match wanted {
+    let indices: Vec<usize> = match wanted.numbers {
         [] => (0..count).collect(),
         numbers => numbers.iter().map(|&n| (n as usize).wrapping_sub(1)).collect(),
     };
-    budget.take(attributes.rows.saturating_mul(attributes.columns).saturating_mul(indices.len()))?;
+    let held = wanted.at_once.min(indices.len());
+    wanted.budget.take(attributes.rows.saturating_mul(attributes.columns).saturating_mul(held))?;
     let groups = FunctionalGroups::of(&attributes.dataset, count)?;
     let planes = Plane::of_frames(&attributes.dataset, count).ok();
     let instance = Arc::new(kept(&attributes));
     for index in indices {
-        let number = u32::try_from(index.wrapping_add(1)).ok().filter(|_| count > 1);
-        let there = if index < count { Ok(()) } else { Err(no_such_frame(number, count)) };
-        let frame = there.and_then(|()| frames.decode(index, fallback)).and_then(|pixels| {
-            let rescale = frame_rescale(&attributes, groups.as_ref(), index)?;
-            let attributes = ImageAttributes { rescale, ..without_dataset(&attributes) };
+        let asked = u32::try_from(index.wrapping_add(1)).ok();
+        let number = asked.filter(|_| count > 1);
+        let there = if index < count { Ok(()) } else { Err(no_such_frame(asked, count)) };
+        let frame = there.and_then(|()| frames.decode(index, wanted.fallback)).and_then(|pixels| {
+            let window = groups.as_ref().and_then(|g| g.item(index, tags::FRAME_VOILUT_SEQUENCE, tags::WINDOW_CENTER));
+            let attributes = ImageAttributes {
+                rescale: frame_rescale(&attributes, groups.as_ref(), index)?,
+                voi: window.map_or(attributes.voi, |item| Reader(item).voi()),
+                ..(*instance).clone()
+            };
             let plane = planes.as_ref().and_then(|planes| planes.get(index).cloned());
             Ok(ImageFrame { image: Projection { attributes, pixels }, frame: number, plane })
         });
@@ -86,24 +101,35 @@ pub fn read_image_frame(
     number: Option<u32>,
     fallback: Option<&dyn FrameDecoder>,
 ) -> Result<Projection, ImagingError> {
-    let file = Part10::scan(dicom)?;
-    let attributes = ImageAttributes::from_dataset(file.read_header()?)?;
-    check_monochrome(&attributes)?;
-    let count = attributes.number_of_frames;
-    let index = number.map_or(0, |n| (n as usize).wrapping_sub(1));
-    if index >= count || (number.is_none() && count > 1) {
-        return Err(no_such_frame(number, count));
+    read_image_frame_within(dicom, number, fallback, &VoxelBudget::new(MAX_PIXELS))
+}
+
+/// As [`read_image_frame`]; the pixels that the header claims are taken from `budget` before they take memory.
+///
+/// # Errors
+/// As [`read_image_frame`], and what [`VoxelBudget::take`] refuses.
+pub fn read_image_frame_within(
+    dicom: &[u8],
+    number: Option<u32>,
+    fallback: Option<&dyn FrameDecoder>,
+    budget: &VoxelBudget,
+) -> Result<Projection, ImagingError> {
+    let wanted = FramesWanted { numbers: &[number.unwrap_or(1)], at_once: 1, budget, fallback };
+    let mut found = None;
+    let instance = read_image_frames(dicom, &wanted, &mut |_, _, frame| {
+        found = Some(frame);
+        ControlFlow::Break(())
+    })?;
+    let count = instance.number_of_frames;
+    match found {
+        Some(frame) if number.is_some() || count == 1 => Ok(frame?.image),
+        _ => Err(no_such_frame(number, count)),
     }
-    let frames = Frames::find(dicom, &file, &attributes)?;
-    let groups = FunctionalGroups::of(&attributes.dataset, count)?;
-    let rescale = frame_rescale(&attributes, groups.as_ref(), index)?;
-    let pixels = frames.decode(index, fallback)?;
-    Ok(Projection { attributes: ImageAttributes { rescale, ..without_dataset(&attributes) }, pixels })
 }
 
 fn no_such_frame(number: Option<u32>, count: usize) -> ImagingError {
-    let found = number.map_or("none".to_string(), |n| n.to_string());
-    ImagingError::invalid("frame", found, format!("1 to {count}, none of a single frame"))
+    let expected = number.map_or_else(|| "a single frame, or its number".to_owned(), |n| format!("a frame {n}"));
+    ImagingError::invalid("NumberOfFrames", count, expected)
 }
 
 /// Spacing of the pixels' rows and columns in mm as the image says it of the patient: PixelSpacing, with its texts. That of an imager's
@@ -122,18 +148,4 @@ fn kept(attributes: &ImageAttributes) -> ImageAttributes {
     let mut kept = attributes.clone();
     kept.dataset.retain(|e| is_kept(e.tag(), e.value().primitive().map_or(0, |v| v.calculate_byte_len())));
     kept
-}
-
-fn without_dataset(a: &ImageAttributes) -> ImageAttributes {
-    ImageAttributes {
-        sop_class_uid: a.sop_class_uid.clone(),
-        sop_instance_uid: a.sop_instance_uid.clone(),
-        study_instance_uid: a.study_instance_uid.clone(),
-        series_instance_uid: a.series_instance_uid.clone(),
-        modality: a.modality.clone(),
-        laterality: a.laterality.clone(),
-        view_position: a.view_position.clone(),
-        dataset: InMemDicomObject::new_empty(),
-        ..*a
-    }
 }

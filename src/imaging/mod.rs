@@ -33,7 +33,6 @@ pub mod pixels;
 mod plane;
 pub mod plausibility;
 mod read;
-mod read_images;
 mod read_series;
 mod resample;
 mod rle;
@@ -55,13 +54,14 @@ pub use error::ImagingError;
 pub use frame_times::FrameTimes;
 pub use frames::{MAX_VOXELS, SourceFrame, read_frame, read_frames, read_frames_within};
 pub use geometry::Geometry;
-pub use image_frames::{ImageFrame, calibrated_spacing, read_image_frame, read_image_frames};
+pub use image_frames::{
+    FramesWanted, ImageFrame, calibrated_spacing, read_image_frame, read_image_frame_within, read_image_frames,
+};
 pub use parts::MAX_THREADS;
 pub use picture::{Picture, PictureError, PicturePixels, PlainJpeg, is_picture, read_picture};
 pub use pixels::Pixels;
 pub use plane::Plane;
 pub use read::{read_attributes, read_header, read_image, read_image_within, read_instance, read_instance_within};
-pub use read_images::read_images_within;
 pub use read_series::read_series;
 pub use resample::resample_linear;
 pub use seg_object::SegObject;

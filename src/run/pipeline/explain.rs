@@ -1,6 +1,5 @@
 //! After the network: from a heat map to what the result objects say of it: picture, regions, places.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3};
@@ -102,17 +101,10 @@ impl Explainer<'_> {
     ) -> Result<ImageExplanation, String> {
         let (decoder, budget) = (self.source.frame_decoder(), self.limits.budget_of_part(2));
         let decoded = match image.frame {
-            None => imaging::read_image_within(bytes, decoder, &budget).map_err(|e| told(&e))?,
-            Some(frame) => {
-                let mut found = None;
-                imaging::read_images_within(bytes, &[frame], decoder, &budget, &mut |_, image| {
-                    found = Some(image);
-                    ControlFlow::Continue(())
-                })
-                .map_err(|e| told(&e))?;
-                Image::Grey(found.ok_or_else(|| format!("there is no frame {frame}"))?.map_err(|e| told(&e))?)
-            }
-        };
+            None => imaging::read_image_within(bytes, decoder, &budget),
+            number => imaging::read_image_frame_within(bytes, number, decoder, &budget).map(Image::Grey),
+        }
+        .map_err(|e| told(&e))?;
         let spacing = calibrated_spacing(decoded.attributes()).map(|(mm, _)| mm);
         let prepared = self.regions.prepare(self.chain, &decoded, image.frame, spacing)?;
         let heat = heat_map(prepared.array.view(), class)?;

@@ -15,7 +15,8 @@ use super::segment::analysed_slices;
 use super::segment_groups::{AnalysedFrame, groups};
 use super::{Clock, Monitor, Outcome, RunError, told};
 use crate::imaging::{
-    self, ImageAttributes, ImageFrame, Pixels, Plane, Projection, VoxelBudget, calibrated_spacing, read_image_frames,
+    self, FramesWanted, ImageAttributes, ImageFrame, Pixels, Plane, Projection, VoxelBudget, calibrated_spacing,
+    read_image_frames,
 };
 use crate::manifest::{InfererSpec, SegmentationSpec, TaskSpec};
 use crate::model::{LoadedModel, ModelError};
@@ -59,7 +60,6 @@ pub(super) fn outcome(
         return Err(RunError::Volume("the model classifies: it gives no masks".into()));
     };
     let chain = TransformChain::new(&manifest.preprocessing)?;
-    // All masks are held until the objects are written.
     let instances: Vec<&[Input]> = inputs.chunk_by(|a, b| a.id == b.id).collect();
     let reader =
         Reader { source, chain: &chain, instances: &instances, regions, budget: limits.budget(), monitor, clock };
@@ -174,7 +174,10 @@ impl Reader<'_> {
                 ControlFlow::Continue(())
             }
         };
-        let read = read_image_frames(dicom, &wanted, self.source.frame_decoder(), &self.budget, &mut take);
+        // All masks are held until the objects are written.
+        let (budget, fallback) = (&self.budget, self.source.frame_decoder());
+        let wanted = FramesWanted { numbers: &wanted, at_once: usize::MAX, budget, fallback };
+        let read = read_image_frames(dicom, &wanted, &mut take);
         Message::End(
             read.map_err(|e| Unread {
                 attributes: imaging::read_attributes(dicom).ok().map(Arc::new),

@@ -9,7 +9,7 @@ use ndarray::Array3;
 
 use super::super::regions::Regions;
 use super::super::{Clock, Monitor, RunError, told};
-use crate::imaging::{self, Image, ImageAttributes, ImagingError, VoxelBudget, calibrated_spacing};
+use crate::imaging::{self, FramesWanted, Image, ImageAttributes, ImagingError, VoxelBudget, calibrated_spacing};
 use crate::run::limits::Limits;
 use crate::run::record::Stage;
 use crate::run::select::Input;
@@ -132,21 +132,21 @@ impl Preparation<'_> {
     ) -> ControlFlow<()> {
         let mut end = ControlFlow::Continue(());
         let (mut reading, mut named) = (Instant::now(), false);
-        let read =
-            imaging::read_images_within(bytes, frames, self.source.frame_decoder(), budget, &mut |place, image| {
-                self.clock.add(Stage::Read, reading.elapsed());
-                let mut image = match image {
-                    Ok(image) => self.apply(Image::Grey(image), frames.get(place).copied()),
-                    Err(e) => PreparedImage::failed(imaging::read_attributes(bytes).ok().filter(|_| !named), told(&e)),
-                };
-                image.attributes = image.attributes.filter(|_| !named);
-                named |= image.attributes.is_some();
-                end = put(image);
-                reading = Instant::now();
-                end
-            });
+        let wanted = FramesWanted { numbers: frames, at_once: 1, budget, fallback: self.source.frame_decoder() };
+        let read = imaging::read_image_frames(bytes, &wanted, &mut |instance, number, frame| {
+            self.clock.add(Stage::Read, reading.elapsed());
+            let mut image = match frame {
+                Ok(frame) => self.apply(Image::Grey(frame.image), number),
+                Err(e) => PreparedImage::failed(Some((**instance).clone()), told(&e)),
+            };
+            image.attributes = image.attributes.filter(|_| !named);
+            named = true;
+            end = put(image);
+            reading = Instant::now();
+            end
+        });
         match read {
-            Ok(()) => end,
+            Ok(_) => end,
             Err(e) => frames.iter().try_for_each(|_| put(failed(bytes, &e))),
         }
     }
