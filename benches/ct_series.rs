@@ -7,12 +7,15 @@
 
 #[path = "../tests/support/ct_series.rs"]
 mod ct_series;
+#[allow(dead_code)]
+#[path = "ratio/mod.rs"]
+mod ratio;
 
 use std::time::Instant;
 
 use ndarray::{Array4, Axis};
 use orthanc_ai::imaging::read_instance;
-use orthanc_ai::model::{Device, LoadedModel, ModelRegistry};
+use orthanc_ai::model::{LoadedModel, ModelRegistry};
 use orthanc_ai::result::ResultObject;
 use orthanc_ai::run::pipeline::{self, Monitor};
 use orthanc_ai::run::select::{Selection, select};
@@ -31,10 +34,7 @@ fn main() {
     if !std::env::args().any(|a| a == "--bench") {
         return;
     }
-    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
-    let device = Device::from_choice("cpu", threads).unwrap();
-    device.enter_thread();
-    println!("{}", device.describe());
+    let device = ratio::device();
     let folder = tempfile::tempdir().unwrap();
     let (models, slices) = (folder.path().join("models"), folder.path().join("slices"));
     let series = ct_series::CtSeries { size: 512, ..ct_series::CtSeries::new(3, SLICES) };

@@ -9,15 +9,12 @@ use orthanc_ai::manifest::WeightsFormat;
 use orthanc_ai::manifest::network::ResNet50Spec;
 use orthanc_ai::model::nets::resnet50::{ResNet50, keys};
 use orthanc_ai::model::weights::StateDict;
-use orthanc_ai::model::{CamScore, CamTarget, Device, Network};
+use orthanc_ai::model::{CamScore, CamTarget, Network};
 
 const ROUNDS: usize = 15;
 
 fn main() {
-    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
-    let device = Device::from_choice("cpu", threads).unwrap();
-    device.enter_thread();
-    println!("{}", device.describe());
+    let device = ratio::device();
     for (spec, batch, size) in [
         (ResNet50Spec::torchvision(3, 4, 64), 1, 512),
         (ResNet50Spec::keras(3, 1, 64, vec![256, 128]), 1, 224),

@@ -11,17 +11,14 @@ use criterion::Criterion;
 use ndarray::Array4;
 use orthanc_ai::manifest::WeightsFormat;
 use orthanc_ai::manifest::network::ResNet50Spec;
+use orthanc_ai::model::Network;
 use orthanc_ai::model::nets::resnet50::{ResNet50, keys, multiply_adds};
 use orthanc_ai::model::weights::StateDict;
-use orthanc_ai::model::{Device, Network};
 
 const ROUNDS: usize = 15;
 
 fn main() {
-    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
-    let device = Device::from_choice("cpu", threads).unwrap();
-    device.enter_thread();
-    println!("{}", device.describe());
+    let device = ratio::device();
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     // Images that go through together, width of the network, rows and columns.
     for (batch, width, size) in [(1, 64, 512), (1, 64, 224), (8, 64, 224), (32, 64, 224), (1, 16, 512)] {

@@ -15,17 +15,14 @@ mod ratio;
 use ndarray::ArrayD;
 use orthanc_ai::manifest::WeightsFormat;
 use orthanc_ai::manifest::network::{PatchMerging, SwinUnetrSpec};
+use orthanc_ai::model::Network;
 use orthanc_ai::model::nets::swin_unetr::{SwinUnetr, keys, multiply_adds};
 use orthanc_ai::model::weights::StateDict;
-use orthanc_ai::model::{Device, Network};
 
 const ROUNDS: usize = 5;
 
 fn main() {
-    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
-    let device = Device::from_choice("cpu", threads).unwrap();
-    device.enter_thread();
-    println!("{}", device.describe());
+    let device = ratio::device();
     let spec =
         SwinUnetrSpec { in_channels: 4, out_channels: 1, feature_size: 24, patch_merging: PatchMerging::Current };
     for side in [96, 64] {

@@ -6,15 +6,12 @@ mod ratio;
 use ndarray::Array4;
 use orthanc_ai::manifest::WeightsFormat;
 use orthanc_ai::manifest::network::UnetSpec;
+use orthanc_ai::model::Network;
 use orthanc_ai::model::nets::unet::{UNet, keys, multiply_adds};
 use orthanc_ai::model::weights::StateDict;
-use orthanc_ai::model::{Device, Network};
 
 fn main() {
-    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
-    let device = Device::from_choice("cpu", threads).unwrap();
-    device.enter_thread();
-    println!("{}", device.describe());
+    let device = ratio::device();
     let spec = UnetSpec { in_channels: 1, out_channels: 1, width: 64, conv_bias: false };
     for (batch, size, rounds) in [(1, 512, 7), (4, 256, 7)] {
         let input = Array4::from_shape_fn((batch, 1, size, size), |(n, _, y, x)| ((n + y + 3 * x) % 17) as f32 / 8.0);

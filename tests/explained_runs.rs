@@ -3,8 +3,8 @@
 
 #[path = "support/ct_series.rs"]
 mod ct_series;
-
-use std::path::PathBuf;
+#[path = "support/runs.rs"]
+mod runs;
 
 use ct_series::{CtSeries, put, put_us, write_model};
 use dicom_core::{DataElement, PrimitiveValue, VR};
@@ -14,79 +14,22 @@ use dicom_object::{DefaultDicomObject, InMemDicomObject};
 use ndarray::Axis;
 use orthanc_ai::imaging::{read_frame, read_image};
 use orthanc_ai::manifest::{Manifest, TaskSpec};
-use orthanc_ai::model::{CamScore, CamTarget, Device, LoadedModel, ModelRegistry};
+use orthanc_ai::model::{CamScore, CamTarget, LoadedModel};
 use orthanc_ai::predict::heat_regions;
-use orthanc_ai::run::pipeline::{Monitor, RunError, RunOutcome, run};
-use orthanc_ai::run::{Limits, Origin, RunRequest, Stage, select};
-use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
-use orthanc_ai::source::{InstanceSource, Level, Resource};
+use orthanc_ai::run::pipeline::{RunError, RunOutcome};
 use orthanc_ai::transform::{TransformChain, heat_on_source};
+use runs::Bench;
 use serde_json::{Value, json};
 
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, _: Stage, _: usize, _: usize) {}
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// A folder of images, one of models, one of results.
-struct Bench {
-    folder: tempfile::TempDir,
-    files: Vec<Vec<u8>>,
-}
-
 impl Bench {
-    fn new(files: Vec<Vec<u8>>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for part in ["images", "models", "out"] {
-            std::fs::create_dir(folder.path().join(part)).unwrap();
-        }
-        let bench = Self { folder, files };
-        for (i, file) in bench.files.iter().enumerate() {
-            std::fs::write(bench.image(i), file).unwrap();
-        }
-        bench
-    }
-
-    fn image(&self, number: usize) -> PathBuf {
-        self.folder.path().join("images").join(format!("{number:04}.dcm"))
-    }
-
     fn model(&self, change: impl FnOnce(&mut Value)) -> LoadedModel {
-        let models = self.folder.path().join("models");
-        write_model(&models, "explained", change);
-        let registry = ModelRegistry::scan(&models).unwrap();
-        let model = registry.load_model("explained", Device::cpu());
-        model.unwrap_or_else(|| panic!("{:?}", registry.get("explained").map(|m| m.reason)))
-    }
-
-    fn run(&self, model: &mut LoadedModel) -> Result<RunOutcome, RunError> {
-        let source = DirectorySource::open(&self.folder.path().join("images")).unwrap();
-        let store = DirectoryStore::create(&self.folder.path().join("out")).unwrap();
-        let resource = Resource::new(Level::Study, "1");
-        let headers = source.headers(&resource).unwrap();
-        let selection = select::select(&model.manifest.input, &headers, &[]).unwrap();
-        let request = RunRequest {
-            model: model.manifest.name.clone(),
-            resource,
-            study: "1".into(),
-            inputs: selection.inputs,
-            warnings: selection.warnings,
-            origin: Origin::Tool,
-            priority: 0,
-            force: false,
-            not_before: None,
-        };
-        run(&source, &store, model, &request, Limits::default(), &Quiet)
+        write_model(&self.models(), "explained", change);
+        self.load("explained")
     }
 
     fn stored(&self, outcome: &RunOutcome, kind: &str) -> Vec<DefaultDicomObject> {
-        let of_kind = outcome.stored.iter().filter(|s| s.kind == kind);
-        of_kind.map(|s| dicom_object::open_file(self.folder.path().join("out").join(&s.path)).unwrap()).collect()
+        let paths = self.stored_paths(outcome, kind).into_iter();
+        paths.map(|path| dicom_object::open_file(path).unwrap()).collect()
     }
 
     fn stored_files(&self) -> usize {

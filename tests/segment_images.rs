@@ -6,6 +6,8 @@ mod dicom_file;
 mod image_models;
 #[path = "support/readers.rs"]
 mod readers;
+#[path = "support/runs.rs"]
+mod runs;
 #[path = "orthanc/torch_script.rs"]
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod torch_script;
@@ -18,47 +20,14 @@ use dicom_object::{DefaultDicomObject, InMemDicomObject};
 use image_models::{CLASSIFIER, SEGMENT, UNET, native, write_classifier, write_unet};
 use ndarray::Array2;
 use orthanc_ai::imaging::{SegObject, read_image_frame};
-use orthanc_ai::model::{Device, LoadedModel, ModelRegistry};
 use orthanc_ai::phantom::{BreastMriPhantom, Class, ExamOptions, Orientation, SeriesLayout, exam};
-use orthanc_ai::run::pipeline::{FirstModel, Monitor, RunError, RunOutcome, run_staged};
+use orthanc_ai::run::pipeline::{FirstModel, RunOutcome};
 use orthanc_ai::run::stages::{KnownRegions, RegionImage, RegionObject};
-use orthanc_ai::run::{Limits, Origin, RunRequest, Stage, select};
-use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
-use orthanc_ai::source::{InstanceSource, Level, Resource};
+use orthanc_ai::source::directory::DirectorySource;
+use runs::Bench;
 use serde_json::{Value, json};
 
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, _: Stage, _: usize, _: usize) {}
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// A folder of images, one of models, one of results.
-struct Bench {
-    folder: tempfile::TempDir,
-    files: Vec<Vec<u8>>,
-}
-
 impl Bench {
-    fn new(files: Vec<Vec<u8>>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for part in ["images", "models", "out"] {
-            std::fs::create_dir(folder.path().join(part)).unwrap();
-        }
-        for (i, file) in files.iter().enumerate() {
-            std::fs::write(folder.path().join("images").join(format!("{i:04}.dcm")), file).unwrap();
-        }
-        Self { folder, files }
-    }
-
-    fn models(&self) -> PathBuf {
-        self.folder.path().join("models")
-    }
-
     fn unet(&self, change: impl FnOnce(&mut Value)) {
         write_unet(&self.models(), change);
     }
@@ -67,44 +36,12 @@ impl Bench {
         write_classifier(&self.models(), change);
     }
 
-    fn load(&self, name: &str) -> LoadedModel {
-        let registry = ModelRegistry::scan(&self.models()).unwrap();
-        let model = registry.load_model(name, Device::cpu());
-        model.unwrap_or_else(|| panic!("{name}: {:?}", registry.get(name).map(|m| m.reason)))
-    }
-
-    fn request(&self, model: &LoadedModel) -> (DirectorySource, RunRequest) {
-        let source = DirectorySource::open(&self.folder.path().join("images")).unwrap();
-        let resource = Resource::new(Level::Study, "1");
-        let headers = source.headers(&resource).unwrap();
-        let selection = select::select(&model.manifest.input, &headers, &[]).unwrap();
-        let request = RunRequest {
-            model: model.manifest.name.clone(),
-            resource,
-            study: "1".into(),
-            inputs: selection.inputs,
-            warnings: selection.warnings,
-            origin: Origin::Tool,
-            priority: 0,
-            force: false,
-            not_before: None,
-        };
-        (source, request)
-    }
-
-    fn run(&self, model: &mut LoadedModel, first: FirstModel) -> Result<RunOutcome, RunError> {
-        let (source, request) = self.request(model);
-        let store = DirectoryStore::create(&self.folder.path().join("out")).unwrap();
-        run_staged((&source, &store), model, first, &request, Limits::default(), &Quiet)
-    }
-
     fn segment(&self) -> RunOutcome {
-        self.run(&mut self.load(UNET), FirstModel::default()).unwrap()
+        self.run(&mut self.load(UNET)).unwrap()
     }
 
     fn stored(&self, outcome: &RunOutcome, kind: &str) -> Vec<Vec<u8>> {
-        let of_kind = outcome.stored.iter().filter(|s| s.kind == kind);
-        of_kind.map(|s| std::fs::read(self.folder.path().join("out").join(&s.path)).unwrap()).collect()
+        self.stored_paths(outcome, kind).into_iter().map(|path| std::fs::read(path).unwrap()).collect()
     }
 
     /// check_seg and check_sr on all that a run has stored, with the sources beside.
@@ -380,7 +317,7 @@ fn the_second_stage_looks_at_what_the_first_has_found() {
     bench.unet(|_| {});
     bench.classifier(|_| {});
     let (mut second, mut first) = (bench.load(CLASSIFIER), bench.load(UNET));
-    let outcome = bench.run(&mut second, FirstModel { model: Some(&mut first), regions: None }).unwrap();
+    let outcome = bench.run_staged(&mut second, FirstModel { model: Some(&mut first), regions: None }).unwrap();
     assert!(outcome.warnings.iter().any(|w| w.contains("bright-unet was run first")), "{:?}", outcome.warnings);
     let kinds: Vec<&str> = outcome.stored.iter().map(|s| s.kind.as_str()).collect();
     assert_eq!(kinds, ["SEG", "SR", "SR"], "the first model's objects, then the second's");
@@ -425,7 +362,7 @@ fn the_second_stage_looks_at_what_the_first_has_found() {
         sop_instance_uid: seg.sop_instance_uid.clone(),
     };
     let known = KnownRegions { objects: vec![region], images: images.collect() };
-    let stored = bench.run(&mut second, FirstModel { model: None, regions: Some(&known) }).unwrap();
+    let stored = bench.run_staged(&mut second, FirstModel { model: None, regions: Some(&known) }).unwrap();
     assert_eq!(malignant(&stored), malignant(&outcome));
     assert!(stored.warnings.is_empty(), "{:?}", stored.warnings);
     let uids = |o: &RunOutcome| o.stored.last().map(|s| s.sop_instance_uid.clone());
@@ -434,15 +371,15 @@ fn the_second_stage_looks_at_what_the_first_has_found() {
     // Another object's masks are another question.
     let mut other = known.clone();
     other.objects[0].sop_instance_uid = "2.25.99".into();
-    let other = bench.run(&mut second, FirstModel { model: None, regions: Some(&other) }).unwrap();
+    let other = bench.run_staged(&mut second, FirstModel { model: None, regions: Some(&other) }).unwrap();
     assert_ne!(uids(&other), uids(&outcome));
 
     // Nobody to run first, and a manifest that does not want it.
-    let missing = bench.run(&mut second, FirstModel::default()).unwrap_err().to_string();
+    let missing = bench.run(&mut second).unwrap_err().to_string();
     assert!(missing.contains("bright-unet is not loaded"), "{missing}");
     bench.classifier(|m| m["input"]["region_of_interest"]["when_missing"] = json!("refuse"));
     let mut strict = bench.load(CLASSIFIER);
-    let refused = bench.run(&mut strict, FirstModel { model: Some(&mut first), regions: None }).unwrap_err();
+    let refused = bench.run_staged(&mut strict, FirstModel { model: Some(&mut first), regions: None }).unwrap_err();
     assert!(refused.to_string().contains("bright-unet has not analysed these images yet"), "{refused}");
 }
 

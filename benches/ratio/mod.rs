@@ -6,6 +6,15 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 /// Rows and columns of the matrices.
 pub const GEMM: i64 = 2048;
 
+/// The CPU with THREADS threads (one a core where it is not set), entered by the calling thread and printed.
+pub fn device() -> Device {
+    let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok());
+    let device = Device::from_choice("cpu", threads).unwrap();
+    device.enter_thread();
+    println!("{}", device.describe());
+    device
+}
+
 /// Seconds: of CPU time of this thread (proc(5), schedstat) where it computes alone, else of the wall clock.
 pub fn clock(device: Device) -> f64 {
     if device.threads() > 1 {

@@ -183,8 +183,13 @@ fn scheme_identification(designator: &str) -> Result<InMemDicomObject, ResultErr
 
 /// The object as a DICOM file (PS3.10) in Explicit VR Little Endian, under our own implementation class UID.
 pub fn to_part10(object: InMemDicomObject) -> Result<Vec<u8>, ResultError> {
+    to_part10_in(object, uids::EXPLICIT_VR_LITTLE_ENDIAN)
+}
+
+/// As [`to_part10`], in another transfer syntax, in which the pixels already are.
+pub fn to_part10_in(object: InMemDicomObject, transfer_syntax: &str) -> Result<Vec<u8>, ResultError> {
     let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+        .transfer_syntax(transfer_syntax)
         .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
         .implementation_version_name(IMPLEMENTATION_VERSION_NAME);
     let encoding = |e: &dyn std::fmt::Display| ResultError::Encoding(e.to_string());

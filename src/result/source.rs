@@ -14,8 +14,8 @@ use super::charset::{SourceCharset, needs_utf8};
 use super::vr::{check, keyword, put_empty, put_items, standard_vr};
 use crate::imaging::ImageAttributes;
 
-/// Type 2 of the result's IODs: written empty where the source has nothing valid.
-const TYPE_2: [Tag; 8] = [
+/// Type 2 of patient and study in our objects' IODs, but for PatientID: written empty where the source has nothing valid.
+pub const TYPE_2: [Tag; 8] = [
     tags::PATIENT_NAME,
     tags::PATIENT_BIRTH_DATE,
     tags::PATIENT_SEX,

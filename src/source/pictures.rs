@@ -9,13 +9,13 @@ use dicom_core::value::{PixelFragmentSequence, PrimitiveValue};
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
-use dicom_object::meta::FileMetaTableBuilder;
 use ndarray::Axis;
 use serde::Deserialize;
 
 use crate::imaging::{ImageAttributes, Picture, PictureError, PicturePixels, PlainJpeg, read_picture};
+use crate::result::common::to_part10_in;
 use crate::result::uid::{derived_uid, fingerprint};
-use crate::result::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ResultError, source, vr};
+use crate::result::{ResultError, source, vr};
 
 /// Which kind of object a picture becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -132,31 +132,22 @@ pub fn dicom_picture(
     }
     vr::put_values(&mut object, tags::IMAGE_TYPE, &["ORIGINAL".to_owned(), "PRIMARY".to_owned()])?;
     let syntax = if picture.jpeg.is_some() { uids::JPEG_BASELINE8_BIT } else { uids::EXPLICIT_VR_LITTLE_ENDIAN };
-    Ok(DicomPicture { sop_instance_uid, bytes: part10(object, syntax)? })
+    Ok(DicomPicture { sop_instance_uid, bytes: to_part10_in(object, syntax)? })
 }
 
 /// Patient and study; gives the StudyInstanceUID.
 fn put_parent(object: &mut InMemDicomObject, parent: &PictureParent<'_>) -> Result<String, ResultError> {
-    if let PictureParent::StudyOf(image) = parent {
-        source::copy_modules(image, object)?;
-        return Ok(image.study_instance_uid.clone());
-    }
-    vr::put(object, tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192")?;
-    for tag in [
-        tags::PATIENT_NAME,
-        tags::PATIENT_ID,
-        tags::PATIENT_BIRTH_DATE,
-        tags::PATIENT_SEX,
-        tags::STUDY_DATE,
-        tags::STUDY_TIME,
-        tags::REFERRING_PHYSICIAN_NAME,
-        tags::STUDY_ID,
-        tags::ACCESSION_NUMBER,
-    ] {
-        vr::put_empty(object, tag);
-    }
     let study = match parent {
+        PictureParent::StudyOf(image) => {
+            source::copy_modules(image, object)?;
+            return Ok(image.study_instance_uid.clone());
+        }
+        PictureParent::Folder { study_instance_uid } => {
+            put_nobody(object)?;
+            (*study_instance_uid).to_owned()
+        }
         PictureParent::New(patient) => {
+            put_nobody(object)?;
             for (tag, value) in [
                 (tags::PATIENT_ID, &patient.patient_id),
                 (tags::PATIENT_NAME, &patient.patient_name),
@@ -170,11 +161,17 @@ fn put_parent(object: &mut InMemDicomObject, parent: &PictureParent<'_>) -> Resu
             }
             derived_uid(["pictures of", &patient.patient_id, &patient.study_description])
         }
-        PictureParent::Folder { study_instance_uid } => (*study_instance_uid).to_owned(),
-        PictureParent::StudyOf(image) => image.study_instance_uid.clone(),
     };
     vr::put(object, tags::STUDY_INSTANCE_UID, &study)?;
     Ok(study)
+}
+
+/// Patient and study of which nothing is known.
+fn put_nobody(object: &mut InMemDicomObject) -> Result<(), ResultError> {
+    for tag in source::TYPE_2.into_iter().chain([tags::PATIENT_ID]) {
+        vr::put_empty(object, tag);
+    }
+    vr::put(object, tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192")
 }
 
 /// Image Pixel module (PS3.3 C.7.6.3) and the marks of lossy compression (C.7.6.1.1.5).
@@ -235,18 +232,6 @@ fn samples(pixels: &PicturePixels) -> Vec<u8> {
         PicturePixels::Grey(grey) => grey.iter().copied().collect(),
         PicturePixels::Rgb(rgb) => rgb.iter().copied().collect(),
     }
-}
-
-fn part10(object: InMemDicomObject, transfer_syntax: &str) -> Result<Vec<u8>, ResultError> {
-    let meta = FileMetaTableBuilder::new()
-        .transfer_syntax(transfer_syntax)
-        .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
-        .implementation_version_name(IMPLEMENTATION_VERSION_NAME);
-    let encoding = |e: &dyn std::fmt::Display| ResultError::Encoding(e.to_string());
-    let file = object.with_meta(meta).map_err(|e| encoding(&e))?;
-    let mut bytes = Vec::new();
-    file.write_all(&mut bytes).map_err(|e| encoding(&e))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

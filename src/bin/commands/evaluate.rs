@@ -9,13 +9,13 @@ use orthanc_ai::evaluate::report::{cases_csv, html};
 use orthanc_ai::evaluate::{EvaluationReport, Labels, ThresholdRule};
 use orthanc_ai::manifest::{Manifest, OVERRIDE_FILE};
 use orthanc_ai::model::train::{Detector, EvaluateOptions, evaluate};
+use orthanc_ai::run::Limits;
 use orthanc_ai::run::evaluation::{Combine, EvaluationSettings, Evaluator, LabelSource, Names, studies};
-use orthanc_ai::run::{Limits, Monitor, Stage};
 use orthanc_ai::source::directory::DirectorySource;
 use orthanc_ai::source::{InstanceId, InstanceSource, Level, Resource};
 use regex::Regex;
 
-use super::{ModelsArgs, load};
+use super::{ModelsArgs, Quiet, load};
 
 /// Says how right a model is, with 95 % intervals.
 #[derive(Debug, Args)]
@@ -248,18 +248,5 @@ impl Names for FolderNames<'_> {
             let mut bare = ids().filter(|id| self.file(id).is_some_and(|f| f.rsplit('/').next() == Some(wanted)));
             bare.next().filter(|_| bare.next().is_none())
         })
-    }
-}
-
-/// The tool runs in the foreground: Ctrl-C is its cancel.
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, stage: Stage, done: usize, total: usize) {
-        log::debug!("{} {done}/{total}", stage.name());
-    }
-
-    fn is_cancelled(&self) -> bool {
-        false
     }
 }

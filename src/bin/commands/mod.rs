@@ -14,6 +14,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use orthanc_ai::model::{Device, LoadedModel, ModelRegistry};
+use orthanc_ai::run::{Monitor, Stage};
 
 /// Where the models are and what they run on.
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,19 @@ impl ModelsArgs {
 
     pub fn device(&self) -> Result<Device, Box<dyn Error>> {
         Ok(Device::from_choice(&self.device, self.threads)?)
+    }
+}
+
+/// The tool runs in the foreground: Ctrl-C is its cancel.
+pub struct Quiet;
+
+impl Monitor for Quiet {
+    fn progress(&self, stage: Stage, done: usize, total: usize) {
+        log::debug!("{} {done}/{total}", stage.name());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
     }
 }
 

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use orthanc_ai::result::report::ImageReport;
-use orthanc_ai::run::pipeline::{self, FirstModel, Monitor};
+use orthanc_ai::run::pipeline::{self, FirstModel};
 use orthanc_ai::run::select;
-use orthanc_ai::run::{Limits, Origin, RunRequest, Stage};
+use orthanc_ai::run::{Limits, Origin, RunRequest};
 use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
 use orthanc_ai::source::{InstanceSource, Level, Resource, ResultStore, StoreStatus};
 
 use super::studies::{self, Study};
-use super::{ModelsArgs, load};
+use super::{ModelsArgs, Quiet, load};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -108,17 +108,4 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         return Err(format!("{} applies to nothing in this folder", args.model).into());
     }
     Ok(())
-}
-
-/// The tool runs in the foreground: Ctrl-C is its cancel.
-struct Quiet;
-
-impl Monitor for Quiet {
-    fn progress(&self, stage: Stage, done: usize, total: usize) {
-        log::debug!("{} {done}/{total}", stage.name());
-    }
-
-    fn is_cancelled(&self) -> bool {
-        false
-    }
 }
