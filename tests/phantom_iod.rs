@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use orthanc_ai::phantom::{BreastMriPhantom, ExamOptions, Orientation, SeriesLayout, exam};
+use orthanc_ai::phantom::{
+    BreastMriPhantom, BreastSlicePhantom, DermoscopyPhantom, DermoscopySopClass, ExamOptions, HeadCtLayout,
+    HeadCtPhantom, Orientation, SeriesLayout, exam,
+};
 
 fn installed(test: &str) -> bool {
     let there = Command::new("dciodvfy").arg("-version").output().is_ok();
@@ -55,4 +58,34 @@ fn breast_mri() {
             no_error(&instance.write_to(folder.path()).unwrap(), "MRImage");
         }
     }
+    let slice = BreastSlicePhantom { size: (64, 64), spacing_mm: 5.0, ..Default::default() }.to_dicom().unwrap();
+    no_error(&slice.write_to(folder.path(), "slice").unwrap(), "MRImage");
+}
+
+#[test]
+fn head_ct() {
+    if !installed("head_ct") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for gantry_tilt_degrees in [0.0, -15.0] {
+        let base = HeadCtPhantom { size: [5, 128, 128], spacing_mm: [25.0, 1.8, 1.8], ..Default::default() };
+        let phantom = HeadCtPhantom { gantry_tilt_degrees, ..base };
+        let layout = HeadCtLayout { localizer: true, bone: true, reversed: false };
+        for instance in phantom.to_dicom(layout).unwrap().instances {
+            no_error(&instance.write_to(folder.path()).unwrap(), "CTImage");
+        }
+    }
+}
+
+/// (dciodvfy does not know Supplement 221's Dermoscopic Photography yet.)
+#[test]
+fn dermoscopy() {
+    if !installed("dermoscopy") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let phantom = DermoscopyPhantom { size: (90, 120), ..Default::default() };
+    let instance = phantom.to_dicom(DermoscopySopClass::VlPhotographic).unwrap();
+    no_error(&instance.write_to(folder.path(), "picture").unwrap(), "VLPhotographicImage");
 }

@@ -84,6 +84,13 @@ pub(super) fn texts<const N: usize>(set: &mut InMemDicomObject, tag: Tag, vr: VR
     set.put(DataElement::new(tag, vr, PrimitiveValue::Strs(values.into_iter().collect())));
 }
 
+/// A number as a DS of at most `digits` decimals: no trailing zeros, no "-0".
+pub(super) fn decimal(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
 /// Names the object and makes it a file (explicit VR little endian).
 pub(super) fn file(
     mut set: InMemDicomObject,

@@ -1,5 +1,10 @@
 //! `orthanc-ai phantom`: writes synthetic exams.
 
+mod breast_slices;
+mod dermoscopy;
+mod head_ct;
+mod labels;
+
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -18,6 +23,12 @@ enum Kind {
     Mammography(MammographyArgs),
     /// A synthetic dynamic contrast-enhanced MRI of the breasts, four phases, one file a slice
     BreastMri(BreastMriArgs),
+    /// Synthetic CTs of the head, with and without haemorrhage, one folder a study, and labels.csv
+    HeadCt(head_ct::HeadCtArgs),
+    /// Single slices of synthetic breast MRI, one file each, and labels.csv
+    BreastSlices(breast_slices::BreastSlicesArgs),
+    /// Synthetic dermoscopy, one file a picture, and labels.csv
+    Dermoscopy(dermoscopy::DermoscopyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +107,9 @@ pub fn run(args: PhantomArgs) -> Result<(), Box<dyn Error>> {
     match args.kind {
         Kind::Mammography(args) => mammography(args),
         Kind::BreastMri(args) => breast_mri(args),
+        Kind::HeadCt(args) => head_ct::run(args),
+        Kind::BreastSlices(args) => breast_slices::run(args),
+        Kind::Dermoscopy(args) => dermoscopy::run(args),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The classical UNet (Ronneberger et al. 2015) with same-padded convolutions, batch norm and transposed convolutions, under the key names
 //! of the widely used public PyTorch version: `inc`, `down1` … `down4`, `up1` … `up4`, `outc`.
 
+mod trainable;
+
 use ndarray::ArrayViewD;
 use tch::{TchError, Tensor};
 
@@ -9,6 +11,8 @@ use super::one_dnn::OneDnn;
 use super::tensor::{array, input_tensor};
 use crate::manifest::network::UnetSpec;
 use crate::model::{Device, Logits, ModelError, Network, pace::stand_aside, weights::StateDict};
+
+pub use trainable::TrainableUNet;
 
 /// Times that the size is halved.
 const LEVELS: usize = 4;

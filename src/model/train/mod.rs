@@ -1,12 +1,15 @@
 //! Fits a model's network to phantoms. It makes the DEMO weights: they show that everything works, and know nothing about
 //! real breasts.
 //!
-//! What is trained follows from the manifest: a ResNet50 that classifies learns mammograms ([`classification`]), a SwinUNETR
-//! that segments learns breast MRI ([`segmentation`]).
+//! What is trained follows from the manifest: a ResNet50 that classifies learns the phantoms of the modality that it takes
+//! ([`classification`]), a SwinUNETR that segments learns breast MRI ([`segmentation`]), a UNet single slices of it
+//! ([`image_segmentation`]).
 
 mod classification;
+mod image_segmentation;
 mod options;
 mod segmentation;
+mod teacher;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,7 +17,7 @@ use std::time::Instant;
 use super::weights;
 use super::{ModelError, WeightsError};
 use crate::imaging::ImagingError;
-use crate::manifest::network::{ResNet50Spec, SwinUnetrSpec};
+use crate::manifest::network::{ResNet50Spec, SwinUnetrSpec, UnetSpec};
 use crate::manifest::{Manifest, ManifestError, NetworkSpec, TaskSpec, WeightsFormat};
 use crate::phantom::PhantomError;
 use crate::transform::TransformError;
@@ -31,11 +34,13 @@ pub enum TrainError {
     File { path: PathBuf, reason: String },
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    #[error("found {network} for a {task}, expected ResNet50 for a classification or SwinUNETR for a segmentation")]
+    #[error(
+        "found {network} for a {task}, expected ResNet50 for a classification of MG, CT or MR, or SwinUNETR or UNet for a segmentation"
+    )]
     Untrainable { network: &'static str, task: &'static str },
     #[error("{found} input channels and {segments} segments, expected the phantoms' {phases} phases and one tumour")]
     Channels { found: usize, segments: usize, phases: usize },
-    #[error("classes: found no \"{name}\", expected the phantoms' four classes")]
+    #[error("classes: found no \"{name}\", expected the phantoms' classes")]
     Class { name: &'static str },
     #[error("{key}: found {found}, expected {expected}")]
     Option { key: &'static str, found: usize, expected: &'static str },
@@ -104,6 +109,7 @@ struct Folder {
 enum Trainable<'a> {
     Classifier(&'a ResNet50Spec),
     Segmenter(&'a SwinUnetrSpec),
+    ImageSegmenter(&'a UnetSpec),
 }
 
 impl Folder {
@@ -119,6 +125,7 @@ impl Folder {
         match (&self.manifest.network, &self.manifest.task) {
             (NetworkSpec::ResNet50(spec), TaskSpec::Classification(_)) => Ok(Trainable::Classifier(spec)),
             (NetworkSpec::SwinUNETR(spec), TaskSpec::Segmentation(_)) => Ok(Trainable::Segmenter(spec)),
+            (NetworkSpec::UNet(spec), TaskSpec::Segmentation(_)) => Ok(Trainable::ImageSegmenter(spec)),
             (network, task) => Err(TrainError::Untrainable {
                 network: network.name(),
                 task: match task {
@@ -163,14 +170,18 @@ pub fn train(
     }
     let (schedule, fitted) = match trainable {
         Trainable::Classifier(spec) => {
-            use classification::{IMAGES, LEAST_SIZE, STAGES, fit};
-            let schedule = Schedule::new(
-                options,
-                IMAGES,
-                &STAGES,
-                |s| s.slices == 1 && s.size >= LEAST_SIZE,
-                "one slice of at least 64 pixels",
-            )?;
+            let course = teacher::teacher(&folder.manifest)?.course();
+            let fits = |s: &Stage| s.slices == 1 && s.size >= classification::LEAST_SIZE;
+            let expected = "one slice of at least 64 pixels";
+            let mut schedule = Schedule::new(options, course.images, course.stages, fits, expected)?;
+            schedule.half = course.half;
+            let fitted = classification::fit(&folder.manifest, spec, &schedule, progress)?;
+            (schedule, fitted)
+        }
+        Trainable::ImageSegmenter(spec) => {
+            use image_segmentation::{IMAGES, SIZE_DIVISOR, STAGES, fit};
+            let fits = |s: &Stage| s.slices == 1 && s.size > SIZE_DIVISOR && s.size.is_multiple_of(SIZE_DIVISOR);
+            let schedule = Schedule::new(options, IMAGES, &STAGES, fits, "one slice of a multiple of 16 pixels")?;
             let fitted = fit(&folder.manifest, spec, &schedule, progress)?;
             (schedule, fitted)
         }
@@ -224,5 +235,6 @@ pub fn evaluate(folder: &Path, options: &EvaluateOptions) -> Result<Evaluation, 
     Ok(match folder.trainable()? {
         Trainable::Classifier(_) => Evaluation::Classification(classification::evaluate(&folder, options)?),
         Trainable::Segmenter(_) => Evaluation::Segmentation(segmentation::evaluate(&folder, options)?),
+        Trainable::ImageSegmenter(_) => Evaluation::Segmentation(image_segmentation::evaluate(&folder, options)?),
     })
 }

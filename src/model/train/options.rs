@@ -52,6 +52,8 @@ pub(super) struct Schedule {
     pub images: usize,
     pub stages: Vec<Stage>,
     pub threads: usize,
+    /// Weights are stored in half precision.
+    pub half: bool,
 }
 
 impl Schedule {
@@ -83,7 +85,7 @@ impl Schedule {
                 return fail("stage batch", stage.batch, "1 to the number of images");
             }
         }
-        Ok(Self { seed: options.seed, images, stages, threads: options.threads })
+        Ok(Self { seed: options.seed, images, stages, threads: options.threads, half: true })
     }
 }
 

@@ -8,8 +8,10 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileDicomObject, InMemDicomObject};
 use ndarray::{ArrayView2, Axis};
 
-use super::{BreastMri, BreastMriPhantom, PHASES};
-use crate::phantom::dicom::{DATE, PhantomError, bytes, code, file, number, patient_and_study, text, texts, uid};
+use super::{BreastMri, BreastMriPhantom, PHASES, TumourKind};
+use crate::phantom::dicom::{
+    DATE, PhantomError, bytes, code, decimal, file, number, patient_and_study, text, texts, uid,
+};
 
 /// How the slices are spread over series, and how they are numbered. What orders them is ImagePositionPatient and
 /// TemporalPositionIdentifier; nobody should need InstanceNumber.
@@ -79,7 +81,8 @@ impl BreastMriPhantom {
             let place = if layout.reversed { slices - 1 - slice } else { slice };
             let (series_number, instance_number) =
                 if layout.one_series { (2, PHASES * place + phase + 1) } else { (2 + phase, place + 1) };
-            let own = Slice { phantom: self, layout, exam: &exam, phase, slice, series_number, instance_number };
+            let own =
+                Slice { phantom: self, kind: None, layout, exam: &exam, phase, slice, series_number, instance_number };
             let object = own.encode(brightest)?;
             Ok(BreastMriInstance { phase, slice, series_number, instance_number, object })
         });
@@ -88,29 +91,46 @@ impl BreastMriPhantom {
     }
 }
 
-struct Slice<'a> {
-    phantom: &'a BreastMriPhantom,
-    layout: SeriesLayout,
-    exam: &'a BreastMri,
-    phase: usize,
-    slice: usize,
-    series_number: usize,
-    instance_number: usize,
+pub(super) struct Slice<'a> {
+    pub phantom: &'a BreastMriPhantom,
+    /// Of a slice by itself: which tumour it shows.
+    pub kind: Option<Option<TumourKind>>,
+    pub layout: SeriesLayout,
+    pub exam: &'a BreastMri,
+    pub phase: usize,
+    pub slice: usize,
+    pub series_number: usize,
+    pub instance_number: usize,
 }
 
 impl Slice<'_> {
-    fn encode(&self, brightest: u16) -> Result<FileDicomObject<InMemDicomObject>, PhantomError> {
-        let options = (self.phantom, self.layout);
+    pub fn uid(&self, role: &str) -> String {
+        match self.kind {
+            None => uid(&(self.phantom, self.layout), role),
+            Some(kind) => uid(&(self.phantom, kind), role),
+        }
+    }
+
+    /// Of study, series and instance.
+    pub fn uids(&self) -> [String; 3] {
+        [
+            self.uid("study"),
+            self.uid(&format!("series {}", self.series_number)),
+            self.uid(&format!("phase {} slice {}", self.phase, self.slice)),
+        ]
+    }
+
+    pub fn encode(&self, brightest: u16) -> Result<FileDicomObject<InMemDicomObject>, PhantomError> {
+        let [study, series, instance] = self.uids();
         let patient_id = format!("PHANTOM-{}", self.phantom.seed);
         let description = "SYNTHETIC PHANTOM Breast DCE-MRI";
         let mut set = InMemDicomObject::new_empty();
-        patient_and_study(&mut set, "PHANTOM^BREAST MRI", &patient_id, &uid(&options, "study"), description);
-        self.series(&mut set, &uid(&options, &format!("series {}", self.series_number)));
+        patient_and_study(&mut set, "PHANTOM^BREAST MRI", &patient_id, &study, description);
+        self.series(&mut set, &series);
         self.plane(&mut set);
         self.acquisition(&mut set);
         let pixels = self.exam.phases[self.phase].index_axis(Axis(0), self.slice);
         pixel_module(&mut set, pixels, brightest);
-        let instance = uid(&options, &format!("phase {} slice {}", self.phase, self.slice));
         file(set, uids::MR_IMAGE_STORAGE, &instance)
     }
 
@@ -206,11 +226,4 @@ fn pixel_module(set: &mut InMemDicomObject, values: ArrayView2<u16>, brightest: 
     text(set, tags::WINDOW_WIDTH, VR::DS, &brightest.max(2).to_string());
     let pixels = PrimitiveValue::U16(values.iter().copied().collect());
     set.put(DataElement::new(tags::PIXEL_DATA, VR::OW, pixels));
-}
-
-/// A number as a DS of at most `digits` decimals: no trailing zeros, no "-0".
-fn decimal(value: f64, digits: usize) -> String {
-    let text = format!("{value:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    if text == "-0" { "0".into() } else { text.into() }
 }

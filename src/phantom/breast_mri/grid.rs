@@ -1,5 +1,7 @@
 //! Where the voxels lie in the body and in the patient's coordinates.
 
+use std::ops::Range;
+
 use super::BreastMriPhantom;
 use super::shapes::{Point, Tube, inside_segment};
 use crate::imaging::Geometry;
@@ -116,12 +118,17 @@ impl Grid {
         room(0).min(room(1)).min(room(2))
     }
 
-    /// How much of each voxel lies in a tube: 0 to 255, in index order. The blur is the scanner's, not the grid's, so that
-    /// a coarser grid shows the same picture.
-    pub fn coverage(&self, tubes: &[Tube]) -> Vec<u8> {
+    /// The slice nearest to a point.
+    pub fn slice_of(&self, p: Point) -> usize {
+        ((self.along(p)[0] / self.spacing_mm[0]).round().max(0.0) as usize).min(self.size[0] - 1)
+    }
+
+    /// How much of each voxel of some slices lies in a tube: 0 to 255, in index order. The blur is the scanner's, not the grid's,
+    /// so that a coarser grid shows the same picture.
+    pub fn coverage(&self, tubes: &[Tube], slices: Range<usize>) -> Vec<u8> {
         const BLUR_MM: f32 = 0.7;
         let [_, rows, columns] = self.size;
-        let mut coverage = vec![0u8; self.size.iter().product()];
+        let mut coverage = vec![0u8; slices.len() * rows * columns];
         for pair in tubes.iter().flat_map(|tube| tube.0.windows(2)) {
             let [a, b] = [pair[0], pair[1]].map(|(p, radius)| (self.along(p), radius));
             let reach = a.1.max(b.1) + BLUR_MM;
@@ -130,13 +137,14 @@ impl Grid {
                 let index = |mm: f32| (mm / self.spacing_mm[i]).max(0.0) as usize;
                 index(low)..(index(high) + 1).min(if high < 0.0 { 0 } else { self.size[i] })
             };
-            for slice in range(0) {
+            let drawn = range(0);
+            for slice in drawn.start.max(slices.start)..drawn.end.min(slices.end) {
                 for row in range(1) {
                     for column in range(2) {
                         let p = [slice, row, column];
                         let p: Point = std::array::from_fn(|i| p[i] as f32 * self.spacing_mm[i]);
                         let share = smoothstep(-BLUR_MM, BLUR_MM, inside_segment(p, a, b));
-                        let voxel = &mut coverage[(slice * rows + row) * columns + column];
+                        let voxel = &mut coverage[((slice - slices.start) * rows + row) * columns + column];
                         *voxel = (*voxel).max((255.0 * share) as u8);
                     }
                 }

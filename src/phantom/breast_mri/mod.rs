@@ -4,7 +4,8 @@ mod anatomy;
 pub mod dicom;
 mod grid;
 mod scanner;
-mod shapes;
+mod scene;
+mod slice;
 mod tumour;
 mod vessels;
 
@@ -12,16 +13,15 @@ use ndarray::{Array3, Zip};
 use rayon::prelude::*;
 
 use super::PhantomError;
-use super::noise::smoothstep;
 use super::random::Random;
+use super::shapes;
 use crate::imaging::Geometry;
-use anatomy::Anatomy;
-use grid::Grid;
-use scanner::Scanner;
-use tumour::Tumour;
+use scene::Scene;
 
 pub use dicom::{BreastMriInstance, BreastMriStudy, SeriesLayout};
 pub use grid::Orientation;
+pub use slice::{BreastSlice, BreastSliceInstance, BreastSlicePhantom};
+pub use tumour::TumourKind;
 
 /// Pre-contrast, then three post-contrast phases.
 pub const PHASES: usize = 4;
@@ -94,14 +94,8 @@ impl BreastMriPhantom {
     /// [`PhantomError::Option`] for a size or spacing that no exam has.
     pub fn render(&self) -> Result<BreastMri, PhantomError> {
         self.check()?;
-        // One stream a subject, so that a change to one leaves the others as they were.
-        let stream = |n: u64| Random::new(self.seed, n);
-        let grid = Grid::new(self, &mut stream(1));
-        let anatomy = Anatomy::new(&mut stream(2));
-        let vessels = grid.coverage(&vessels::vessels(&mut stream(3), &anatomy));
-        let tumour = self.lesion.then(|| Tumour::new(&mut stream(4), &anatomy, &grid));
-        let scanner = Scanner::new(&mut stream(5));
-
+        let scene = Scene::new(self, None);
+        let vessels = scene.grid.coverage(&scene.tubes, 0..self.size[0]);
         let plane = self.size[1] * self.size[2];
         let volume = || vec![0u16; plane * self.size[0]];
         let (mut phases, mut truth) = ([(); PHASES].map(|()| volume()), vec![0u8; plane * self.size[0]]);
@@ -118,16 +112,9 @@ impl BreastMriPhantom {
             // A stream a slice: the noise does not depend on how many threads draw.
             let mut noise = Random::new(self.seed, 1000 + slice as u64);
             for i in 0..plane {
-                let p = grid.body([slice, i / self.size[2], i % self.size[2]]);
-                let (mut course, depth) = anatomy.course(p);
-                if depth > 0.0 && vessels[i] > 0 {
-                    mix(&mut course, &anatomy.blood, f32::from(vessels[i]) / 255.0);
-                }
-                if let Some((inside, own)) = tumour.as_ref().and_then(|t| t.course(p)) {
-                    mix(&mut course, &own, smoothstep(-0.8, 0.8, inside));
-                    truth[i] = u8::from(inside >= 0.0);
-                }
-                let stored = scanner.stored(&course, p, &mut noise);
+                let index = [slice, i / self.size[2], i % self.size[2]];
+                let (stored, inside) = scene.sample(index, vessels[i], &mut noise);
+                truth[i] = u8::from(inside);
                 (a[i], b[i], c[i], d[i]) = (stored[0], stored[1], stored[2], stored[3]);
             }
         });
@@ -136,9 +123,8 @@ impl BreastMriPhantom {
         Ok(BreastMri {
             phases: phases.map(shaped),
             truth: Array3::from_shape_vec(self.size, truth).unwrap_or_default(),
-            lesion: tumour
-                .map(|t| TumourPlace { centre_mm: grid.patient(t.centre), diameter_mm: 2.0 * f64::from(t.radius_mm) }),
-            geometry: grid.geometry,
+            lesion: scene.lesion(),
+            geometry: scene.grid.geometry,
         })
     }
 

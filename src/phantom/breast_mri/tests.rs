@@ -157,3 +157,57 @@ fn impossible_exams_are_refused_in_words() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+fn slice(seed: u64, tumour: Option<TumourKind>) -> BreastSlicePhantom {
+    BreastSlicePhantom { seed, size: (128, 128), spacing_mm: 2.6, tumour }
+}
+
+/// Perimeter² / (4π · area) of a mask, counting pixel edges: larger for what is irregular.
+fn irregularity(truth: &ndarray::Array2<u8>) -> f64 {
+    let at = |r: usize, c: usize| truth.get((r, c)).copied().unwrap_or(0);
+    let (mut edges, mut area) = (0.0, 0.0);
+    for ((r, c), _) in truth.indexed_iter().filter(|(_, v)| **v > 0) {
+        let neighbours = [at(r + 1, c), at(r, c + 1), at(r.wrapping_sub(1), c), at(r, c.wrapping_sub(1))];
+        edges += neighbours.iter().filter(|v| **v == 0).count() as f64;
+        area += 1.0;
+    }
+    edges * edges / (4.0 * std::f64::consts::PI * area)
+}
+
+#[test]
+fn a_slice_shows_its_tumour_brightly_and_malignant_ones_are_irregular() {
+    let mut ratios = Vec::new();
+    for seed in 0..16 {
+        let fine = |kind| BreastSlicePhantom { size: (512, 512), spacing_mm: 0.65, ..slice(seed, Some(kind)) };
+        let [benign, malignant] = [TumourKind::Benign, TumourKind::Malignant].map(|kind| fine(kind).render().unwrap());
+        for drawn in [&benign, &malignant] {
+            let inside: Vec<f64> =
+                drawn.values.iter().zip(&drawn.truth).filter(|(_, t)| **t > 0).map(|(v, _)| f64::from(*v)).collect();
+            let all = drawn.values.iter().map(|v| f64::from(*v)).sum::<f64>() / drawn.values.len() as f64;
+            assert!(inside.len() > 40, "seed {seed}: {} pixels", inside.len());
+            assert!(inside.iter().sum::<f64>() / inside.len() as f64 > 1.5 * all, "seed {seed}");
+        }
+        ratios.push(irregularity(&malignant.truth) / irregularity(&benign.truth));
+    }
+    ratios.sort_by(f64::total_cmp);
+    assert!(ratios[8] > 1.3, "{ratios:.2?}");
+}
+
+#[test]
+fn slices_repeat_and_normal_ones_have_no_tumour() {
+    assert_eq!(slice(3, None).render().unwrap().values, slice(3, None).render().unwrap().values);
+    assert_ne!(slice(3, None).render().unwrap().values, slice(4, None).render().unwrap().values);
+    let normal = slice(3, None).render().unwrap();
+    assert!(normal.tumour.is_none() && normal.truth.iter().all(|v| *v == 0));
+}
+
+#[test]
+fn a_slices_file_reads_back_as_it_was_drawn() {
+    let instance = slice(5, Some(TumourKind::Malignant)).to_dicom().unwrap();
+    let image = read_instance(&instance.to_bytes().unwrap(), None).unwrap();
+    let crate::imaging::Pixels::U16(pixels) = &image.pixels else { panic!("expected 16-bit pixels") };
+    assert_eq!(*pixels, instance.slice.values);
+    assert_eq!(image.attributes.series_instance_uid, instance.series_instance_uid);
+    let benign = slice(5, Some(TumourKind::Benign)).to_dicom().unwrap();
+    assert_ne!(instance.sop_instance_uid, benign.sop_instance_uid);
+}

@@ -10,6 +10,15 @@ use crate::phantom::random::Random;
 /// Diameters, as the lesions that screening and staging see.
 const DIAMETER_MM: (f32, f32) = (8.0, 35.0);
 
+/// What a tumour's form says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TumourKind {
+    /// Round or oval with a smooth border, evenly bright.
+    Benign,
+    /// Irregular and spiculated, uneven, with a bright rim.
+    Malignant,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Tumour {
     pub centre: Point,
@@ -20,7 +29,10 @@ pub(crate) struct Tumour {
     axes: [Point; 3],
     /// Depth of the lobes as a share of the radius, and which they are.
     lobes: (f32, u64),
+    /// Length of the spicules as a share of the radius, and which they are.
+    spicules: (f32, u64),
     texture: Fractal,
+    mottle: f32,
     course: Course,
     /// Excess of the rim over the middle.
     rim: f32,
@@ -42,6 +54,8 @@ impl Tumour {
             radii: [a, b, 1.0 / (a * b)].map(|f| f * radius_mm),
             axes: axes(random),
             lobes: (random.uniform(0.08, 0.3), random.next_u64()),
+            spicules: (0.0, 0),
+            mottle: 0.12,
             texture: Fractal { wavelength_mm: 7.0, octaves: 2, gain: 0.7, seed: random.next_u64() },
             course: [
                 baseline,
@@ -55,6 +69,27 @@ impl Tumour {
         }
     }
 
+    /// A tumour of one kind, in the place and of the size that the same stream gives without a kind.
+    pub fn of(kind: TumourKind, random: &mut Random, anatomy: &Anatomy, grid: &Grid) -> Self {
+        let tumour = Self::new(random, anatomy, grid);
+        match kind {
+            TumourKind::Benign => Self {
+                lobes: (random.uniform(0.0, 0.06), tumour.lobes.1),
+                mottle: random.uniform(0.02, 0.06),
+                rim: 0.0,
+                necrosis: 0.0,
+                ..tumour
+            },
+            TumourKind::Malignant => Self {
+                lobes: (random.uniform(0.15, 0.35), tumour.lobes.1),
+                spicules: (random.uniform(0.3, 0.6), random.next_u64()),
+                mottle: random.uniform(0.12, 0.2),
+                rim: random.uniform(0.25, 0.5),
+                ..tumour
+            },
+        }
+    }
+
     /// Distance inside the edge (negative outside) and the course there; None where the tumour has no share.
     pub fn course(&self, p: Point) -> Option<(f32, Course)> {
         let d = minus(p, self.centre);
@@ -64,12 +99,16 @@ impl Tumour {
         let q: Point = std::array::from_fn(|i| dot(d, self.axes[i]) / self.radii[i]);
         let level = norm(q);
         let towards = q.map(|v| 1.6 * v / level.max(1e-3));
-        let edge = 1.0 + self.lobes.0 * gradient3(towards, self.lobes.1);
+        let mut edge = 1.0 + self.lobes.0 * gradient3(towards, self.lobes.1);
+        if self.spicules.0 > 0.0 {
+            let ridge = 1.0 - 4.5 * gradient3(towards.map(|v| 2.2 * v + 0.5), self.spicules.1).abs();
+            edge += self.spicules.0 * ridge.max(0.0);
+        }
         let inside = (edge - level) * self.radius_mm;
         if inside < -0.8 {
             return None;
         }
-        let share = 1.0 - self.rim * (1.0 - smoothstep(0.4, 0.9, level / edge)) + 0.12 * self.texture.at3(p);
+        let share = 1.0 - self.rim * (1.0 - smoothstep(0.4, 0.9, level / edge)) + self.mottle * self.texture.at3(p);
         let share =
             share * if self.necrosis > 0.0 { smoothstep(self.necrosis - 0.1, self.necrosis + 0.1, level) } else { 1.0 };
         Some((inside, self.course.map(|v| self.course[0] + (v - self.course[0]) * share)))

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use ndarray::Axis;
 
-use super::samples::{labels, phantom, projection};
+use super::samples::{labels, prepare};
+use crate::manifest::TaskSpec;
+use crate::model::train::teacher::teacher;
 use crate::model::train::{EvaluateOptions, Folder, Purpose, TrainError};
 use crate::model::{Device, ModelError, network};
-use crate::predict::activate::softmax;
+use crate::predict::activate::probabilities;
 use crate::transform::TransformChain;
 
 /// What came out.
@@ -71,7 +73,11 @@ pub(crate) fn evaluate(folder: &Folder, options: &EvaluateOptions) -> Result<Eva
     let started = Instant::now();
     let images = options.images.unwrap_or(400);
     let manifest = &folder.manifest;
-    let labels = labels(manifest)?;
+    let teacher = teacher(manifest)?;
+    let labels = labels(manifest, teacher)?;
+    let TaskSpec::Classification(task) = &manifest.task else {
+        return Err(TrainError::Untrainable { network: manifest.network.name(), task: "segmentation" });
+    };
     let device = Device::from_choice("cpu", Some(options.threads))?;
     device.enter_thread();
     let mut network = network::load(&manifest.network, &folder.weights(), manifest.weights.format, device)?;
@@ -80,15 +86,14 @@ pub(crate) fn evaluate(folder: &Folder, options: &EvaluateOptions) -> Result<Eva
     let mut confusion = vec![vec![0; count]; count];
     let (mut confidence, mut log_loss) = (0.0, 0.0);
     for index in 0..images {
-        let phantom = phantom(options.seed, Purpose::Evaluation, index, options.detector);
-        let (image, _) = projection(&phantom)?;
-        let prepared = chain.apply(&image)?;
+        let lesson = teacher.draw(options.seed, Purpose::Evaluation, index, options.detector)?;
+        let prepared = prepare(&chain, manifest.input.region_of_interest.as_ref(), &lesson)?;
         let logits = network.forward(prepared.array.view().insert_axis(Axis(0)).into_dyn())?.global()?;
-        let probabilities = softmax(&logits.iter().copied().collect::<Vec<f32>>());
+        let probabilities = probabilities(task.activation, &logits.iter().copied().collect::<Vec<f32>>());
         let answer = (0..count)
             .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
             .ok_or_else(|| ModelError::Output { found: "no classes".into(), expected: format!("{count} classes") })?;
-        let truth = labels[phantom.class as usize] as usize;
+        let truth = labels[lesson.class] as usize;
         confusion[truth][answer] += 1;
         confidence += probabilities[answer];
         log_loss -= probabilities[truth].max(1e-12).ln();

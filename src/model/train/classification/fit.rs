@@ -6,12 +6,12 @@ use std::time::Instant;
 use tch::nn::{self, OptimizerConfig};
 use tch::{Kind, Reduction, Tensor};
 
-use super::samples::{Preparation, Sample, phantom};
+use super::samples::{Preparation, Sample};
 use crate::manifest::Manifest;
 use crate::manifest::network::ResNet50Spec;
 use crate::model::nets::resnet50::TrainableResNet50;
 use crate::model::nets::tensor::channels_last;
-use crate::model::train::{Fitted, Progress, Purpose, Schedule, Stage, TrainError};
+use crate::model::train::{Fitted, Progress, Schedule, Stage, TrainError};
 use crate::phantom::Random;
 
 /// Probability taken from the right class and spread over all: keeps the network from being too sure.
@@ -24,16 +24,15 @@ pub(crate) fn fit(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Fitted, TrainError> {
     let preparation = Preparation::new(manifest)?;
-    let phantoms: Vec<_> = (0..options.images).map(|i| phantom(options.seed, Purpose::Training, i, None)).collect();
     let done = AtomicUsize::new(0);
-    let samples = preparation.samples(&phantoms, &|| {
+    let samples = preparation.samples(options.seed, options.images, &|| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         progress(Progress::Drawn { done, of: options.images });
     })?;
 
     tch::manual_seed(options.seed as i64);
     tch::set_num_threads(i32::try_from(options.threads).unwrap_or(1));
-    let variables = nn::VarStore::new(tch::Device::Cpu);
+    let mut variables = nn::VarStore::new(tch::Device::Cpu);
     let network = TrainableResNet50::new(&variables.root(), spec)?;
     let mut run = Run {
         network,
@@ -46,6 +45,9 @@ pub(crate) fn fit(
     let mut loss = f64::NAN;
     for stage in &options.stages {
         loss = run.stage(stage)?;
+    }
+    if options.half {
+        variables.half();
     }
     Ok(Fitted { variables, loss })
 }
@@ -99,12 +101,13 @@ impl Run<'_> {
         let labels: Vec<i64> = batch.iter().map(|i| self.samples[*i].label).collect();
         let labels = Tensor::f_from_slice(&labels)?;
         let logits = self.network.forward_t(&input, true)?;
-        let loss = logits.f_cross_entropy_loss(&labels, None::<&Tensor>, Reduction::Mean, -100, LABEL_SMOOTHING)?;
+        let loss = loss(&logits, &labels)?;
         self.optimizer.set_lr(learning_rate);
         self.optimizer.zero_grad();
         loss.f_backward()?;
         self.optimizer.step();
-        let hits = logits.f_argmax(1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Float)?;
+        let answers = if is_binary(&logits) { logits.f_view(-1)?.f_gt(0.0)? } else { logits.f_argmax(1, false)? };
+        let hits = answers.f_eq_tensor(&labels)?.f_sum(Kind::Float)?;
         Ok((f64::try_from(&loss)?, f64::try_from(&hits)?))
     }
 
@@ -134,6 +137,22 @@ impl Run<'_> {
     }
 }
 
+/// One logit for two classes (`sigmoid_binary`), of which the second is its 1.
+fn is_binary(logits: &Tensor) -> bool {
+    logits.size().last() == Some(&1)
+}
+
+/// Cross entropy with smoothed labels.
+fn loss(logits: &Tensor, labels: &Tensor) -> Result<Tensor, tch::TchError> {
+    if is_binary(logits) {
+        let truth = labels.f_to_kind(Kind::Float)?.f_mul_scalar(1.0 - LABEL_SMOOTHING)?;
+        let truth = truth.f_add_scalar(0.5 * LABEL_SMOOTHING)?;
+        let none = None::<&Tensor>;
+        return logits.f_view(-1)?.f_binary_cross_entropy_with_logits(&truth, none, none, Reduction::Mean);
+    }
+    logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, LABEL_SMOOTHING)
+}
+
 /// Where a square of `size` starts: anywhere that keeps the lesion's centre in its middle half; anywhere at all in a normal
 /// breast.
 fn corner(random: &mut Random, sample: &Sample, size: [usize; 2]) -> [usize; 2] {
@@ -146,4 +165,19 @@ fn corner(random: &mut Random, sample: &Sample, size: [usize; 2]) -> [usize; 2] 
         }
         None => random.integer(0, limits[axis]),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One logit z is two of which the first is 0.
+    #[test]
+    fn one_logit_costs_what_two_do() {
+        let (logits, labels) =
+            (Tensor::from_slice(&[1.5f32, -0.3, 0.0]).view([3, 1]), Tensor::from_slice(&[1i64, 1, 0]));
+        let two = Tensor::f_cat(&[&logits.zeros_like(), &logits], 1).unwrap();
+        let value = |logits: &Tensor| f64::try_from(&loss(logits, &labels).unwrap()).unwrap();
+        assert!((value(&logits) - value(&two)).abs() < 1e-6, "{} and {}", value(&logits), value(&two));
+    }
 }

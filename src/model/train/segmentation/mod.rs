@@ -6,13 +6,13 @@
 
 mod evaluate;
 mod fit;
-mod loss;
+pub(super) mod loss;
 mod samples;
 
 use super::Stage;
 
-pub use evaluate::Evaluation;
 pub(super) use evaluate::evaluate;
+pub use evaluate::{Case, Evaluation};
 pub(super) use fit::fit;
 
 pub(super) const IMAGES: usize = 128;

@@ -3,6 +3,10 @@
 /// x to the patient's left, y to the back, z to the head.
 pub(crate) type Point = [f32; 3];
 
+pub(crate) fn plus(a: Point, b: Point) -> Point {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+}
+
 pub(crate) fn minus(a: Point, b: Point) -> Point {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }

@@ -1,0 +1,9 @@
+//! The phantoms that classifiers learn from.
+
+pub mod breast_tumours;
+mod head_cts;
+pub mod mammograms;
+
+pub use breast_tumours::BreastTumours;
+pub use head_cts::HeadCts;
+pub use mammograms::Mammograms;
