@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use orthanc_ai::phantom::{Class, ExamOptions, exam};
+use orthanc_ai::phantom::{BreastSlicePhantom, Class, ExamOptions, TumourKind, exam};
 use serde_json::Value;
 
 const DEMO: &str = "mammography-4view-demo";
@@ -159,6 +159,31 @@ fn exams_with_a_table_of_labels_give_a_report_and_thresholds_that_hold() {
     let output = tool_in(&copy, &["check", DEMO]);
     let words = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success() && words.contains("override.json: at version: found \"1.0.0\""), "{words}");
+}
+
+/// The tumours that the second model judges are those that the first one finds.
+#[test]
+fn a_second_stage_is_evaluated_on_what_the_first_one_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..6u64 {
+        let (kind, name) =
+            if seed % 2 == 0 { (TumourKind::Benign, "benign") } else { (TumourKind::Malignant, "malignant") };
+        let phantom = BreastSlicePhantom { seed: 900 + seed, tumour: Some(kind), ..BreastSlicePhantom::default() };
+        phantom.to_dicom().unwrap().write_to(folder.path(), &format!("{name}-{seed}")).unwrap();
+    }
+    let none = BreastSlicePhantom { seed: 990, tumour: None, ..BreastSlicePhantom::default() };
+    none.to_dicom().unwrap().write_to(folder.path(), "benign-6").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let (cases, out) = (folder.path().to_str().unwrap(), out.path().join("out"));
+    let pattern = "^(?<label>[a-z]+)-";
+    let args =
+        ["evaluate", "breast-mri-tumour-demo", cases, "--label-from-name", pattern, "--out", out.to_str().unwrap()];
+    // A case in which the first model finds nothing has no answer of the second.
+    assert!(ok(&args).contains("6 cases evaluated, 1 failed"));
+    let report: Value = serde_json::from_slice(&std::fs::read(out.join("evaluation.json")).unwrap()).unwrap();
+    let accuracy = &report["Classification"]["Classes"]["Overall"]["Accuracy"];
+    assert_eq!(accuracy["Counts"][1], 6);
+    assert!(accuracy["Counts"][0].as_u64().unwrap() >= 5, "{accuracy}");
 }
 
 #[test]

@@ -17,14 +17,27 @@ fn with(pointer: &str, value: Value) -> String {
 
 #[test]
 fn shipped_manifests_are_valid() {
-    for text in [
-        include_str!("../../models/mammography-4view-demo/manifest.json"),
-        include_str!("../../models/mammography-4view/manifest.json"),
-        include_str!("../../models/breast-dce-swinunetr/manifest.json"),
-        include_str!("../../models/breast-dce-swinunetr-demo/manifest.json"),
-        include_str!("../../models/breast-dce-swinunetr-native/manifest.json"),
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let folders = std::fs::read_dir(models).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let mut names = std::collections::BTreeSet::new();
+    for folder in folders {
+        let text = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+        let manifest = Manifest::from_json(&text).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        assert!(folder.ends_with(&manifest.name), "{} holds {}", folder.display(), manifest.name);
+        assert!(folder.join("README.md").exists(), "{} has no card", folder.display());
+        assert_eq!(manifest.demo, manifest.name.ends_with("-demo"));
+        names.insert(manifest.name);
+    }
+    // The five systems, each as it was and as a demo that runs at once.
+    for system in [
+        "breast-dce-swinunetr",
+        "mammography-4view",
+        "breast-mri-unet",
+        "breast-mri-tumour",
+        "head-ct-haemorrhage",
+        "skin-lesion",
     ] {
-        Manifest::from_json(text).unwrap();
+        assert!(names.contains(system) && names.contains(&format!("{system}-demo")), "{system}: {names:?}");
     }
 }
 

@@ -134,14 +134,20 @@ impl LoadedModels {
         self.models.keys().map(String::as_str)
     }
 
-    /// Takes a model out, for the while that two are needed at once.
-    pub fn take(&mut self, name: &str) -> Option<LoadedModel> {
-        self.models.remove(name)
-    }
-
-    /// Puts it (back) in.
-    pub fn put(&mut self, model: LoadedModel) {
-        self.models.insert(model.manifest.name.clone(), model);
+    /// The model, and the one whose output is its region of interest where that is loaded too. `work` does not panic: the other would be lost.
+    pub fn with_first_stage<R>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&mut LoadedModel, Option<&mut LoadedModel>) -> R,
+    ) -> Option<R> {
+        let region = self.models.get(name)?.manifest.input.region_of_interest.as_ref();
+        // Two of one map: the first stage's is taken out and put back.
+        let mut first = region.map(|spec| spec.model.clone()).and_then(|name| self.models.remove(&name));
+        let done = self.models.get_mut(name).map(|model| work(model, first.as_mut()));
+        if let Some(first) = first {
+            self.models.insert(first.manifest.name.clone(), first);
+        }
+        done
     }
 }
 

@@ -79,6 +79,60 @@ pub(super) fn patient_and_study(
     text(set, tags::REFERRING_PHYSICIAN_NAME, VR::PN, "");
 }
 
+/// General Series and General Equipment modules of a series that no scanner made.
+pub(super) struct Series<'a> {
+    pub modality: &'a str,
+    pub series_instance_uid: &'a str,
+    pub number: usize,
+    pub description: &'a str,
+    /// SeriesTime
+    pub time: &'a str,
+    /// ManufacturerModelName
+    pub model: &'a str,
+}
+
+impl Series<'_> {
+    pub fn put(&self, set: &mut InMemDicomObject) {
+        text(set, tags::MODALITY, VR::CS, self.modality);
+        text(set, tags::SERIES_INSTANCE_UID, VR::UI, self.series_instance_uid);
+        text(set, tags::SERIES_NUMBER, VR::IS, &self.number.to_string());
+        text(set, tags::SERIES_DATE, VR::DA, DATE);
+        text(set, tags::SERIES_TIME, VR::TM, self.time);
+        text(set, tags::SERIES_DESCRIPTION, VR::LO, self.description);
+        text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
+        text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, self.model);
+        text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
+    }
+}
+
+/// What every image says about when and how it was made: nothing was burnt in and nothing lost.
+pub(super) fn general_image(set: &mut InMemDicomObject, instance_number: usize, time: &str) {
+    text(set, tags::INSTANCE_NUMBER, VR::IS, &instance_number.to_string());
+    for (date, at) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)] {
+        text(set, date, VR::DA, DATE);
+        text(set, at, VR::TM, time);
+    }
+    text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
+    text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
+}
+
+/// Image Pixel module of unsigned values, `samples` a pixel, without the pixels themselves.
+pub(super) fn image_pixel(
+    set: &mut InMemDicomObject,
+    (samples, photometric_interpretation): (u16, &str),
+    (rows, columns): (usize, usize),
+    bits_stored: u16,
+) {
+    number(set, tags::SAMPLES_PER_PIXEL, samples);
+    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric_interpretation);
+    number(set, tags::ROWS, rows as u16);
+    number(set, tags::COLUMNS, columns as u16);
+    number(set, tags::BITS_ALLOCATED, if bits_stored > 8 { 16 } else { 8 });
+    number(set, tags::BITS_STORED, bits_stored);
+    number(set, tags::HIGH_BIT, bits_stored - 1);
+    number(set, tags::PIXEL_REPRESENTATION, 0);
+}
+
 /// A multi-valued text (CS, DS).
 pub(super) fn texts<const N: usize>(set: &mut InMemDicomObject, tag: Tag, vr: VR, values: [String; N]) {
     set.put(DataElement::new(tag, vr, PrimitiveValue::Strs(values.into_iter().collect())));
@@ -104,6 +158,17 @@ pub(super) fn file(
         .media_storage_sop_instance_uid(sop_instance_uid)
         .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
     set.with_meta(meta).map_err(|e| PhantomError::Dataset(e.to_string()))
+}
+
+/// Writes the file, and its folder if there is none yet, and returns its path.
+pub(super) fn write(object: &FileDicomObject<InMemDicomObject>, path: PathBuf) -> Result<PathBuf, PhantomError> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written =
+        folder.map_err(|e| e.to_string()).and_then(|()| object.write_to_file(&path).map_err(|e| e.to_string()));
+    match written {
+        Ok(()) => Ok(path),
+        Err(reason) => Err(PhantomError::Write { path, reason }),
+    }
 }
 
 /// The file's bytes (DICOM Part 10).

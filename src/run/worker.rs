@@ -202,26 +202,18 @@ impl Worker {
         let name = &run.request.model;
         let spec = self.models.manifest(name).and_then(|m| m.input.region_of_interest.clone());
         let regions = spec.as_ref().and_then(|spec| self.regions(run, spec));
-        // Two networks at a time, of one map: the first stage's is taken out, and put back whatever happens.
-        let mut first = spec.and_then(|spec| models.take(&spec.model));
-        let outcome = match models.get_mut(name) {
-            Some(model) => {
-                let stage = FirstModel { model: first.as_mut(), regions: regions.as_ref() };
-                let ports: (&dyn InstanceSource, &dyn ResultStore) = (&*self.source, &*self.results);
-                // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
-                let work = || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
-                catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
-            }
-            None => {
-                let info = self.models.get(name);
-                let reason = info.map_or_else(|| "unknown model".into(), |m| m.reason.unwrap_or_default());
-                Err(RunError::NotLoaded { model: name.clone(), reason })
-            }
-        };
-        if let Some(first) = first {
-            models.put(first);
-        }
-        outcome
+        let outcome = models.with_first_stage(name, |model, first| {
+            let stage = FirstModel { model: first, regions: regions.as_ref() };
+            let ports: (&dyn InstanceSource, &dyn ResultStore) = (&*self.source, &*self.results);
+            // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
+            let work = || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
+        });
+        outcome.unwrap_or_else(|| {
+            let info = self.models.get(name);
+            let reason = info.map_or_else(|| "unknown model".into(), |m| m.reason.unwrap_or_default());
+            Err(RunError::NotLoaded { model: name.clone(), reason })
+        })
     }
 
     /// Those that were known when the run was asked for; else whether the earlier model has been run since.

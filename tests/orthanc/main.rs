@@ -7,6 +7,7 @@ mod breast_mri;
 mod cluster;
 #[path = "../support/ct_series.rs"]
 mod ct_series;
+mod demo_models;
 mod durable;
 mod end_to_end;
 mod evaluate;

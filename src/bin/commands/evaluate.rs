@@ -126,7 +126,12 @@ fn cases(args: &EvaluateArgs, folder: &Path) -> Result<(), Box<dyn Error>> {
         device: args.models.device.clone(),
         threads: args.models.threads,
     };
-    let mut model = load(&models.registry()?, &name, models.device()?)?;
+    let (registry, device) = (models.registry()?, models.device()?);
+    let mut model = load(&registry, &name, device)?;
+    let mut first = match &model.manifest.input.region_of_interest {
+        Some(spec) => Some(load(&registry, &spec.model, device)?),
+        None => None,
+    };
     let source = DirectorySource::open(folder)?;
     let mut evaluator = Evaluator::new(model.manifest.clone(), model.weights_sha256.clone(), settings(&args.cases)?)?;
     let headers = source.headers(&Resource::new(Level::Study, "folder"))?;
@@ -142,7 +147,7 @@ fn cases(args: &EvaluateArgs, folder: &Path) -> Result<(), Box<dyn Error>> {
     }
     for (done, unit) in units.iter().enumerate() {
         eprintln!("input {} of {}", done + 1, units.len());
-        evaluator.run(unit, &source, &mut model, Limits::default(), &Quiet)?;
+        evaluator.run(unit, &source, (&mut model, first.as_mut()), Limits::default(), &Quiet)?;
     }
     let report = evaluator.report()?;
     print!("{}", report.summary());

@@ -6,6 +6,7 @@
 //! ([`image_segmentation`]).
 
 mod classification;
+mod fit;
 mod image_segmentation;
 mod options;
 mod segmentation;
@@ -15,16 +16,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::weights;
-use super::{ModelError, WeightsError};
+use super::{Device, ModelError, Network, WeightsError, network};
 use crate::imaging::ImagingError;
 use crate::manifest::network::{ResNet50Spec, SwinUnetrSpec, UnetSpec};
-use crate::manifest::{Manifest, ManifestError, NetworkSpec, TaskSpec, WeightsFormat};
+use crate::manifest::{Manifest, ManifestError, NetworkSpec, PostprocessingSpec, TaskSpec, WeightsFormat};
 use crate::phantom::PhantomError;
 use crate::transform::TransformError;
 
 pub use classification::Evaluation as ClassificationEvaluation;
-use options::Schedule;
-pub use options::{Detector, EvaluateOptions, Purpose, Stage, TrainOptions};
+#[cfg(test)]
+use options::Purpose;
+pub use options::{Detector, EvaluateOptions, Stage, TrainOptions};
+use options::{PhantomSet, Schedule};
 pub use segmentation::Evaluation as SegmentationEvaluation;
 
 /// Why a training or an evaluation ends early.
@@ -35,7 +38,7 @@ pub enum TrainError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(
-        "found {network} for a {task}, expected ResNet50 for a classification of MG, CT or MR, or SwinUNETR or UNet for a segmentation"
+        "found {network} for a {task}, expected ResNet50 for a classification of MG, CT, MR or XC, or SwinUNETR or UNet for a segmentation"
     )]
     Untrainable { network: &'static str, task: &'static str },
     #[error("{found} input channels and {segments} segments, expected the phantoms' {phases} phases and one tumour")]
@@ -138,6 +141,20 @@ impl Folder {
 
     fn weights(&self) -> PathBuf {
         self.path.join(&self.manifest.weights.file)
+    }
+
+    /// The network in its inference form, on this thread.
+    fn network(&self, threads: usize) -> Result<Box<dyn Network>, ModelError> {
+        let device = Device::from_choice("cpu", Some(threads))?;
+        device.enter_thread();
+        network::load(&self.manifest.network, &self.weights(), self.manifest.weights.format, device)
+    }
+
+    fn postprocessing(&self) -> &[PostprocessingSpec] {
+        match &self.manifest.task {
+            TaskSpec::Segmentation(task) => &task.postprocessing,
+            TaskSpec::Classification(_) => &[],
+        }
     }
 
     /// Writes the weights' hash into the manifest and leaves the rest of it as it is.

@@ -96,14 +96,31 @@ pub enum Purpose {
     Evaluation,
 }
 
-impl Purpose {
-    /// The seed of the `index`-th phantom of a set.
-    pub(super) fn seed(self, seed: u64, index: usize) -> u64 {
-        let tag = match self {
-            Self::Training => 0x7472_6169_6e00_0000,
-            Self::Evaluation => 0x6576_616c_0000_0000,
+/// A set of phantoms, without end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PhantomSet {
+    pub seed: u64,
+    pub purpose: Purpose,
+    /// Fixes spacing and size; None: as they are mixed in practice.
+    pub detector: Option<Detector>,
+}
+
+impl PhantomSet {
+    pub fn training(seed: u64) -> Self {
+        Self { seed, purpose: Purpose::Training, detector: None }
+    }
+
+    pub fn evaluation(options: &EvaluateOptions) -> Self {
+        Self { seed: options.seed, purpose: Purpose::Evaluation, detector: options.detector }
+    }
+
+    /// The seed of the `index`-th phantom.
+    pub fn seed_of(&self, index: usize) -> u64 {
+        let tag = match self.purpose {
+            Purpose::Training => 0x7472_6169_6e00_0000,
+            Purpose::Evaluation => 0x6576_616c_0000_0000,
         };
-        mix(mix(seed ^ tag).wrapping_add(index as u64))
+        mix(mix(self.seed ^ tag).wrapping_add(index as u64))
     }
 }
 
@@ -129,5 +146,20 @@ pub struct EvaluateOptions {
 impl Default for EvaluateOptions {
     fn default() -> Self {
         Self { seed: 1, images: None, detector: None, threads: 2 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_and_evaluation_share_no_phantom() {
+        let seeds = |purpose| {
+            let set = PhantomSet { seed: 1, purpose, detector: None };
+            (0..500).map(|i| set.seed_of(i)).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(seeds(Purpose::Training).len(), 500);
+        assert!(seeds(Purpose::Training).is_disjoint(&seeds(Purpose::Evaluation)));
     }
 }

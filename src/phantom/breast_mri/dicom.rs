@@ -10,7 +10,8 @@ use ndarray::{ArrayView2, Axis};
 
 use super::{BreastMri, BreastMriPhantom, PHASES, TumourKind};
 use crate::phantom::dicom::{
-    DATE, PhantomError, bytes, code, decimal, file, number, patient_and_study, text, texts, uid,
+    PhantomError, Series, bytes, code, decimal, file, general_image, image_pixel, patient_and_study, text, texts, uid,
+    write,
 };
 
 /// How the slices are spread over series, and how they are numbered. What orders them is ImagePositionPatient and
@@ -57,12 +58,8 @@ impl BreastMriInstance {
     /// # Errors
     /// [`PhantomError::Write`]
     pub fn write_to(&self, folder: &Path) -> Result<PathBuf, PhantomError> {
-        let series = folder.join(format!("{:02}", self.series_number));
-        let path = series.join(format!("{:04}.dcm", self.instance_number));
-        let fail = |reason: String| PhantomError::Write { path: path.clone(), reason };
-        std::fs::create_dir_all(&series).map_err(|e| fail(e.to_string()))?;
-        self.object.write_to_file(&path).map_err(|e| fail(e.to_string()))?;
-        Ok(path)
+        let series = format!("{:02}", self.series_number);
+        write(&self.object, folder.join(series).join(format!("{:04}.dcm", self.instance_number)))
     }
 }
 
@@ -147,21 +144,14 @@ impl Slice<'_> {
             (false, phase) => format!("SYNTHETIC PHANTOM DCE phase {phase}"),
         };
         let first = Self { phase: 0, ..*self };
-        let series_time = if self.layout.one_series { first.time() } else { self.time() };
-        text(set, tags::MODALITY, VR::CS, "MR");
-        text(set, tags::SERIES_INSTANCE_UID, VR::UI, series_instance_uid);
-        text(set, tags::SERIES_NUMBER, VR::IS, &self.series_number.to_string());
-        text(set, tags::SERIES_DATE, VR::DA, DATE);
-        text(set, tags::SERIES_TIME, VR::TM, &series_time);
-        text(set, tags::SERIES_DESCRIPTION, VR::LO, &name);
+        let time = if self.layout.one_series { first.time() } else { self.time() };
+        let (number, model) = (self.series_number, "Breast MRI phantom");
+        Series { modality: "MR", series_instance_uid, number, description: &name, time: &time, model }.put(set);
         text(set, tags::PATIENT_POSITION, VR::CS, "HFP");
         text(set, tags::BODY_PART_EXAMINED, VR::CS, "BREAST");
         // Type 2C for a paired organ: empty, as both breasts are in the picture (PS3.3 C.7.3.1).
         set.put(DataElement::empty(tags::LATERALITY, VR::CS));
         code(set, tags::ANATOMIC_REGION_SEQUENCE, ["76752008", "SCT", "Breast"], None);
-        text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
-        text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Breast MRI phantom");
-        text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
     }
 
     /// Frame of Reference and Image Plane modules.
@@ -183,19 +173,12 @@ impl Slice<'_> {
     fn acquisition(&self, set: &mut InMemDicomObject) {
         texts(set, tags::IMAGE_TYPE, VR::CS, ["DERIVED", "PRIMARY", "OTHER"].map(String::from));
         text(set, tags::DERIVATION_DESCRIPTION, VR::ST, "Computed phantom: no patient and no scanner was involved");
-        text(set, tags::INSTANCE_NUMBER, VR::IS, &self.instance_number.to_string());
+        general_image(set, self.instance_number, &self.time());
         text(set, tags::ACQUISITION_NUMBER, VR::IS, &(self.phase + 1).to_string());
-        for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)]
-        {
-            text(set, date, VR::DA, DATE);
-            text(set, time, VR::TM, &self.time());
-        }
         text(set, tags::TEMPORAL_POSITION_IDENTIFIER, VR::IS, &(self.phase + 1).to_string());
         text(set, tags::NUMBER_OF_TEMPORAL_POSITIONS, VR::IS, &PHASES.to_string());
         text(set, tags::TEMPORAL_RESOLUTION, VR::DS, "90000");
         text(set, tags::IMAGE_COMMENTS, VR::LT, "SYNTHETIC PHANTOM");
-        text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-        text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
         text(set, tags::SCANNING_SEQUENCE, VR::CS, "GR");
         text(set, tags::SEQUENCE_VARIANT, VR::CS, "SP");
         text(set, tags::SCAN_OPTIONS, VR::CS, "FS");
@@ -213,15 +196,7 @@ impl Slice<'_> {
 
 /// Image Pixel and VOI LUT modules; the window shows the brightest tissue of all phases just below white.
 fn pixel_module(set: &mut InMemDicomObject, values: ArrayView2<u16>, brightest: u16) {
-    let (rows, columns) = values.dim();
-    number(set, tags::SAMPLES_PER_PIXEL, 1);
-    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    number(set, tags::ROWS, rows as u16);
-    number(set, tags::COLUMNS, columns as u16);
-    number(set, tags::BITS_ALLOCATED, 16);
-    number(set, tags::BITS_STORED, 12);
-    number(set, tags::HIGH_BIT, 11);
-    number(set, tags::PIXEL_REPRESENTATION, 0);
+    image_pixel(set, (1, "MONOCHROME2"), values.dim(), 12);
     text(set, tags::WINDOW_CENTER, VR::DS, &(brightest / 2).to_string());
     text(set, tags::WINDOW_WIDTH, VR::DS, &brightest.max(2).to_string());
     let pixels = PrimitiveValue::U16(values.iter().copied().collect());

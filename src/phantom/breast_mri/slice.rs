@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3};
 use super::dicom::{SeriesLayout, Slice};
 use super::scene::Scene;
 use super::{BreastMri, BreastMriPhantom, Orientation, PHASES, TumourKind, TumourPlace};
-use crate::phantom::dicom::{PhantomError, bytes};
+use crate::phantom::dicom::{PhantomError, bytes, write};
 use crate::phantom::random::Random;
 
 /// The first phase after contrast medium.
@@ -69,11 +69,7 @@ impl BreastSliceInstance {
     /// # Errors
     /// [`PhantomError::Write`]
     pub fn write_to(&self, folder: &Path, name: &str) -> Result<PathBuf, PhantomError> {
-        let path = folder.join(format!("{name}.dcm"));
-        self.object
-            .write_to_file(&path)
-            .map_err(|e| PhantomError::Write { path: path.clone(), reason: e.to_string() })?;
-        Ok(path)
+        write(&self.object, folder.join(format!("{name}.dcm")))
     }
 }
 

@@ -9,7 +9,8 @@ use dicom_object::{FileDicomObject, InMemDicomObject};
 
 use super::{Dermoscopy, DermoscopyPhantom};
 use crate::phantom::dicom::{
-    DATE, PhantomError, TIME, bytes, code, file, number, patient_and_study, sequence, text, texts, uid,
+    PhantomError, Series, TIME, bytes, code, file, general_image, image_pixel, number, patient_and_study, sequence,
+    text, texts, uid, write,
 };
 
 /// Which object holds the picture.
@@ -63,11 +64,7 @@ impl DermoscopyInstance {
     /// # Errors
     /// [`PhantomError::Write`]
     pub fn write_to(&self, folder: &Path, name: &str) -> Result<PathBuf, PhantomError> {
-        let path = folder.join(format!("{name}.dcm"));
-        self.object
-            .write_to_file(&path)
-            .map_err(|e| PhantomError::Write { path: path.clone(), reason: e.to_string() })?;
-        Ok(path)
+        write(&self.object, folder.join(format!("{name}.dcm")))
     }
 }
 
@@ -99,47 +96,26 @@ impl DermoscopyPhantom {
 }
 
 fn series_and_equipment(set: &mut InMemDicomObject, sop_class: DermoscopySopClass, series_instance_uid: &str) {
-    text(set, tags::MODALITY, VR::CS, sop_class.modality());
-    text(set, tags::SERIES_INSTANCE_UID, VR::UI, series_instance_uid);
-    text(set, tags::SERIES_NUMBER, VR::IS, "1");
-    text(set, tags::SERIES_DATE, VR::DA, DATE);
-    text(set, tags::SERIES_TIME, VR::TM, TIME);
-    text(set, tags::SERIES_DESCRIPTION, VR::LO, "SYNTHETIC PHANTOM Dermoscopy");
+    let (modality, description, model) = (sop_class.modality(), "SYNTHETIC PHANTOM Dermoscopy", "Dermoscopy phantom");
+    Series { modality, series_instance_uid, number: 1, description, time: TIME, model }.put(set);
     text(set, tags::BODY_PART_EXAMINED, VR::CS, "SKIN");
-    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
-    text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Dermoscopy phantom");
-    text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
 }
 
 /// General Image, Acquisition Context and VL Image modules.
 fn image(set: &mut InMemDicomObject, phantom: &DermoscopyPhantom) {
     texts(set, tags::IMAGE_TYPE, VR::CS, ["ORIGINAL", "PRIMARY"].map(String::from));
-    text(set, tags::INSTANCE_NUMBER, VR::IS, "1");
-    for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)] {
-        text(set, date, VR::DA, DATE);
-        text(set, time, VR::TM, TIME);
-    }
+    general_image(set, 1, TIME);
     let shown = phantom.lesion.abbreviation();
     text(set, tags::IMAGE_COMMENTS, VR::LT, &format!("SYNTHETIC PHANTOM, no patient was involved; shows: {shown}"));
     texts(set, tags::PATIENT_ORIENTATION, VR::CS, ["L", "F"].map(String::from));
-    text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     code(set, tags::ANATOMIC_REGION_SEQUENCE, ["39937001", "SCT", "Skin"], None);
     sequence(set, tags::ACQUISITION_CONTEXT_SEQUENCE, Vec::new());
 }
 
 /// Image Pixel module.
 fn pixels(set: &mut InMemDicomObject, picture: &Dermoscopy) {
-    let (rows, columns) = picture.truth.dim();
-    number(set, tags::SAMPLES_PER_PIXEL, 3);
-    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB");
+    image_pixel(set, (3, "RGB"), picture.truth.dim(), 8);
     number(set, tags::PLANAR_CONFIGURATION, 0);
-    number(set, tags::ROWS, rows as u16);
-    number(set, tags::COLUMNS, columns as u16);
-    number(set, tags::BITS_ALLOCATED, 8);
-    number(set, tags::BITS_STORED, 8);
-    number(set, tags::HIGH_BIT, 7);
-    number(set, tags::PIXEL_REPRESENTATION, 0);
     let values = PrimitiveValue::U8(picture.pixels.as_raw().iter().copied().collect());
     set.put(DataElement::new(tags::PIXEL_DATA, VR::OB, values));
 }

@@ -10,7 +10,8 @@ use ndarray::{Array2, ArrayView2};
 
 use super::{HeadCt, HeadCtPhantom, HeadCtScan, Kernel};
 use crate::phantom::dicom::{
-    DATE, PhantomError, TIME, bytes, code, decimal, file, number, patient_and_study, text, texts, uid,
+    PhantomError, Series, TIME, bytes, code, decimal, file, general_image, image_pixel, patient_and_study, text, texts,
+    uid, write,
 };
 use crate::phantom::shapes::{Point, plus};
 
@@ -89,12 +90,8 @@ impl HeadCtInstance {
     /// # Errors
     /// [`PhantomError::Write`]
     pub fn write_to(&self, folder: &Path) -> Result<PathBuf, PhantomError> {
-        let series = folder.join(format!("{:02}", self.series.number()));
-        let path = series.join(format!("{:04}.dcm", self.instance_number));
-        let fail = |reason: String| PhantomError::Write { path: path.clone(), reason };
-        std::fs::create_dir_all(&series).map_err(|e| fail(e.to_string()))?;
-        self.object.write_to_file(&path).map_err(|e| fail(e.to_string()))?;
-        Ok(path)
+        let series = format!("{:02}", self.series.number());
+        write(&self.object, folder.join(series).join(format!("{:04}.dcm", self.instance_number)))
     }
 }
 
@@ -234,33 +231,20 @@ impl HeadCtScan {
 }
 
 fn series_and_equipment(set: &mut InMemDicomObject, series: HeadCtSeries, series_instance_uid: &str) {
-    text(set, tags::MODALITY, VR::CS, "CT");
-    text(set, tags::SERIES_INSTANCE_UID, VR::UI, series_instance_uid);
-    text(set, tags::SERIES_NUMBER, VR::IS, &series.number().to_string());
-    text(set, tags::SERIES_DATE, VR::DA, DATE);
-    text(set, tags::SERIES_TIME, VR::TM, TIME);
-    text(set, tags::SERIES_DESCRIPTION, VR::LO, series.description());
+    let (number, description, model) = (series.number(), series.description(), "Head CT phantom");
+    Series { modality: "CT", series_instance_uid, number, description, time: TIME, model }.put(set);
     text(set, tags::PATIENT_POSITION, VR::CS, "HFS");
     text(set, tags::BODY_PART_EXAMINED, VR::CS, "HEAD");
     code(set, tags::ANATOMIC_REGION_SEQUENCE, ["69536005", "SCT", "Head"], None);
-    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
-    text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Head CT phantom");
-    text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
 }
 
 /// General Image and CT Image modules.
 fn image(set: &mut InMemDicomObject, series: HeadCtSeries, instance_number: usize) {
     let kind = if series == HeadCtSeries::Localizer { "LOCALIZER" } else { "AXIAL" };
     texts(set, tags::IMAGE_TYPE, VR::CS, ["ORIGINAL", "PRIMARY", kind].map(String::from));
-    text(set, tags::INSTANCE_NUMBER, VR::IS, &instance_number.to_string());
+    general_image(set, instance_number, TIME);
     text(set, tags::ACQUISITION_NUMBER, VR::IS, if series == HeadCtSeries::Localizer { "1" } else { "2" });
-    for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)] {
-        text(set, date, VR::DA, DATE);
-        text(set, time, VR::TM, TIME);
-    }
     text(set, tags::IMAGE_COMMENTS, VR::LT, "SYNTHETIC PHANTOM: no patient and no X-ray was involved");
-    text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     text(set, tags::KVP, VR::DS, "120");
     let kernel = match series {
         HeadCtSeries::Localizer => "T20s",
@@ -272,15 +256,7 @@ fn image(set: &mut InMemDicomObject, series: HeadCtSeries, instance_number: usiz
 
 /// Image Pixel, CT Image and VOI LUT modules: 12 bits of which 0 is -1024 HU.
 fn pixel_module(set: &mut InMemDicomObject, series: HeadCtSeries, values: ArrayView2<'_, i16>) {
-    let (rows, columns) = values.dim();
-    number(set, tags::SAMPLES_PER_PIXEL, 1);
-    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-    number(set, tags::ROWS, rows as u16);
-    number(set, tags::COLUMNS, columns as u16);
-    number(set, tags::BITS_ALLOCATED, 16);
-    number(set, tags::BITS_STORED, 12);
-    number(set, tags::HIGH_BIT, 11);
-    number(set, tags::PIXEL_REPRESENTATION, 0);
+    image_pixel(set, (1, "MONOCHROME2"), values.dim(), 12);
     text(set, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
     text(set, tags::RESCALE_SLOPE, VR::DS, "1");
     text(set, tags::RESCALE_TYPE, VR::LO, "HU");

@@ -12,7 +12,8 @@ use super::exam::check;
 use super::view::{LesionPlace, PhantomView};
 use super::{Laterality, View};
 use crate::phantom::dicom::{
-    DATE, PhantomError, TIME, bytes, code, file, number, patient_and_study, sequence, text, texts, uid,
+    PhantomError, Series, TIME, bytes, code, file, general_image, image_pixel, patient_and_study, sequence, text,
+    texts, uid, write,
 };
 
 /// A picture as a DICOM object, ready to be written or uploaded.
@@ -71,11 +72,7 @@ impl PhantomInstance {
     /// # Errors
     /// [`PhantomError::Write`]
     pub fn write_to(&self, folder: &Path) -> Result<PathBuf, PhantomError> {
-        let path = folder.join(format!("{}.dcm", self.view_name()));
-        self.object
-            .write_to_file(&path)
-            .map_err(|e| PhantomError::Write { path: path.clone(), reason: e.to_string() })?;
-        Ok(path)
+        write(&self.object, folder.join(format!("{}.dcm", self.view_name())))
     }
 }
 
@@ -123,29 +120,17 @@ pub(super) fn encode(phantom: &PhantomView, identity: &Identity) -> Result<Phant
 }
 
 fn series_and_equipment(set: &mut InMemDicomObject, identity: &Identity) {
-    text(set, tags::MODALITY, VR::CS, "MG");
+    let (series_instance_uid, description, model) =
+        (&identity.series_instance_uid, "SYNTHETIC PHANTOM", "Mammography phantom");
+    Series { modality: "MG", series_instance_uid, number: 1, description, time: TIME, model }.put(set);
     text(set, tags::PRESENTATION_INTENT_TYPE, VR::CS, "FOR PRESENTATION");
-    text(set, tags::SERIES_INSTANCE_UID, VR::UI, &identity.series_instance_uid);
-    set.put(DataElement::new(tags::SERIES_NUMBER, VR::IS, PrimitiveValue::from("1")));
-    text(set, tags::SERIES_DATE, VR::DA, DATE);
-    text(set, tags::SERIES_TIME, VR::TM, TIME);
-    text(set, tags::SERIES_DESCRIPTION, VR::LO, "SYNTHETIC PHANTOM");
-    text(set, tags::MANUFACTURER, VR::LO, "orthanc-ai phantom");
-    text(set, tags::MANUFACTURER_MODEL_NAME, VR::LO, "Mammography phantom");
-    text(set, tags::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"));
 }
 
 fn image(set: &mut InMemDicomObject, phantom: &PhantomView, number_in_series: usize) {
     texts(set, tags::IMAGE_TYPE, VR::CS, ["DERIVED", "PRIMARY", ""].map(String::from));
     text(set, tags::DERIVATION_DESCRIPTION, VR::ST, "Computed phantom: no patient and no X-ray was involved");
-    text(set, tags::INSTANCE_NUMBER, VR::IS, &number_in_series.to_string());
-    for (date, time) in [(tags::CONTENT_DATE, tags::CONTENT_TIME), (tags::ACQUISITION_DATE, tags::ACQUISITION_TIME)] {
-        text(set, date, VR::DA, DATE);
-        text(set, time, VR::TM, TIME);
-    }
+    general_image(set, number_in_series, TIME);
     text(set, tags::IMAGE_COMMENTS, VR::LT, &format!("SYNTHETIC PHANTOM, shows: {}", phantom.class.name()));
-    text(set, tags::BURNED_IN_ANNOTATION, VR::CS, "NO");
-    text(set, tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "00");
     // DX Detector, Mammography Image and Acquisition Context modules.
     text(set, tags::DETECTOR_TYPE, VR::CS, "DIRECT");
     text(set, tags::POSITIONER_TYPE, VR::CS, "MAMMOGRAPHIC");
@@ -186,16 +171,8 @@ fn anatomy_and_view(set: &mut InMemDicomObject, phantom: &PhantomView) {
 /// Image Pixel, DX Image and VOI LUT modules.
 fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView, values: Array2<u16>) {
     let (photometric, shape) = if phantom.inverted { ("MONOCHROME1", "INVERSE") } else { ("MONOCHROME2", "IDENTITY") };
-    let allocated = if phantom.bits_stored > 8 { 16 } else { 8 };
-    number(set, tags::SAMPLES_PER_PIXEL, 1);
-    text(set, tags::PHOTOMETRIC_INTERPRETATION, VR::CS, photometric);
+    image_pixel(set, (1, photometric), phantom.size, phantom.bits_stored);
     text(set, tags::PRESENTATION_LUT_SHAPE, VR::CS, shape);
-    number(set, tags::ROWS, phantom.size.0 as u16);
-    number(set, tags::COLUMNS, phantom.size.1 as u16);
-    number(set, tags::BITS_ALLOCATED, allocated);
-    number(set, tags::BITS_STORED, phantom.bits_stored);
-    number(set, tags::HIGH_BIT, phantom.bits_stored - 1);
-    number(set, tags::PIXEL_REPRESENTATION, 0);
     text(set, tags::PIXEL_INTENSITY_RELATIONSHIP, VR::CS, "LOG");
     // More X-rays make the picture darker; stored values of MONOCHROME2 fall with them, of MONOCHROME1 rise.
     set.put(DataElement::new(
@@ -213,7 +190,7 @@ fn pixels(set: &mut InMemDicomObject, phantom: &PhantomView, values: Array2<u16>
     let range = 1u32 << phantom.bits_stored;
     text(set, tags::WINDOW_CENTER, VR::DS, &(range / 2).to_string());
     text(set, tags::WINDOW_WIDTH, VR::DS, &range.to_string());
-    let (vr, value) = if allocated == 8 {
+    let (vr, value) = if phantom.bits_stored <= 8 {
         (VR::OB, PrimitiveValue::U8(values.iter().map(|v| *v as u8).collect()))
     } else {
         (VR::OW, PrimitiveValue::U16(values.into_iter().collect()))

@@ -19,7 +19,7 @@ use self::cases::{CaseKey, Cases};
 use self::memory::MemoryStore;
 use self::truth::Truths;
 use super::limits::Limits;
-use super::pipeline::{self, Monitor, RunError, RunOutcome};
+use super::pipeline::{self, FirstModel, Monitor, RunError, RunOutcome};
 use super::record::{Origin, RunRequest};
 use super::select::Selection;
 use crate::evaluate::{LabelsError, ThresholdRule};
@@ -125,17 +125,12 @@ pub struct Evaluator {
 
 impl Evaluator {
     /// # Errors
-    /// A model of two stages, labels that are no classes of the model, 0 and 1 without a positive class, a class that is not there.
+    /// Labels that are no classes of the model, 0 and 1 without a positive class, a class that is not there.
     pub fn new(
         manifest: Arc<Manifest>,
         weights_sha256: String,
         settings: EvaluationSettings,
     ) -> Result<Self, EvaluationError> {
-        if let Some(spec) = &manifest.input.region_of_interest {
-            let reason =
-                format!("the model looks at what {} finds: only models of one stage are evaluated", spec.model);
-            return Err(EvaluationError::Settings(reason));
-        }
         let names: Vec<String> = manifest.classes().iter().map(|c| c.name.clone()).collect();
         let class = |name: &String| {
             let found = names.iter().position(|known| known.to_lowercase() == name.trim().to_lowercase());
@@ -192,7 +187,8 @@ impl Evaluator {
         self.truths.missing()
     }
 
-    /// Runs the model on one unit and keeps what it answers; an error of the unit is its cases'.
+    /// Runs the model on one unit and keeps what it answers; an error of the unit is its cases'. A model that looks at what another one finds has
+    /// that one run first, on the same images.
     ///
     /// # Errors
     /// [`RunError::Cancelled`] alone.
@@ -200,7 +196,7 @@ impl Evaluator {
         &mut self,
         unit: &Unit,
         source: &dyn InstanceSource,
-        model: &mut LoadedModel,
+        (model, first): (&mut LoadedModel, Option<&mut LoadedModel>),
         limits: Limits,
         monitor: &dyn Monitor,
     ) -> Result<(), RunError> {
@@ -217,7 +213,8 @@ impl Evaluator {
             not_before: None,
         };
         // One case that makes a codec panic is one case.
-        let work = || pipeline::run(source, &store, model, &request, limits, monitor);
+        let stage = FirstModel { model: first, regions: None };
+        let work = || pipeline::run_staged((source, &store), model, stage, &request, limits, monitor);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic));
         match outcome {
             Err(RunError::Cancelled) => return Err(RunError::Cancelled),

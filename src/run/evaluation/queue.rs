@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{EvaluationError, Evaluator, Names, Unit};
 use crate::evaluate::EvaluationReport;
-use crate::manifest::Override;
+use crate::manifest::{Manifest, Override};
 use crate::model::LoadedModels;
 use crate::run::limits::Limits;
 use crate::run::pipeline::{Monitor, RunError};
@@ -216,16 +216,21 @@ impl Work {
         if !wanted() {
             return Step::Cancelled;
         }
-        let Some(model) = models.get_mut(model) else {
-            return Step::Failed(format!("the model {model} is not loaded"));
-        };
-        if let Some(unit) = self.units.pop_front() {
-            return match self.evaluator.run(&unit, source, model, limits, &Wanted(wanted)) {
-                Ok(()) => Step::Goes,
-                Err(RunError::Cancelled) => Step::Cancelled,
-                Err(error) => Step::Failed(error.to_string()),
-            };
-        }
+        let step = models.with_first_stage(model, |model, first| {
+            if let Some(unit) = self.units.pop_front() {
+                return match self.evaluator.run(&unit, source, (model, first), limits, &Wanted(wanted)) {
+                    Ok(()) => Step::Goes,
+                    Err(RunError::Cancelled) => Step::Cancelled,
+                    Err(error) => Step::Failed(error.to_string()),
+                };
+            }
+            self.next_study(source, &model.manifest)
+        });
+        step.unwrap_or_else(|| Step::Failed(format!("the model {model} is not loaded")))
+    }
+
+    /// Plans the next study, or reports where there is none left.
+    fn next_study(&mut self, source: &dyn InstanceSource, manifest: &Manifest) -> Step {
         if let Some(study) = self.studies.pop_front() {
             return match self.plan(source, &study) {
                 Ok(()) => Step::Goes,
@@ -234,7 +239,7 @@ impl Work {
         }
         match self.evaluator.report() {
             Ok(report) => {
-                let thresholds = report.thresholds(&model.manifest);
+                let thresholds = report.thresholds(manifest);
                 Step::Done(Box::new(Evaluated { report, thresholds }))
             }
             Err(error) => Step::Failed(error.to_string()),

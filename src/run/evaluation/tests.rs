@@ -118,13 +118,6 @@ fn impossible_labels_are_refused_before_anything_runs() {
         let error = evaluator(source, positive).err().unwrap().to_string();
         assert!(error.contains(words), "{error}");
     }
-    let mut second = Manifest::clone(&manifest());
-    let region = serde_json::json!({"model": "finder", "segment": "Lesion"});
-    second.input.region_of_interest = Some(serde_json::from_value(region).unwrap());
-    let labels = table("study,label\n1.2.0,Mass\n");
-    let settings = EvaluationSettings { labels, positive: Vec::new(), rules: Vec::new(), combine: Combine::Mean };
-    let error = Evaluator::new(Arc::new(second), String::new(), settings).err().unwrap().to_string();
-    assert!(error.contains("looks at what finder finds"), "{error}");
     let rules = vec![ThresholdRule::Sensitivity(90.0)];
     let labels = table("study,label\n1.2.0,1\n");
     let settings = EvaluationSettings { labels, positive: vec!["mass".into()], rules, combine: Combine::Max };

@@ -7,9 +7,9 @@ use ndarray::Axis;
 
 use super::samples::{labels, prepare};
 use crate::manifest::TaskSpec;
+use crate::model::ModelError;
 use crate::model::train::teacher::teacher;
-use crate::model::train::{EvaluateOptions, Folder, Purpose, TrainError};
-use crate::model::{Device, ModelError, network};
+use crate::model::train::{EvaluateOptions, Folder, PhantomSet, TrainError};
 use crate::predict::activate::probabilities;
 use crate::transform::TransformChain;
 
@@ -78,15 +78,14 @@ pub(crate) fn evaluate(folder: &Folder, options: &EvaluateOptions) -> Result<Eva
     let TaskSpec::Classification(task) = &manifest.task else {
         return Err(TrainError::Untrainable { network: manifest.network.name(), task: "segmentation" });
     };
-    let device = Device::from_choice("cpu", Some(options.threads))?;
-    device.enter_thread();
-    let mut network = network::load(&manifest.network, &folder.weights(), manifest.weights.format, device)?;
+    let mut network = folder.network(options.threads)?;
+    let set = PhantomSet::evaluation(options);
     let chain = TransformChain::new(&manifest.preprocessing)?;
     let count = manifest.classes().len();
     let mut confusion = vec![vec![0; count]; count];
     let (mut confidence, mut log_loss) = (0.0, 0.0);
     for index in 0..images {
-        let lesson = teacher.draw(options.seed, Purpose::Evaluation, index, options.detector)?;
+        let lesson = teacher.draw(&set, index)?;
         let prepared = prepare(&chain, manifest.input.region_of_interest.as_ref(), &lesson)?;
         let logits = network.forward(prepared.array.view().insert_axis(Axis(0)).into_dyn())?.global()?;
         let probabilities = probabilities(task.activation, &logits.iter().copied().collect::<Vec<f32>>());

@@ -1,29 +1,23 @@
 //! Slices as the network will see them: drawn, wrapped in DICOM, read back, and sent through the model's own preprocessing chain.
 
 use ndarray::{Array2, Array3, Axis};
-use rayon::prelude::*;
 
 use crate::imaging::{Pixels, Projection, read_instance};
 use crate::manifest::transform::{ConvertToUint8Spec, Uint8Mode};
 use crate::manifest::{Manifest, TransformSpec};
 use crate::model::train::classification::teachers::breast_tumours::phantom;
-use crate::model::train::{Detector, Purpose, TrainError};
+use crate::model::train::{PhantomSet, TrainError};
 use crate::phantom::{BreastSliceInstance, TumourKind};
 use crate::transform::TransformChain;
 
 /// The `index`-th slice of a set: of five two have a benign tumour, two a malignant one, and one has none.
-pub fn slice(
-    seed: u64,
-    purpose: Purpose,
-    index: usize,
-    detector: Option<Detector>,
-) -> Result<(Projection, BreastSliceInstance), TrainError> {
+pub fn slice(set: &PhantomSet, index: usize) -> Result<(Projection, BreastSliceInstance), TrainError> {
     let tumour = match index % 5 {
         0 | 2 => Some(TumourKind::Benign),
         1 | 3 => Some(TumourKind::Malignant),
         _ => None,
     };
-    let instance = phantom(seed, purpose, index, tumour, detector).to_dicom()?;
+    let instance = phantom(set, index, tumour).to_dicom()?;
     Ok((read_instance(&instance.to_bytes()?, None)?, instance))
 }
 
@@ -59,18 +53,13 @@ impl Preparation {
         Ok(Self { chain: TransformChain::new(&manifest.preprocessing)?, spatial: TransformChain::new(&spatial)? })
     }
 
-    /// Draws the training set in parallel.
-    pub fn samples(&self, seed: u64, images: usize, drawn: &(dyn Fn() + Sync)) -> Result<Vec<Sample>, TrainError> {
-        let sample = |index: usize| -> Result<Sample, TrainError> {
-            let (image, instance) = slice(seed, Purpose::Training, index, None)?;
-            let sample = self.sample(&image, &instance.slice.truth)?;
-            drawn();
-            Ok(sample)
-        };
-        (0..images).into_par_iter().map(sample).collect()
+    /// Draws the `index`-th slice of a set and prepares it.
+    pub fn sample(&self, set: &PhantomSet, index: usize) -> Result<Sample, TrainError> {
+        let (image, instance) = slice(set, index)?;
+        self.prepare(&image, &instance.slice.truth)
     }
 
-    fn sample(&self, image: &Projection, truth: &Array2<u8>) -> Result<Sample, TrainError> {
+    fn prepare(&self, image: &Projection, truth: &Array2<u8>) -> Result<Sample, TrainError> {
         let input = self.chain.apply(image)?.array;
         // White on black, so that min-max scaling leaves it as it is; all black stays black.
         let mut mask = image.clone();
@@ -103,8 +92,7 @@ mod tests {
         let text = include_str!("../../../../models/breast-mri-unet-demo/manifest.json");
         let preparation = Preparation::new(&Manifest::from_json(text).unwrap()).unwrap();
         for index in 0..5 {
-            let (image, instance) = slice(3, Purpose::Training, index, None).unwrap();
-            let sample = preparation.sample(&image, &instance.slice.truth).unwrap();
+            let sample = preparation.sample(&PhantomSet::training(3), index).unwrap();
             let (_, rows, columns) = sample.input.dim();
             assert_eq!(sample.truth.dim(), (rows, columns));
             if index == 4 {

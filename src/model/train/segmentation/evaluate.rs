@@ -4,10 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::samples::{Preparation, phantom};
-use crate::manifest::TaskSpec;
+use crate::model::ModelError;
 use crate::model::inferer::{InferError, infer};
-use crate::model::train::{EvaluateOptions, Folder, Purpose, TrainError};
-use crate::model::{Device, network};
+use crate::model::train::{EvaluateOptions, Folder, PhantomSet, TrainError};
 use crate::predict::activate::sigmoid;
 use crate::transform::postprocess;
 
@@ -23,6 +22,24 @@ pub struct Case {
     pub dice: f64,
     /// Voxels of the mask.
     pub voxels: usize,
+}
+
+impl Case {
+    /// Of a mask and the truth on one grid, both 0 or 1.
+    pub fn compare<'a>(
+        diameter_mm: Option<f64>,
+        mask: impl IntoIterator<Item = &'a u8>,
+        truth: impl IntoIterator<Item = &'a u8>,
+    ) -> Self {
+        let (mut both, mut voxels, mut tumour) = (0usize, 0usize, 0usize);
+        for (answer, truth) in mask.into_iter().zip(truth) {
+            both += usize::from(answer & truth);
+            voxels += usize::from(*answer);
+            tumour += usize::from(*truth);
+        }
+        let dice = if voxels + tumour == 0 { 1.0 } else { 2.0 * both as f64 / (voxels + tumour) as f64 };
+        Self { diameter_mm, dice, voxels }
+    }
 }
 
 /// What came out.
@@ -91,37 +108,23 @@ impl std::fmt::Display for Evaluation {
 pub fn evaluate(folder: &Folder, options: &EvaluateOptions) -> Result<Evaluation, TrainError> {
     let started = Instant::now();
     let manifest = &folder.manifest;
-    let device = Device::from_choice("cpu", Some(options.threads))?;
-    device.enter_thread();
-    let mut network = network::load(&manifest.network, &folder.weights(), manifest.weights.format, device)?;
+    let mut network = folder.network(options.threads)?;
     let preparation = Preparation::new(manifest)?;
-    let steps = match &manifest.task {
-        TaskSpec::Segmentation(task) => task.postprocessing.as_slice(),
-        TaskSpec::Classification(_) => &[],
-    };
+    let set = PhantomSet::evaluation(options);
     let mut cases = Vec::new();
     for index in 0..options.images.unwrap_or(40) {
-        let exam = phantom(options.seed, Purpose::Evaluation, index, options.detector).render()?;
+        let exam = phantom(&set, index).render()?;
         let prepared = preparation.input(&exam)?;
         let logits =
             infer(&mut *network, prepared.array.view(), &manifest.inferer, &mut |_, _| ControlFlow::Continue(()));
         let mut probabilities = logits.map_err(|error| match error {
             InferError::Model(error) => error,
             // Nobody cancels.
-            InferError::Cancelled => {
-                crate::model::ModelError::Output { found: "nothing".into(), expected: "logits".into() }
-            }
+            InferError::Cancelled => ModelError::Output { found: "nothing".into(), expected: "logits".into() },
         })?;
         sigmoid(&mut probabilities);
-        let masks = postprocess(&probabilities, steps, &prepared.applied)?;
-        let (mut both, mut voxels, mut truth) = (0usize, 0usize, 0usize);
-        for (answer, tumour) in masks[0].iter().zip(&exam.truth) {
-            both += usize::from(answer & tumour);
-            voxels += usize::from(*answer);
-            truth += usize::from(*tumour);
-        }
-        let dice = if voxels + truth == 0 { 1.0 } else { 2.0 * both as f64 / (voxels + truth) as f64 };
-        cases.push(Case { diameter_mm: exam.lesion.map(|l| l.diameter_mm), dice, voxels });
+        let masks = postprocess(&probabilities, folder.postprocessing(), &prepared.applied)?;
+        cases.push(Case::compare(exam.lesion.map(|l| l.diameter_mm), &masks[0], &exam.truth));
     }
     Ok(Evaluation { cases, seconds: started.elapsed().as_secs_f64() })
 }

@@ -1,6 +1,10 @@
 //! The loss: Dice and cross entropy, which MONAI calls DiceCELoss.
 
+use tch::nn::VarStore;
 use tch::{Kind, Reduction, TchError, Tensor};
+
+/// Where the answer begins: nearly everything is no tumour, and a bias is slow to learn that (Lin et al. 2017).
+const PRIOR_LOGIT: f64 = -4.0;
 
 /// Keeps a batch without a tumour from dividing by 0; in voxels.
 const SMOOTH: f64 = 1.0;
@@ -28,6 +32,17 @@ pub fn overlap(logits: &Tensor, truth: &Tensor) -> Result<(f64, f64), TchError> 
     let (answer, truth) = (logits.f_gt(0.0)?, truth.f_gt(0.5)?);
     let count = |mask: &Tensor| f64::try_from(&mask.f_sum(Kind::Double)?);
     Ok((count(&answer.f_logical_and(&truth)?)?, count(&answer)? + count(&truth)?))
+}
+
+/// Sets the output's bias so that an untrained network finds nothing.
+///
+/// # Errors
+/// What libtorch refuses.
+pub fn start_with_nothing(variables: &VarStore, bias: &str) -> Result<(), TchError> {
+    if let Some(bias) = variables.variables().get_mut(bias) {
+        let _filled = tch::no_grad(|| bias.f_fill_(PRIOR_LOGIT))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

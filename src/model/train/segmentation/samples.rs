@@ -1,26 +1,25 @@
 //! Phantoms as the network will see them: drawn, and sent through the model's own preprocessing chain.
 
 use ndarray::{Array3, Array4, Axis};
-use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use crate::imaging::Volume;
 use crate::manifest::{Manifest, TransformSpec};
-use crate::model::train::{Detector, Purpose, TrainError};
+use crate::model::train::{PhantomSet, TrainError};
 use crate::phantom::{BreastMri, BreastMriPhantom, Orientation, Random};
 use crate::transform::{PreparedVolume, VolumeChain};
 
-/// The `index`-th phantom of a set: every fifth has no tumour, everything else is drawn from the seed. `detector` fixes the
-/// slices' size and spacing; None: 256 × 256, the spacing that of common protocols.
-pub fn phantom(seed: u64, purpose: Purpose, index: usize, detector: Option<Detector>) -> BreastMriPhantom {
-    let own = purpose.seed(seed, index);
+/// The `index`-th phantom of a set: every fifth has no tumour, everything else is drawn from the seed. Without a detector
+/// that fixes them slices are 256 × 256, their spacing that of common protocols.
+pub fn phantom(set: &PhantomSet, index: usize) -> BreastMriPhantom {
+    let own = set.seed_of(index);
     let mut random = Random::new(own, 0);
     let slices = random.integer(100, 124);
     let [slice_mm, pixel_mm] = [(1.6, 2.0), (1.2, 1.4)].map(|(low, high)| {
         let hundredths: f32 = random.uniform(100.0 * low, 100.0 * high);
         hundredths.round() / 100.0
     });
-    let (pixel_mm, (rows, columns)) = detector.map_or((pixel_mm, (256, 256)), |d| (d.spacing_mm, d.size));
+    let (pixel_mm, (rows, columns)) = set.detector.map_or((pixel_mm, (256, 256)), |d| (d.spacing_mm, d.size));
     BreastMriPhantom {
         seed: own,
         size: [slices, rows, columns],
@@ -69,15 +68,10 @@ impl Preparation {
         Ok(prepared.array.index_axis_move(Axis(0), 0))
     }
 
-    /// Draws the phantoms of a set in parallel.
-    pub fn samples(&self, phantoms: &[BreastMriPhantom], drawn: &(dyn Fn() + Sync)) -> Result<Vec<Sample>, TrainError> {
-        let sample = |phantom: &BreastMriPhantom| {
-            let exam = phantom.render()?;
-            let (input, truth) = (self.input(&exam)?.array, self.truth(&exam)?);
-            drawn();
-            Sample::new(&input, &truth)
-        };
-        phantoms.par_iter().map(sample).collect()
+    /// Draws a phantom and prepares it.
+    pub fn sample(&self, phantom: &BreastMriPhantom) -> Result<Sample, TrainError> {
+        let exam = phantom.render()?;
+        Sample::new(&self.input(&exam)?.array, &self.truth(&exam)?)
     }
 }
 
@@ -124,22 +118,14 @@ mod tests {
     }
 
     fn coarse(index: usize) -> BreastMriPhantom {
-        phantom(3, Purpose::Training, index, None).coarser(4)
-    }
-
-    #[test]
-    fn training_and_evaluation_share_no_phantom() {
-        let seeds = |purpose| {
-            (0..500).map(move |i| phantom(1, purpose, i, None).seed).collect::<std::collections::BTreeSet<_>>()
-        };
-        assert_eq!(seeds(Purpose::Training).len(), 500);
-        assert!(seeds(Purpose::Training).is_disjoint(&seeds(Purpose::Evaluation)));
+        phantom(&PhantomSet::training(3), index).coarser(4)
     }
 
     /// Where the truth says tumour, the input shows one: what comes after contrast medium is brighter than what was.
     #[test]
     fn truth_and_input_lie_on_one_another() {
-        let samples = preparation().samples(&[0, 1, 2, 4].map(coarse), &|| {}).unwrap();
+        let preparation = preparation();
+        let samples = [0, 1, 2, 4].map(|index| preparation.sample(&coarse(index)).unwrap());
         for sample in &samples[..3] {
             let (input, truth): (ndarray::Array5<f32>, ndarray::Array5<f32>) =
                 (array(&sample.input).unwrap(), array(&sample.truth).unwrap());
