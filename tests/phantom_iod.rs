@@ -69,7 +69,7 @@ fn head_ct() {
     }
     let folder = tempfile::tempdir().unwrap();
     for gantry_tilt_degrees in [0.0, -15.0] {
-        let base = HeadCtPhantom { size: [5, 128, 128], spacing_mm: [25.0, 1.8, 1.8], ..Default::default() };
+        let base = HeadCtPhantom { size: [5, 128, 128], spacing_mm: [20.0, 1.8, 1.8], ..Default::default() };
         let phantom = HeadCtPhantom { gantry_tilt_degrees, ..base };
         let layout = HeadCtLayout { localizer: true, bone: true, reversed: false };
         for instance in phantom.to_dicom(layout).unwrap().instances {

@@ -97,9 +97,9 @@ impl BreastSlicePhantom {
         let mut noise = Random::new(self.seed, 1000 + slice as u64);
         let mut phases = [(); PHASES].map(|()| Array3::zeros((1, rows, columns)));
         let mut truth = Array3::zeros((1, rows, columns));
-        for i in 0..rows * columns {
+        for (i, vessel) in vessels.iter().enumerate() {
             let (row, column) = (i / columns, i % columns);
-            let (stored, inside) = scene.sample([slice, row, column], vessels[i], &mut noise);
+            let (stored, inside) = scene.sample([slice, row, column], *vessel, &mut noise);
             phases.iter_mut().zip(stored).for_each(|(phase, v)| phase[[0, row, column]] = v);
             truth[[0, row, column]] = u8::from(inside);
         }

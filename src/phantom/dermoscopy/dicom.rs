@@ -99,6 +99,8 @@ fn series_and_equipment(set: &mut InMemDicomObject, sop_class: DermoscopySopClas
     let (modality, description, model) = (sop_class.modality(), "SYNTHETIC PHANTOM Dermoscopy", "Dermoscopy phantom");
     Series { modality, series_instance_uid, number: 1, description, time: TIME, model }.put(set);
     text(set, tags::BODY_PART_EXAMINED, VR::CS, "SKIN");
+    // Type 2C for a paired body part, which skin may lie on: empty, as no side is meant (PS3.3 C.7.3.1).
+    set.put(DataElement::empty(tags::LATERALITY, VR::CS));
 }
 
 /// General Image, Acquisition Context and VL Image modules.

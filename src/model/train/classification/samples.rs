@@ -133,7 +133,7 @@ fn tables(pointwise: &[TransformSpec], planes: usize) -> Result<Vec<Table>, Trai
 pub(super) fn labels(manifest: &Manifest, teacher: &dyn Teacher) -> Result<Vec<i64>, TrainError> {
     let label = |name: &&'static str| {
         let index = manifest.classes().iter().position(|c| c.name.eq_ignore_ascii_case(name));
-        index.map(|i| i as i64).ok_or(TrainError::Class { name: *name })
+        index.map(|i| i as i64).ok_or(TrainError::Class { name })
     };
     teacher.classes().iter().map(label).collect()
 }
