@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
 use super::timestamp::Timestamp;
+use crate::manifest::Answers;
 use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{StoreStatus, StoredInstance};
 
@@ -43,6 +44,9 @@ pub struct RunView<'a> {
     job_id: Option<&'a str>,
     warnings: Vec<&'a String>,
     results: Vec<&'a ImageResult>,
+    /// Those that the model combines, whose spread stands beside probabilities and segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overall: Option<OverallView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl Run {
             job_id: self.job_id.as_deref(),
             warnings: self.request.warnings.iter().chain(&self.warnings).collect(),
             results: self.results.iter().filter(|r| self.overall.is_none() || !r.image.success).collect(),
+            answers: self.report.as_ref().and_then(|report| report.answers),
             overall: self.overall.as_ref().map(|overall| OverallView::of(overall, &self.results)),
             segmentation: self.segmentation.as_ref(),
             stored: &self.stored,
