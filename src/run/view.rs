@@ -121,3 +121,39 @@ impl<'a> OverallView<'a> {
         Self { overall, carrying_images }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::run::record::{ModelCard, Origin, RunRequest};
+    use crate::source::{Level, Resource};
+
+    #[test]
+    fn a_run_tells_how_many_answers_its_model_combines() {
+        let request = json!({"Model": "m", "Resource": Resource::new(Level::Study, "s"), "Study": "s", "Inputs": [],
+            "Warnings": [], "Origin": Origin::Rest, "Priority": 0, "Force": false});
+        let request: RunRequest = serde_json::from_value(request).unwrap();
+        let card = ModelCard {
+            title: "M".into(),
+            version: "1".into(),
+            weights_sha256: "w".into(),
+            demo: false,
+            disclaimer: String::new(),
+        };
+        let mut run = Run::new(request, card);
+        let told = |run: &Run| serde_json::to_value(run.view()).unwrap().get("Answers").cloned();
+        assert_eq!(told(&run), None);
+        let report = |answers: Value| {
+            let mut report = json!({"Model": "m", "Title": "M", "Version": "1", "Weights": "w", "Demo": false,
+                "Disclaimer": "", "Created": "2026-01-02T03:04:05Z"});
+            report["Answers"] = answers;
+            serde_json::from_value(report).unwrap()
+        };
+        run.report = Some(report(json!({"Views": 4, "Models": 2})));
+        assert_eq!(told(&run), Some(json!({"Views": 4, "Models": 2})));
+        run.report = Some(report(Value::Null));
+        assert_eq!(told(&run), None);
+    }
+}

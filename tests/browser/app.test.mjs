@@ -117,7 +117,7 @@ describe("the page /ai/app/", () => {
     }, { answers: cannedRun({ Answers: { Views: 3, Models: 2 }, Results: [image, canned.result("R-CC", "Normal")] }) });
     await on("#/runs/canned", async (page) => {
       assert.equal(await page.locator(".overall .probability").innerText(), "91.0 % ± 5.0 %");
-      assert.match(await page.locator(".overall .probability .spread").getAttribute("title"), /Mean over the images .* over 4 views of the image/);
+      assert.match(await page.locator(".overall .probability .spread").getAttribute("title"), /over 4 views of the image .*, mean over the images/);
       assert.match(await page.locator(".carrying li").innerText(), /91\.0 % ± 2\.1 %/);
     }, { answers: cannedRun({ Answers: { Views: 4, Models: 1 }, Overall, Results: [image] }) });
   });

@@ -353,9 +353,9 @@ impl Batch<'_> {
 }
 
 /// Logits, and their spread where the model combines several answers: (image, segment, row, column).
-type Answers = (Array4<f32>, Option<Array4<f32>>);
+type LogitsAndSpread = (Array4<f32>, Option<Array4<f32>>);
 
-fn infer(model: &mut LoadedModel, images: &[ArrayView3<f32>]) -> Result<Answers, ModelError> {
+fn infer(model: &mut LoadedModel, images: &[ArrayView3<f32>]) -> Result<LogitsAndSpread, ModelError> {
     let shape = |found: &[usize], expected: String| ModelError::Output { found: format!("shape {found:?}"), expected };
     let batch = ndarray::stack(Axis(0), images)
         .map_err(|e| ModelError::Output { found: e.to_string(), expected: "images of one size".into() })?;

@@ -22,7 +22,7 @@ export function bar(role, fraction, label, color) {
 export function spreadTitle(answers, about) {
   const { Views: views, Models: models } = answers ?? {};
   const over = !answers ? "answers.several" : models === 1 ? "answers.views" : views === 1 ? "answers.models" : "answers.both";
-  return t(about, { over: t(over, { views, models }) });
+  return `${t(about, { over: t(over, { views, models }) })} ${t("spread.meaning")}`;
 }
 
 /** "± 2.1 %" behind a probability; null where the model does not combine answers. */
