@@ -4,7 +4,6 @@
 #[path = "support/ct_series.rs"]
 mod ct_series;
 #[path = "support/image_models.rs"]
-#[allow(dead_code, reason = "each test binary uses its part")]
 mod image_models;
 #[path = "support/readers.rs"]
 mod readers;
