@@ -16,6 +16,16 @@ pub enum CombineMode {
     Vote,
 }
 
+impl CombineMode {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Vote => "vote",
+        }
+    }
+}
+
 /// Test-time augmentation: the network also answers to the input flipped and rotated; dense answers are turned back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,4 +83,32 @@ pub struct MemberSpec {
 
 fn one() -> f64 {
     1.0
+}
+
+/// How many answers a model's one is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answers {
+    /// Ways in which each network sees the input, the one as it is among them.
+    pub views: usize,
+    /// Networks.
+    pub models: usize,
+}
+
+impl Answers {
+    /// None: one network answers once, and there is no spread.
+    pub fn of(augmentation: Option<&TestTimeAugmentationSpec>, ensemble: Option<&EnsembleSpec>) -> Option<Self> {
+        let views = 1 + augmentation.map_or(0, |spec| spec.transforms.len());
+        let models = 1 + ensemble.map_or(0, |spec| spec.members.len());
+        (views * models > 1).then_some(Self { views, models })
+    }
+
+    /// For people: "2 networks on 4 views of the input each".
+    pub fn describe(self) -> String {
+        match (self.models, self.views) {
+            (1, views) => format!("one network on {views} views of the input"),
+            (models, 1) => format!("{models} networks"),
+            (models, views) => format!("{models} networks on {views} views of the input each"),
+        }
+    }
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use code::CodedConcept;
 pub use condition::{Condition, RangeSpec};
-pub use ensemble::{AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
+pub use ensemble::{Answers, AugmentationSpec, CombineMode, EnsembleSpec, TestTimeAugmentationSpec};
 pub use explanation::{
     ExplanationSpec, PlaceSpec, PlaceWords, RegionsSpec, SentenceSpec, SentenceSubject, SkullPlaceSpec,
 };
@@ -126,6 +126,11 @@ impl Manifest {
     pub fn is_explainable(&self) -> bool {
         let others = self.ensemble.iter().flat_map(|ensemble| &ensemble.members).filter_map(|m| m.network.as_ref());
         self.network.is_explainable() && others.into_iter().all(NetworkSpec::is_explainable)
+    }
+
+    /// The answers that the model's one is made of; None where it is one itself.
+    pub fn answers(&self) -> Option<Answers> {
+        Answers::of(self.test_time_augmentation.as_ref(), self.ensemble.as_ref())
     }
 
     /// The classes of a classification; of another task none.

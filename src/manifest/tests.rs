@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Manifest;
+use super::{Answers, Manifest};
 
 fn shipped() -> Value {
     serde_json::from_str(include_str!("../../models/mammography-4view-demo/manifest.json")).unwrap()
@@ -465,8 +465,10 @@ fn ensembles_and_augmentations_that_cannot_be_are_refused() {
     let flip = json!({ "Flip": { "spatial_axis": [1] } });
     let weights = json!({ "file": "b.safetensors", "format": "safetensors" });
     let good = with_key("test_time_augmentation", json!({ "transforms": [flip], "combine": "vote" })).unwrap();
+    assert_eq!(good.answers(), Some(Answers { views: 2, models: 1 }));
     assert_eq!(good.test_time_augmentation.unwrap().transforms.len(), 1);
     let good = with_key("ensemble", json!({ "members": [{ "weights": weights }] })).unwrap();
+    assert_eq!(good.answers(), Some(Answers { views: 1, models: 2 }));
     assert_eq!(good.ensemble.unwrap().weight, 1.0);
     for (key, value, expected) in [
         ("test_time_augmentation", json!({ "transforms": [] }), "transforms: found 0, expected 1 to 15"),

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array4, Array5, ArrayView4, ArrayViewD, Axis, Ix4, Ix5, Zip, s};
 
 use super::importance::importance_map;
+use super::network::spread_of;
 use super::{ModelError, Network};
 use crate::manifest::inferer::{InfererSpec, SlidingWindowInfererSpec};
 
@@ -110,8 +111,12 @@ fn forward(
     if let Some(bad) = logits.iter().find(|v| !v.is_finite()) {
         return Err(output(bad.to_string()));
     }
-    let Some(spread) = spread else { return Ok(Stacked { values: logits, has_spread: false }) };
-    let spread = spread.into_dimensionality::<Ix5>().map_err(|e| output(format!("a spread: {e}")))?;
+    let Some(spread) = spread_of::<Ix5>(spread, &found)? else {
+        return Ok(Stacked { values: logits, has_spread: false });
+    };
+    if let Some(bad) = spread.iter().find(|v| !v.is_finite()) {
+        return Err(output(format!("{bad} as their spread")));
+    }
     let values = ndarray::concatenate(Axis(1), &[logits.view(), spread.view()]);
     Ok(Stacked { values: values.map_err(|e| output(format!("a spread: {e}")))?, has_spread: true })
 }

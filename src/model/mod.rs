@@ -19,7 +19,7 @@ pub use compute_thread::{ComputeThread, Manners};
 pub use device::Device;
 pub use explanation::{CamScore, CamTarget, Explanation};
 pub use inferer::InferError;
-pub use network::{Logits, Network};
+pub use network::{Logits, Network, spread_of};
 pub use registry::{LoadedModel, LoadedModels, ModelInfo, ModelRegistry, ModelState};
 pub use weights::WeightsError;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, ArrayD, ArrayViewD};
+use ndarray::{Array, Array2, ArrayD, ArrayViewD, Dimension};
 
 use super::nets::{resnet50::ResNet50, swin_unetr::SwinUnetr, torch_script::TorchScript, unet::UNet};
 use super::{CamTarget, Device, Explanation, ModelError, weights::StateDict};
@@ -74,6 +74,25 @@ pub trait Network: Send {
     fn explain(&mut self, _input: ArrayViewD<'_, f32>, _target: CamTarget) -> Result<Explanation, ModelError> {
         Err(ModelError::Explanation("a network without a class activation map".into()))
     }
+}
+
+/// The spread that [`Network::forward_with_spread`] gives beside logits of `shape`, in as many axes.
+///
+/// # Errors
+/// [`ModelError::Output`]: it has another shape.
+pub fn spread_of<D: Dimension>(
+    spread: Option<ArrayD<f32>>,
+    shape: &[usize],
+) -> Result<Option<Array<f32, D>>, ModelError> {
+    let Some(spread) = spread else { return Ok(None) };
+    let misfit = ModelError::Output {
+        found: format!("a spread of shape {:?}", spread.shape()),
+        expected: format!("that of the logits, {shape:?}"),
+    };
+    if spread.shape() != shape {
+        return Err(misfit);
+    }
+    spread.into_dimensionality().map(Some).map_err(|_| misfit)
 }
 
 /// Makes the network that the manifest describes and fills it from `file`.

@@ -14,6 +14,16 @@ pub fn probabilities(activation: Activation, logits: &[f32]) -> Vec<f64> {
     }
 }
 
+/// The standard deviations of one image's classes, in the manifest's order, of those of its network's outputs (0 to 0.5). Of two classes
+/// that share one output both have its own.
+pub fn spreads(activation: Activation, outputs: &[f32]) -> Vec<f64> {
+    let spread = outputs.iter().map(|s| f64::from(*s));
+    match activation {
+        Activation::Softmax | Activation::Sigmoid => spread.collect(),
+        Activation::SigmoidBinary => spread.flat_map(|s| [s, s]).collect(),
+    }
+}
+
 /// Softmax over one image's logits, in f64 and shifted by the maximum so that no finite logit overflows.
 pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -29,7 +39,7 @@ pub fn sigmoid<D: Dimension>(logits: &mut Array<f32, D>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{probabilities, sigmoid, softmax};
+    use super::{probabilities, sigmoid, softmax, spreads};
     use crate::manifest::Activation;
 
     #[test]
@@ -39,6 +49,12 @@ mod tests {
         let sure = probabilities(Activation::SigmoidBinary, &[3.0]);
         assert!((sure[1] - 0.952_574_126_822_433_1).abs() < 1e-15 && (sure[0] + sure[1] - 1.0).abs() < 1e-15);
         assert_eq!(probabilities(Activation::Sigmoid, &[f32::MAX, f32::MIN, 0.0]), [1.0, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn each_class_has_the_spread_of_its_output() {
+        assert_eq!(spreads(Activation::Softmax, &[0.25, 0.125]), [0.25, 0.125]);
+        assert_eq!(spreads(Activation::SigmoidBinary, &[0.25]), [0.25, 0.25]);
     }
 
     #[test]

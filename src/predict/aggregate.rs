@@ -11,6 +11,10 @@ const NAMED: usize = 3;
 ///
 /// The classes of a softmax are aggregated together, over the images on which the negative class is least probable, so that their probabilities
 /// still sum to 1; those of a sigmoid each on its own.
+///
+/// The spread of a class is the mean of those of the images that its probability is the mean of, of the highest (`Max`) that image's own: the
+/// most that the spread of the mean can be (Minkowski's inequality), which it is where the members of an ensemble err alike on these
+/// images, and less where they err each on its own. That other images might carry the answer is not in it.
 pub fn aggregate(task: &ClassificationSpec, images: &[ImagePrediction]) -> Option<OverallPrediction> {
     let spec = task.aggregate.as_ref()?;
     let analysed: Vec<(usize, &Finding)> =
@@ -32,7 +36,12 @@ pub fn aggregate(task: &ClassificationSpec, images: &[ImagePrediction]) -> Optio
         }
     };
     let probabilities: Vec<f64> = parts.iter().enumerate().map(|(class, part)| mean(part, class)).collect();
-    let finding = decide(task, &probabilities);
+    let spread = |(class, part): (usize, &Vec<(usize, &Finding)>)| {
+        let spreads = part.iter().map(|(_, finding)| finding.all.get(class)?.spread);
+        Some(spreads.sum::<Option<f64>>()? / part.len() as f64)
+    };
+    let spreads: Option<Vec<f64>> = parts.iter().enumerate().map(spread).collect();
+    let finding = decide(task, &probabilities).with_spreads(&spreads.unwrap_or_default());
     let carrying = match spec {
         AggregateSpec::Mean(_) => most(&analysed, NAMED, |f| probability(f, finding.class)),
         AggregateSpec::TopKMean(_) | AggregateSpec::Max(_) => parts.into_iter().nth(finding.class).unwrap_or_default(),
@@ -127,6 +136,33 @@ mod tests {
         let found = aggregate(&task, &images(&slices.map(Some))).unwrap();
         assert!(near(found.finding.all[0].probability, 0.9) && near(found.finding.all[1].probability, 0.8));
         assert_eq!(found.carrying, [0]);
+    }
+
+    #[test]
+    fn spreads_are_those_of_the_images_that_carry_a_class() {
+        let spread = |mut images: Vec<ImagePrediction>, spreads: &[[f64; 2]]| {
+            for (image, spreads) in images.iter_mut().zip(spreads) {
+                image.outcome = image.outcome.clone().map(|finding| finding.with_spreads(spreads));
+            }
+            images
+        };
+        let of =
+            |found: Option<OverallPrediction>| found.unwrap().finding.all.iter().map(|c| c.spread).collect::<Vec<_>>();
+        let binary_task = task("sigmoid_binary", &[(0.5, 0.5), (0.5, 0.5)]);
+        let slices = || binary(&[Some(0.1), Some(0.9), None, Some(0.7)]);
+        let spreads = [[0.01, 0.01], [0.1, 0.1], [0.4, 0.4], [0.2, 0.2]];
+        let found = |rule: Value| of(aggregate(&with(binary_task.clone(), rule), &spread(slices(), &spreads)));
+        assert!(found(json!({"TopKMean": {"k": 2}})).iter().all(|s| near(s.unwrap(), 0.15)));
+        assert_eq!(found(json!({"Max": {}})), [Some(0.1), Some(0.1)]);
+        assert!(found(json!({"Mean": {}})).iter().all(|s| near(s.unwrap(), 0.31 / 3.0)));
+
+        // Each class of a sigmoid has images of its own.
+        let own = with(task("sigmoid", &[(0.5, 0.5), (0.5, 0.5)]), json!({"Max": {}}));
+        let slices: [&[f64]; 2] = [&[0.9, 0.1], &[0.2, 0.8]];
+        let found = of(aggregate(&own, &spread(images(&slices.map(Some)), &[[0.1, 0.2], [0.3, 0.4]])));
+        assert_eq!(found, [Some(0.1), Some(0.4)]);
+        // Without spreads there is none.
+        assert_eq!(of(aggregate(&own, &images(&slices.map(Some)))), [None, None]);
     }
 
     #[test]

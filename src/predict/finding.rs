@@ -6,6 +6,9 @@ pub struct ClassProbability {
     pub class: usize,
     /// 0..=1
     pub probability: f64,
+    /// Of a model that combines several answers (test-time augmentation, an ensemble): the standard deviation of their
+    /// probabilities, by the answers' weights. It says how far they agree, not how right they are.
+    pub spread: Option<f64>,
 }
 
 /// One clinical statement about one image: the winning class and every class's probability.
@@ -24,11 +27,23 @@ impl Finding {
         let all: Vec<ClassProbability> = probabilities
             .iter()
             .enumerate()
-            .map(|(class, &probability)| ClassProbability { class, probability })
+            .map(|(class, &probability)| ClassProbability { class, probability, spread: None })
             .collect();
         let best = all.iter().copied().reduce(|best, c| if c.probability > best.probability { c } else { best });
-        let ClassProbability { class, probability } = best.unwrap_or(ClassProbability { class: 0, probability: 0.0 });
+        let (class, probability) = best.map_or((0, 0.0), |best| (best.class, best.probability));
         Self { class, probability, all }
+    }
+
+    /// With the spread of each class, in the manifest's order.
+    #[must_use]
+    pub fn with_spreads(mut self, spreads: &[f64]) -> Self {
+        self.all.iter_mut().zip(spreads).for_each(|(class, spread)| class.spread = Some(*spread));
+        self
+    }
+
+    /// Of the winning class.
+    pub fn spread(&self) -> Option<f64> {
+        self.all.get(self.class)?.spread
     }
 }
 

@@ -8,7 +8,7 @@ use super::outline::outline;
 use super::{Lesion, LongAxis};
 
 /// Measures a mask, (slice, row, column) with 1 inside, on the grid of `geometry`. `channels` are the source's values on
-/// the same grid; `analysed_voxels` is how many voxels the network saw. `None`: no voxel is inside.
+/// the same grid; `analysed_voxels` is how many voxels the network saw. `None`: no voxel is inside. The spread is not measured here.
 pub fn measure(
     mask: ArrayView3<u8>,
     geometry: &Geometry,
@@ -24,6 +24,7 @@ pub fn measure(
         ratio_percent: 100.0 * voxels as f64 / analysed_voxels as f64,
         long_axis: long_axis(&spans, geometry)?,
         channel_means: channels.iter().map(|values| sum_inside(mask, &spans, *values) / voxels as f64).collect(),
+        spread: None,
         outline: outline(mask.index_axis(Axis(0), fullest), fullest)?,
     })
 }

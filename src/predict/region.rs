@@ -26,6 +26,9 @@ pub struct Region {
     pub long_axis: InPlaneAxis,
     /// Mean of the source's values inside, after the modality LUT.
     pub mean: f64,
+    /// Mean over the segment's pixels of the standard deviation of the probabilities (0 to 0.5), of a model that combines several
+    /// answers.
+    pub spread: Option<f64>,
     /// Of the largest connected part. Its slice is 0.
     pub outline: Outline,
 }
@@ -39,7 +42,7 @@ pub enum InPlaneAxis {
 
 impl Region {
     /// Measures a mask, (row, column) with 1 inside. `spacing_mm`: of rows and columns, where they are calibrated. `mean`: of the source's
-    /// values inside. None: no pixel is inside.
+    /// values inside. None: no pixel is inside. The spread is not measured here.
     pub fn measure(mask: ArrayView2<u8>, spacing_mm: Option<[f64; 2]>, mean: f64) -> Option<Self> {
         let (rows, columns) = mask.dim();
         let [row, column] = spacing_mm.unwrap_or([1.0, 1.0]);
@@ -56,6 +59,7 @@ impl Region {
                 InPlaneAxis::Pixels(length_mm)
             },
             mean,
+            spread: None,
             outline: lesion.outline,
         })
     }

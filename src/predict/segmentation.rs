@@ -33,6 +33,9 @@ pub struct Lesion {
     pub long_axis: LongAxis,
     /// Mean of the source's values inside the segment, one a channel (phase).
     pub channel_means: Vec<f64>,
+    /// Mean over the segment's voxels of the standard deviation of the probabilities (0 to 0.5), of a model that combines several
+    /// answers.
+    pub spread: Option<f64>,
     pub outline: Outline,
 }
 

@@ -94,6 +94,12 @@ pub const LONG_AXIS: Concept = sct("103339001", "Long axis");
 pub const DERIVATION: Concept = dcm("121401", "Derivation");
 pub const MEAN: Concept = sct("373098007", "Mean");
 pub const AREA: Concept = sct("42798000", "Area");
+/// CID 225, by TID 310 row 5 a property of any measurement.
+pub const MEASUREMENT_UNCERTAINTY: Concept = sct("371884006", "+/-, range of measurement uncertainty");
+/// CID 7464.
+pub const STANDARD_DEVIATION: Concept = sct("386136009", "Standard Deviation");
+/// How far the answers of which a segment is made agree, over its pixels or voxels.
+pub const SEGMENT_SPREAD: Concept = private("SEGMENT_SPREAD", "Mean standard deviation of the probability inside");
 /// The greatest value of a region of a heat map, which goes from 0 to 1.
 pub const HEAT_PEAK: Concept = private("HEAT_PEAK", "Peak of the visual explanation");
 pub const MAXIMUM: Concept = sct("56851009", "Maximum");

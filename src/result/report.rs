@@ -15,7 +15,7 @@ use super::common::demo_marked;
 use super::segmented::Segmented;
 use super::{ResultContext, ResultError, ResultObject};
 use crate::imaging::ImageAttributes;
-use crate::manifest::{ClassificationSpec, Override, TaskSpec};
+use crate::manifest::{Answers, ClassificationSpec, Override, TaskSpec};
 use crate::predict::{Finding, ImagePrediction, OverallPrediction, Prediction, Statement};
 
 pub use explanation::{ExplanationReport, RegionReport};
@@ -36,6 +36,9 @@ pub struct Report {
     /// Where the thresholds come from, if they are the site's own (`override.json`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<String>,
+    /// Of a model that combines several answers: of how many. What spread there is, is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// RFC 3339.
     pub created: String,
     /// Of a classification, and of a segmentation of single images (then an entry is an image or a frame of one); of volumes none.
@@ -103,6 +106,13 @@ pub struct Classification {
     pub probability: f64,
     /// Class name to probability, in the manifest's order.
     pub all_probabilities: Map<String, Value>,
+    /// Standard deviation of the winning class's probability over the answers that the model combines, 0..=0.5. Of the answer for all
+    /// images the mean of those of the images that its probability is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
+    /// Class name to spread, in the manifest's order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_spreads: Option<Map<String, Value>>,
     /// One line for people: "Mass: 87.0 %, present".
     pub finding: String,
     /// The manifest's sentences on it by language, the disclaimer the last of each; empty where it has none.
@@ -142,6 +152,7 @@ impl Report {
             demo: manifest.demo,
             disclaimer: demo_marked(manifest, &manifest.report.disclaimer),
             thresholds: manifest.thresholds_override.as_ref().map(Override::summary),
+            answers: manifest.answers(),
             created: ctx.created.format(&Rfc3339).map_err(|e| ResultError::Encoding(e.to_string()))?,
             images: Vec::new(),
             overall: None,
@@ -242,9 +253,13 @@ fn classification(
         })
     };
     let winner = class(finding.class)?;
-    let mut all_probabilities = Map::new();
+    let (mut all_probabilities, mut all_spreads) = (Map::new(), Map::new());
     for c in &finding.all {
-        all_probabilities.insert(class(c.class)?.name.clone(), c.probability.into());
+        let name = &class(c.class)?.name;
+        all_probabilities.insert(name.clone(), c.probability.into());
+        if let Some(spread) = c.spread {
+            all_spreads.insert(name.clone(), spread.into());
+        }
     }
     let presence = match said(finding.class, Presence::of(finding.probability, winner.thresholds)) {
         Presence::Present => "present",
@@ -256,6 +271,8 @@ fn classification(
         color: winner.color.clone(),
         probability: finding.probability,
         all_probabilities,
+        spread: finding.spread(),
+        all_spreads: (!all_spreads.is_empty()).then_some(all_spreads),
         finding: format!("{}: {:.1} %, {presence}", winner.name, finding.probability * 100.0),
         texts: said_in_words(ctx, &Statement { class: finding.class, probability: finding.probability, regions: None }),
     })

@@ -209,6 +209,9 @@ fn check<'a>(ctx: &SegmentationContext, geometry: &Geometry, segment: &'a Segmen
     if lesion.channel_means.len() != channels {
         return Err(format!("found means of {} channels, expected {channels}", lesion.channel_means.len()));
     }
+    if let Some(spread) = lesion.spread.filter(|v| !(0.0..=0.5 + 1e-6).contains(v)) {
+        return Err(format!("found a spread of {spread}, expected 0 to 0.5"));
+    }
     let outline = &lesion.outline;
     let closed = outline.points.len() >= 4 && outline.points.first() == outline.points.last();
     if !closed || !outline.points.iter().flatten().all(|v| v.is_finite()) {

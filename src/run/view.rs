@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
 use super::timestamp::Timestamp;
+use crate::manifest::Answers;
 use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{StoreStatus, StoredInstance};
 
@@ -43,6 +44,9 @@ pub struct RunView<'a> {
     job_id: Option<&'a str>,
     warnings: Vec<&'a String>,
     results: Vec<&'a ImageResult>,
+    /// Those that the model combines, whose spread stands beside probabilities and segments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
     #[serde(skip_serializing_if = "Option::is_none")]
     overall: Option<OverallView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl Run {
             job_id: self.job_id.as_deref(),
             warnings: self.request.warnings.iter().chain(&self.warnings).collect(),
             results: self.results.iter().filter(|r| self.overall.is_none() || !r.image.success).collect(),
+            answers: self.report.as_ref().and_then(|report| report.answers),
             overall: self.overall.as_ref().map(|overall| OverallView::of(overall, &self.results)),
             segmentation: self.segmentation.as_ref(),
             stored: &self.stored,
@@ -114,5 +119,41 @@ impl<'a> OverallView<'a> {
     fn of(overall: &'a OverallReport, results: &'a [ImageResult]) -> Self {
         let carrying_images = overall.carrying.iter().filter_map(|i| results.get(*i)).collect();
         Self { overall, carrying_images }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::run::record::{ModelCard, Origin, RunRequest};
+    use crate::source::{Level, Resource};
+
+    #[test]
+    fn a_run_tells_how_many_answers_its_model_combines() {
+        let request = json!({"Model": "m", "Resource": Resource::new(Level::Study, "s"), "Study": "s", "Inputs": [],
+            "Warnings": [], "Origin": Origin::Rest, "Priority": 0, "Force": false});
+        let request: RunRequest = serde_json::from_value(request).unwrap();
+        let card = ModelCard {
+            title: "M".into(),
+            version: "1".into(),
+            weights_sha256: "w".into(),
+            demo: false,
+            disclaimer: String::new(),
+        };
+        let mut run = Run::new(request, card);
+        let told = |run: &Run| serde_json::to_value(run.view()).unwrap().get("Answers").cloned();
+        assert_eq!(told(&run), None);
+        let report = |answers: Value| {
+            let mut report = json!({"Model": "m", "Title": "M", "Version": "1", "Weights": "w", "Demo": false,
+                "Disclaimer": "", "Created": "2026-01-02T03:04:05Z"});
+            report["Answers"] = answers;
+            serde_json::from_value(report).unwrap()
+        };
+        run.report = Some(report(json!({"Views": 4, "Models": 2})));
+        assert_eq!(told(&run), Some(json!({"Views": 4, "Models": 2})));
+        run.report = Some(report(Value::Null));
+        assert_eq!(told(&run), None);
     }
 }

@@ -59,7 +59,7 @@ fn check_size(found: [usize; 2], applied: &[Applied]) -> Result<(), TransformErr
 /// Where the centre of each row (axis 0) or column (1) of the source image lies among the centres of the prepared grid's, of which there
 /// are `prepared`; None: outside a crop. Resizing keeps the image's outer edges where they are, and so does the way back: as
 /// torch's interpolate with `align_corners=False`.
-fn positions(applied: &[Applied], prepared: [usize; 2], axis: usize) -> Vec<Option<f64>> {
+pub(super) fn positions(applied: &[Applied], prepared: [usize; 2], axis: usize) -> Vec<Option<f64>> {
     let source = applied.first().map_or(prepared, |step| match step {
         Applied::CropForeground { source, .. } => *source,
         Applied::Resize { from, .. } => *from,

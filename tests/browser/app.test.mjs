@@ -102,6 +102,26 @@ describe("the page /ai/app/", () => {
     }, { answers: cannedRun({ Overall, Results: [...slices, failed] }) });
   });
 
+  test("behind a probability stands how far the answers spread that a model combines, with what that is", async () => {
+    const spreads = { Spread: 0.0213, AllSpreads: { Mass: 0.0213, Calcification: 0.0004, "Architectural/Asymmetry": 0, Normal: 0.01 } };
+    const image = canned.result("L-CC", "Mass", spreads);
+    const Overall = { ...canned.result("", "Mass", { ...spreads, Spread: 0.05 }), Method: "mean", Total: 1, Analysed: 1, Carrying: [0], CarryingImages: [image] };
+    await on("#/runs/canned", async (page) => {
+      const [first, second] = ["L-CC", "R-CC"].map((view) => page.getByRole("article", { name: view }));
+      await first.locator(".spread").first().waitFor();
+      assert.equal(await first.locator(".probability").innerText(), "91.0 % ± 2.1 %");
+      assert.match(await first.locator(".probability .spread").getAttribute("title"), /over 2 models, each on 3 views of the image/);
+      await first.locator("summary").click();
+      assert.deepEqual((await first.locator(".probabilities .spread").allInnerTexts()).map((text) => text.trim()), ["± 2.1 %", "± <0.1 %", "± 0.0 %", "± 1.0 %"]);
+      assert.equal(await second.locator(".spread").count(), 0, "a result of an older server has none");
+    }, { answers: cannedRun({ Answers: { Views: 3, Models: 2 }, Results: [image, canned.result("R-CC", "Normal")] }) });
+    await on("#/runs/canned", async (page) => {
+      assert.equal(await page.locator(".overall .probability").innerText(), "91.0 % ± 5.0 %");
+      assert.match(await page.locator(".overall .probability .spread").getAttribute("title"), /over 4 views of the image .*, mean over the images/);
+      assert.match(await page.locator(".carrying li").innerText(), /91\.0 % ± 2\.1 %/);
+    }, { answers: cannedRun({ Answers: { Views: 4, Models: 1 }, Overall, Results: [image] }) });
+  });
+
   test("an image that failed shows its error, the others their class; warnings are shown", async () => {
     const failed = canned.result("R-MLO", "Mass", { Success: false, Class: null, Color: null, Probability: null, AllProbabilities: null, Error: "PixelData is truncated: 10 of 20 bytes" });
     await on("#/runs/canned", async (page) => {
@@ -241,7 +261,7 @@ describe("the page /ai/app/", () => {
   test("hostile text from a server stays text", async () => {
     const hostile = canned.HOSTILE;
     const model = canned.model({ Title: hostile, Description: hostile, Name: hostile, Reason: hostile, State: "Failed", Version: hostile, WeightsFile: hostile, Views: [hostile], Classes: [{ Name: hostile, Color: "red;background:url(x)", Translations: { ko: hostile } }] });
-    const run = { ModelTitle: hostile, Model: hostile, Disclaimer: hostile, Error: hostile, Warnings: [hostile], Version: hostile, Origin: hostile, Resource: hostile, Results: [canned.result("L-CC", "Mass", { View: hostile, Class: hostile, Color: hostile, AllProbabilities: { [hostile]: 1 } })], Stored: [{ ID: "javascript:alert(1)", Kind: hostile }] };
+    const run = { ModelTitle: hostile, Model: hostile, Disclaimer: hostile, Error: hostile, Warnings: [hostile], Version: hostile, Origin: hostile, Resource: hostile, Results: [canned.result("L-CC", "Mass", { View: hostile, Class: hostile, Color: hostile, AllProbabilities: { [hostile]: 1 }, Spread: 0.1, AllSpreads: { [hostile]: hostile } })], Answers: { Views: hostile, Models: hostile }, Stored: [{ ID: "javascript:alert(1)", Kind: hostile }] };
     const study = { ID: "canned-study", MainDicomTags: { StudyDescription: hostile }, PatientMainDicomTags: { PatientName: hostile, PatientID: hostile } };
     const answers = [...cannedOverview([model], [canned.run(run)]), ...cannedRun(run).slice(0, 2), [/^\/studies\/canned-study$/, { json: study }]];
     for (const hash of ["#/", "#/runs/canned"]) {

@@ -395,6 +395,20 @@ describe("a segmentation run on the page", () => {
     }, { answers: cannedRun({ segments: [segment] }) });
   });
 
+  test("a segment of a model that combines answers has their spread, with what it is", async () => {
+    const answers = cannedRun({ segments: [canned.segment({ Spread: 0.0421 })], Answers: { Views: 1, Models: 3 } });
+    await bench.on("#/runs/canned", async (page) => {
+      const measure = page.locator(".segment .measure", { hasText: "4.2 %" });
+      await measure.waitFor();
+      assert.match(await measure.getAttribute("title"), /over 3 models, mean over what is inside/);
+      assert.match(await page.locator(".segment .facts").innerText(), /Spread of the answers/);
+    }, { answers });
+    await bench.on("#/runs/canned", async (page) => {
+      await page.locator(".segment .facts").waitFor();
+      assert.doesNotMatch(await page.locator(".segment .facts").innerText(), /Spread/);
+    }, { answers: cannedRun({ segments: [canned.segment()] }) });
+  });
+
   test("hostile text from a server stays text", async () => {
     const hostile = canned.HOSTILE;
     const segment = canned.segment({ Name: hostile, Finding: hostile, Color: "red;background:url(x)", Channels: [{ Name: hostile, Mean: hostile, EnhancementPercent: hostile }], VolumeMl: hostile });

@@ -138,7 +138,7 @@ pub fn finding(logits: &[f32]) -> Finding {
     let all: Vec<ClassProbability> = softmax(logits)
         .into_iter()
         .enumerate()
-        .map(|(class, probability)| ClassProbability { class, probability })
+        .map(|(class, probability)| ClassProbability { class, probability, spread: None })
         .collect();
     let best = all.iter().copied().reduce(|a, b| if b.probability > a.probability { b } else { a }).unwrap();
     Finding { class: best.class, probability: best.probability, all }

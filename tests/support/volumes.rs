@@ -325,6 +325,7 @@ fn lesion(geometry: &Geometry, mask: &Array3<u8>, phases: usize) -> Option<Lesio
             to_mm,
         },
         channel_means: (0..phases).map(|n| 100.0 + 50.0 * n as f64).collect(),
+        spread: None,
         outline: Outline {
             slice,
             points: vec![[left, top], [right, top], [right, bottom], [left, bottom], [left, top]],

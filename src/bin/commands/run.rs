@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use orthanc_ai::result::report::ImageReport;
+use orthanc_ai::result::report::{Classification, ImageReport};
 use orthanc_ai::run::pipeline::{self, FirstModel};
 use orthanc_ai::run::select;
 use orthanc_ai::run::{Limits, Origin, RunRequest};
@@ -73,14 +73,14 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         println!("study {number}: {} {}", outcome.report.model, outcome.report.version);
         let overall = outcome.report.overall.as_ref();
         if let Some(o) = overall {
-            println!("  {:<8} {:<26} {:5.1} %", "all", o.result.class, o.result.probability * 100.0);
+            println!("  {:<8} {}", "all", in_words(&o.result));
             println!("  {}; {} of {} analysed; carried by:", o.method, o.analysed, o.total);
         }
         let images = outcome.report.images.iter().enumerate();
         let told = |i: usize, image: &ImageReport| overall.is_none_or(|o| o.carrying.contains(&i) || !image.success);
         for image in images.filter(|(i, image)| told(*i, image)).map(|(_, image)| image) {
             match (&image.result, &image.segmentation) {
-                (Some(r), _) => println!("  {:<8} {:<26} {:5.1} %", image.view, r.class, r.probability * 100.0),
+                (Some(r), _) => println!("  {:<8} {}", image.view, in_words(r)),
                 (None, Some(s)) => {
                     let findings: Vec<&str> = s.segments.iter().map(|s| s.finding.as_str()).collect();
                     println!("  {:<8} {}", image.view, findings.join("; "));
@@ -108,4 +108,10 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         return Err(format!("{} applies to nothing in this folder", args.model).into());
     }
     Ok(())
+}
+
+/// The winning class, its probability, and how far the answers spread that the model combines.
+fn in_words(result: &Classification) -> String {
+    let spread = result.spread.map(|s| format!(" ± {:.1} %", s * 100.0)).unwrap_or_default();
+    format!("{:<26} {:5.1} %{spread}", result.class, result.probability * 100.0)
 }

@@ -3,15 +3,17 @@
 use super::EvaluationReport;
 use crate::evaluate::estimate::Measure;
 
-/// One line a case: number, the case as the labels name it, truth, answer, a probability a class, the overlaps of each segment, and why
-/// it failed. UTF-8 with a byte order mark, so that spreadsheets read it.
+/// One line a case: number, the case as the labels name it, truth, answer, a probability a class and its standard deviation where the
+/// model combines several answers, the overlaps of each segment, and why it failed. UTF-8 with a byte order mark, so that spreadsheets read it.
 pub fn cases_csv(report: &EvaluationReport) -> Vec<u8> {
     let mut lines = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(b"\xef\xbb\xbf".to_vec());
     let segments: Vec<&str> = report.segmentation.iter().map(|s| s.segment.as_str()).collect();
+    let spread = report.cases.iter().any(|case| !case.spreads.is_empty());
     let mut header: Vec<String> = ["Number", "Case", "Images"].map(str::to_owned).to_vec();
     if !report.classes.is_empty() {
         header.extend(["Truth".to_owned(), "Answer".to_owned()]);
         header.extend(report.classes.iter().map(|name| format!("P({name})")));
+        header.extend(report.classes.iter().filter(|_| spread).map(|name| format!("SD({name})")));
     }
     for segment in &segments {
         header.extend(OVERLAP_COLUMNS.map(|column| format!("{segment}: {column}")));
@@ -23,9 +25,9 @@ pub fn cases_csv(report: &EvaluationReport) -> Vec<u8> {
         let mut line = vec![case.number.to_string(), case.id.clone().unwrap_or_default(), case.images.to_string()];
         if !report.classes.is_empty() {
             line.extend([case.truth.clone().unwrap_or_default(), case.answer.clone().unwrap_or_default()]);
-            line.extend(
-                (0..report.classes.len()).map(|i| case.probabilities.get(i).map_or_else(String::new, f64::to_string)),
-            );
+            let cell = |values: &[f64], i: usize| values.get(i).map_or_else(String::new, f64::to_string);
+            line.extend((0..report.classes.len()).map(|i| cell(&case.probabilities, i)));
+            line.extend((0..report.classes.len()).filter(|_| spread).map(|i| cell(&case.spreads, i)));
         }
         for segment in &segments {
             let found = case.segments.iter().find(|s| s.segment == *segment).map(|s| &s.overlap);

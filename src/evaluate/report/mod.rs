@@ -69,6 +69,9 @@ pub struct CaseReport {
     pub answer: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub probabilities: Vec<f64>,
+    /// Of each class's probability the standard deviation over the answers that the model combines; empty where it does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub spreads: Vec<f64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<SegmentOverlap>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,6 +40,7 @@ fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
         truth: Some(classes[i % 4].clone()),
         answer: Some("<Mass>".into()),
         probabilities: case.probabilities.clone(),
+        spreads: Vec::new(),
         segments: Vec::new(),
         failed: None,
     });
@@ -50,6 +51,7 @@ fn report(positive: &[usize], rules: &[ThresholdRule]) -> EvaluationReport {
         truth: None,
         answer: None,
         probabilities: Vec::new(),
+        spreads: Vec::new(),
         segments: Vec::new(),
         failed: Some("PixelData: found 3 bytes & expected 8".into()),
     };
@@ -174,4 +176,22 @@ fn two_classes_of_one_number_get_thresholds_that_agree() {
             assert!(Manifest::from_json(&serde_json::to_string(&after).unwrap()).is_ok());
         }
     }
+}
+
+#[test]
+fn the_table_has_the_spreads_where_there_are_some() {
+    let mut report = report(&[], &[]);
+    let lines = |report: &EvaluationReport| -> Vec<String> {
+        String::from_utf8(cases_csv(report)).unwrap().lines().map(str::to_owned).collect()
+    };
+    assert!(!lines(&report)[0].contains("SD("));
+    report.cases[0].spreads = vec![0.01, 0.02, 0.03, 0.04];
+    let with = lines(&report);
+    assert!(
+        with[0].ends_with(",P(Normal),SD(Mass),SD(Calcification),SD(Architectural/Asymmetry),SD(Normal),Failed"),
+        "{}",
+        with[0]
+    );
+    assert!(with[1].ends_with(",0.01,0.02,0.03,0.04,"), "{}", with[1]);
+    assert!(with[2].ends_with(",,,,,"), "{}", with[2]);
 }

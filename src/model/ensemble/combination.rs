@@ -99,8 +99,9 @@ impl Combination {
             Activation::Softmax => yes.mapv(|yes| ln(yes / weight) as f32),
         };
         let spread = Zip::from(&square).and(&probability).map_collect(|&square, &sum| {
-            // Rounding may leave a little less than nothing.
-            (square / weight - (sum / weight).powi(2)).max(0.0).sqrt() as f32
+            let variance = square / weight - (sum / weight).powi(2);
+            // Rounding may leave a little less than nothing; what is no number stays none.
+            if variance < 0.0 { 0.0 } else { variance.sqrt() as f32 }
         });
         let logits = if is_global { Logits::Global(two_axes(logits)?) } else { Logits::Dense(logits) };
         Ok((logits, spread))
@@ -225,6 +226,9 @@ mod tests {
     fn what_is_no_number_stays_none_and_other_shapes_are_refused() {
         let (logits, _) = combine(CombineMode::Mean, Activation::Sigmoid, &[(array![[f32::NAN]], 1.0)]);
         assert!(logits[[0, 0]].is_nan());
+        // A member that says nothing has no vote, but the answer is known by its spread.
+        let answers = [(array![[f32::NAN]], 1.0), (array![[3.0]], 1.0)];
+        assert!(combine(CombineMode::Vote, Activation::Sigmoid, &answers).1[[0, 0]].is_nan());
         let mut combination = Combination::new(CombineMode::Mean, Activation::Sigmoid);
         combination.add(&Logits::Global(array![[0.0f32]]), None, 1.0).unwrap();
         assert!(combination.add(&Logits::Global(array![[0.0f32, 1.0]]), None, 1.0).is_err());

@@ -57,6 +57,9 @@ pub struct RegionMeasurements {
     pub long_axis_pixels: Option<f64>,
     /// Of the source's values inside.
     pub mean: f64,
+    /// Mean over the pixels of the standard deviation of the probability over the answers that the model combines, 0..=0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
 }
 
 impl Report {
@@ -143,6 +146,7 @@ fn segment_report(segment: &Segment, region: Option<&Region>) -> ImageSegmentRep
             long_axis_mm: mm,
             long_axis_pixels: pixels,
             mean: region.mean,
+            spread: region.spread,
         }
     });
     ImageSegmentReport {

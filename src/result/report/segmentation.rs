@@ -48,6 +48,9 @@ pub struct Measurements {
     pub long_axis_mm: f64,
     /// Of the analysed volume.
     pub ratio_percent: f64,
+    /// Mean over the voxels of the standard deviation of the probability over the answers that the model combines, 0..=0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     pub channels: Vec<ChannelReport>,
     pub first_slice: usize,
     pub last_slice: usize,
@@ -120,6 +123,7 @@ fn measurements(segmented: &Segmented, segment: &Segment, found: &Found) -> Resu
         volume_ml: lesion.volume_ml,
         long_axis_mm: lesion.long_axis.length_mm,
         ratio_percent: lesion.ratio_percent,
+        spread: lesion.spread,
         channels: lesion.channel_means.iter().enumerate().map(channel).collect(),
         first_slice: *found.slices.start(),
         last_slice: *found.slices.end(),

@@ -3,7 +3,7 @@
 //! One report a run. Each analysed image is a planar measurement group (TID 1410) whose region is the whole image: a
 //! group without a region (TID 1501) is the purer form, but OHIF 3.13 does not load it. Each class's probability is a
 //! NUM whose concept is post-coordinated with the class by a modifier "Finding" (TID 1419 row 6). Images that could not
-//! be analysed are stated as such, never as "Absent".
+//! be analysed are stated as such, never as "Absent". Where a model combines several answers, their spread is the probability's uncertainty.
 //!
 //! Where a run has one answer for all its images, its group comes first, for the same reason on the image that speaks most for it, and then
 //! one each for the images that carry it; the others are in the evidence alone.
@@ -16,7 +16,7 @@ use super::super::evidence::evidence;
 use super::super::image_library::image_library;
 use super::super::report::{method, one_series, said_of_all};
 use super::super::{Remarks, ResultContext, ResultError, ResultObject, source, vr};
-use super::{Document, algorithm_identification, explanation, finding_site, root};
+use super::{Document, algorithm_identification, explanation, finding_site, root, spread};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{Activation, AggregateSpec, ClassSpec, ClassificationSpec, TaskSpec};
 use crate::predict::{ClassProbability, Finding, ImagePrediction, OverallPrediction, Prediction};
@@ -93,6 +93,10 @@ fn validate_finding(ctx: &ResultContext, finding: &Finding, of: &str) -> Result<
     if let Some(value) = values.into_iter().find(|v| !(0.0..=1.0 + 1e-9).contains(v)) {
         return refuse(format!("{of}: found probability {value}, expected 0 to 1"));
     }
+    // No probabilities spread more than 0 and 1 do.
+    if let Some(value) = finding.all.iter().filter_map(|c| c.spread).find(|v| !(0.0..=0.5 + 1e-6).contains(v)) {
+        return refuse(format!("{of}: found a spread of {value}, expected 0 to 0.5"));
+    }
     Ok(())
 }
 
@@ -155,8 +159,8 @@ fn measurement_group(
         parameters: parameters(ctx, None),
     };
     let mut group = head.group(ctx, algorithm)?.contains(whole_image(image, p.frame)?);
-    for (class, all) in winner_first(finding) {
-        group = group.contains(probability(ctx, class, all.probability)?);
+    for class in winner_first(finding) {
+        group = group.contains(spread::with_uncertainty(probability(ctx, class)?, class.spread)?);
     }
     presences(ctx, group, finding, &|_, presence| presence)
 }
@@ -200,9 +204,9 @@ fn overall_group(
         TaskSpec::Classification(ClassificationSpec { aggregate: Some(AggregateSpec::Max(_)), .. }) => codes::MAXIMUM,
         _ => codes::MEAN,
     };
-    for (n, (class, all)) in winner_first(finding).enumerate() {
-        let mut number =
-            probability(ctx, class, all.probability)?.has_concept_mod(Item::code(codes::DERIVATION, derivation)?);
+    for (n, class) in winner_first(finding).enumerate() {
+        let number = probability(ctx, class)?.has_concept_mod(Item::code(codes::DERIVATION, derivation)?);
+        let mut number = spread::with_uncertainty(number, class.spread)?;
         if n == 0 {
             number = number.has_properties(Item::text(codes::COMMENT, &words)?);
         }
@@ -261,19 +265,19 @@ fn presences(
 }
 
 /// The winning class, then the others in the manifest's order: readers that take the first number take the winner's.
-fn winner_first(finding: &Finding) -> impl Iterator<Item = (usize, &ClassProbability)> {
+fn winner_first(finding: &Finding) -> impl Iterator<Item = &ClassProbability> {
     let winner = finding.all.iter().filter(|c| c.class == finding.class);
-    winner.chain(finding.all.iter().filter(|c| c.class != finding.class)).map(|c| (c.class, c))
+    winner.chain(finding.all.iter().filter(|c| c.class != finding.class))
 }
 
 /// TID 1419 rows 5 and 6: the probability, in %, of one class.
-fn probability(ctx: &ResultContext, class: usize, probability: f64) -> Result<Item<Num>, ResultError> {
-    let percent = vr::decimal_string("Probability", probability * 100.0, 4)?;
+fn probability(ctx: &ResultContext, of: &ClassProbability) -> Result<Item<Num>, ResultError> {
+    let percent = vr::decimal_string("Probability", of.probability * 100.0, 4)?;
     let TaskSpec::Classification(task) = &ctx.manifest.task else {
         return Err(ResultError::Prediction { reason: "found class probabilities, expected masks".into() });
     };
-    let class = task.classes.get(class).ok_or_else(|| ResultError::Prediction {
-        reason: format!("found class {class}, expected 0..{}", task.classes.len()),
+    let class = task.classes.get(of.class).ok_or_else(|| ResultError::Prediction {
+        reason: format!("found class {}, expected 0..{}", of.class, task.classes.len()),
     })?;
     let item = Item::num(concept(&task.probability_concept), &percent, codes::PERCENT)?;
     Ok(item.has_concept_mod(Item::code(codes::FINDING, concept(&class.concept))?))
@@ -285,10 +289,17 @@ fn parameters(ctx: &ResultContext, aggregation: Option<&str>) -> Vec<String> {
         TaskSpec::Classification(task) if task.activation != Activation::Softmax => "sigmoid",
         _ => "softmax",
     };
+    let spread = match aggregation {
+        None => "+/-: standard deviation of each class's probability over them",
+        Some(_) => {
+            "+/-: mean of the standard deviations over them on the images that each class's probability is made of"
+        }
+    };
     let threshold =
         |c: &ClassSpec| format!("{}: Present >= {}, Absent < {}", c.name, c.thresholds.present, c.thresholds.absent);
     std::iter::once(format!("calibration: none (uncalibrated {activation})"))
         .chain(aggregation.map(|text| format!("aggregation: {text}")))
+        .chain(spread::parameter(ctx.manifest, spread))
         .chain(ctx.manifest.classes().iter().map(threshold))
         .chain(ctx.manifest.thresholds_override.as_ref().map(|o| ascii_line(&o.summary())))
         .collect()

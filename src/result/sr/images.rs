@@ -16,7 +16,7 @@ use super::super::reference::InstanceReference;
 use super::super::segmented::{Found, Segment};
 use super::super::uid::derived_uid;
 use super::super::{ResultError, ResultObject};
-use super::segmentation::{absences, number, outline, outline_group, tracked_group, volume_group};
+use super::segmentation::{absences, number, outline, outline_group, tracked_group, volume_group, with_spread};
 use super::{Document, root};
 use crate::imaging::{ImageAttributes, SliceSource};
 use crate::predict::{InPlaneAxis, Region};
@@ -101,6 +101,7 @@ fn groups_of(
                 InPlaneAxis::Pixels(pixels) => (pixels, codes::PIXELS),
             };
             let planar = with_area(planar, region)?.contains(number(codes::LONG_AXIS, axis, unit)?);
+            let planar = with_spread(planar, region.spread)?;
             groups.push(planar.contains(outline(&region.outline.points, slice)?));
         }
     }

@@ -5,6 +5,7 @@ pub mod classification;
 mod explanation;
 pub mod images;
 pub mod segmentation;
+mod spread;
 
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;

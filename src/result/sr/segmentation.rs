@@ -13,7 +13,7 @@ use super::super::image_library::image_library;
 use super::super::reference::InstanceReference;
 use super::super::segmented::{Found, Segment, Segmented};
 use super::super::{ResultError, ResultObject, vr};
-use super::{Document, algorithm_identification, finding_site, root};
+use super::{Document, algorithm_identification, finding_site, root, spread};
 use crate::imaging::{ImageAttributes, SliceSource};
 use crate::manifest::task::PostprocessingSpec;
 
@@ -117,6 +117,7 @@ pub(super) fn volume_group(
                 .has_concept_mod(Item::code(codes::MEASUREMENT_METHOD, codes::SUM_OF_VOXELS)?),
         )
         .contains(number(codes::VOLUME_SHARE, lesion.ratio_percent, codes::PERCENT)?);
+    group = with_spread(group, lesion.spread)?;
     if let Some((signal, unit)) = codes::signal(&segmented.display_instance()?.modality, segmented.dynamic) {
         for (index, (channel, mean)) in segmented.channels.iter().zip(&lesion.channel_means).enumerate() {
             let mean = number(signal, *mean, unit)?.has_concept_mod(Item::code(codes::DERIVATION, codes::MEAN)?);
@@ -158,6 +159,12 @@ fn at_most(points: &[[f32; 2]], max: usize) -> Vec<[f32; 2]> {
     let Some((last, rest)) = points.split_last() else { return Vec::new() };
     let step = rest.len().div_ceil(max - 1).max(1);
     rest.iter().step_by(step).chain([last]).copied().collect()
+}
+
+/// How far the answers agree on what is inside, in %, where the model combines several. `spread`: 0 to 0.5.
+pub(super) fn with_spread(group: Item<Container>, spread: Option<f64>) -> Result<Item<Container>, ResultError> {
+    let Some(spread) = spread else { return Ok(group) };
+    Ok(group.contains(number(codes::SEGMENT_SPREAD, spread * 100.0, codes::PERCENT)?))
 }
 
 pub(super) fn number(name: Concept, value: f64, unit: Concept) -> Result<Item<Num>, ResultError> {
@@ -223,6 +230,7 @@ fn parameters(segmented: &Segmented) -> Vec<String> {
     std::iter::once("calibration: none (uncalibrated sigmoid)".to_owned())
         .chain(segmented.spec.postprocessing.iter().map(step))
         .chain(segmented.resampling())
+        .chain(spread::parameter(segmented.ctx.manifest, "spread: standard deviation of the probability over them"))
         .collect()
 }
 

@@ -10,6 +10,7 @@ mod identity;
 mod overall;
 mod people;
 mod segmentation;
+mod spread;
 mod structure;
 
 use dicom_core::Tag;

@@ -27,6 +27,8 @@ pub(super) struct Case {
     pub answered: usize,
     /// One an image, or one a run where the model makes one answer of all its images.
     pub probabilities: Vec<Vec<f64>>,
+    /// One each of those, of a model that combines several answers; else none.
+    pub spreads: Vec<Vec<f64>>,
     /// (index of the segment, its overlap)
     pub overlaps: Vec<(usize, Overlap)>,
     pub patients: BTreeSet<String>,
@@ -57,6 +59,25 @@ impl Case {
         };
         let together = (!positive.is_empty()).then(|| combined(&one_of));
         Some(ScoredCase { truth, probabilities: (0..classes).map(of_class).collect(), together })
+    }
+
+    /// How far the answers spread that the model combines, one a class; empty where it does not. Of several images their mean, or that of the
+    /// image of the highest probability.
+    pub fn spreads(&self, combine: Combine) -> Vec<f64> {
+        if self.failure.is_some() || self.spreads.len() != self.probabilities.len() {
+            return Vec::new();
+        }
+        let of_class = |class: usize| {
+            let images = self.probabilities.iter().zip(&self.spreads);
+            let images = images.filter_map(|(p, spread)| Some((*p.get(class)?, *spread.get(class)?)));
+            match combine {
+                Combine::Mean => images.map(|(_, spread)| spread).sum::<f64>() / self.spreads.len() as f64,
+                Combine::Max => {
+                    images.reduce(|best, one| if one.0 > best.0 { one } else { best }).map_or(0.0, |(_, spread)| spread)
+                }
+            }
+        };
+        (0..self.spreads.first().map_or(0, Vec::len)).map(of_class).collect()
     }
 
     pub fn segments(&self, names: &[String]) -> Vec<SegmentOverlap> {

@@ -104,6 +104,7 @@ impl Evaluator {
             truth: case.truth.map(|truth| truth::name(truth, classes)).filter(|_| !classes.is_empty()),
             answer: answer.and_then(|class| classes.get(class).cloned()),
             probabilities: scored.map(|s| s.probabilities).unwrap_or_default(),
+            spreads: case.spreads(self.settings.combine),
             segments: case.segments(segments),
             failed: case.failure.clone(),
         }

@@ -23,7 +23,7 @@ use super::pipeline::{self, FirstModel, Monitor, RunError, RunOutcome};
 use super::record::{Origin, RunRequest};
 use super::select::Selection;
 use crate::evaluate::{LabelsError, ThresholdRule};
-use crate::manifest::{ClassSpec, Manifest, TaskSpec};
+use crate::manifest::{Manifest, TaskSpec};
 use crate::model::LoadedModel;
 use crate::result::report::Classification;
 use crate::source::{InstanceHeader, InstanceId, InstanceSource, Level, Resource};
@@ -242,11 +242,11 @@ impl Evaluator {
 
     fn keep_answers(&mut self, unit: &Unit, outcome: &RunOutcome) {
         let manifest = self.manifest.clone();
-        let probability =
-            |result: &Classification, class: &ClassSpec| result.all_probabilities.get(&class.name)?.as_f64();
-        let all = |result: &Classification| -> Option<Vec<f64>> {
-            manifest.classes().iter().map(|class| probability(result, class)).collect()
+        let one_a_class = |values: &serde_json::Map<String, serde_json::Value>| -> Option<Vec<f64>> {
+            manifest.classes().iter().map(|class| values.get(&class.name)?.as_f64()).collect()
         };
+        let all = |result: &Classification| one_a_class(&result.all_probabilities);
+        let spreads = |result: &Classification| result.all_spreads.as_ref().and_then(one_a_class);
         if let (Some(overall), Some(key)) = (&outcome.report.overall, unit.only_case()) {
             let failed = overall.total.saturating_sub(overall.analysed);
             if failed > 0 {
@@ -256,6 +256,7 @@ impl Evaluator {
             match all(&overall.result) {
                 Some(probabilities) => {
                     case.probabilities.push(probabilities);
+                    case.spreads.extend(spreads(&overall.result));
                     case.answered += unit.selection.inputs.len();
                 }
                 None => case.fail(INCOMPLETE),
@@ -272,6 +273,7 @@ impl Evaluator {
             match all(result) {
                 Some(probabilities) => {
                     case.probabilities.push(probabilities);
+                    case.spreads.extend(spreads(result));
                     case.answered += 1;
                 }
                 None => case.fail(INCOMPLETE),

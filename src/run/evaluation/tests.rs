@@ -285,3 +285,17 @@ fn an_image_is_found_by_the_ids_of_the_server() {
     let images: Vec<usize> = evaluator.cases.values().map(|c| c.images).collect();
     assert_eq!((units, images, evaluator.missing()), (2, vec![4, 1], vec![4]));
 }
+
+#[test]
+fn a_cases_spread_goes_with_its_probability() {
+    let mut case = Case {
+        probabilities: vec![vec![0.2, 0.8], vec![0.9, 0.1]],
+        spreads: vec![vec![0.1, 0.1], vec![0.3, 0.2]],
+        ..Case::default()
+    };
+    assert_eq!(case.spreads(Combine::Max), [0.3, 0.1]);
+    let mean = case.spreads(Combine::Mean);
+    assert!((mean[0] - 0.2).abs() < 1e-12 && (mean[1] - 0.15).abs() < 1e-12);
+    case.spreads.clear();
+    assert!(case.spreads(Combine::Mean).is_empty());
+}

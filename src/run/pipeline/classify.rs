@@ -6,7 +6,7 @@
 
 mod prepare;
 
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3, Axis, Ix2};
 
 use self::prepare::{Preparation, PreparedImage, instances};
 use super::explain::Explainer;
@@ -14,7 +14,7 @@ use super::regions::Regions;
 use super::{Clock, Monitor, Outcome, RunError};
 use crate::imaging::ImageAttributes;
 use crate::manifest::{Activation, ClassificationSpec, InfererSpec, TaskSpec};
-use crate::model::{CamScore, CamTarget, LoadedModel, ModelError};
+use crate::model::{CamScore, CamTarget, LoadedModel, ModelError, spread_of};
 use crate::predict::{Finding, HeatMap, ImagePrediction, Prediction, activate, aggregate, decide};
 use crate::result::{self, Remarks, ResultContext, ResultUids, SrSopClass};
 use crate::run::limits::Limits;
@@ -152,23 +152,35 @@ impl Inference<'_> {
         let views: Vec<_> = batch.iter().map(|(_, array)| array.view()).collect();
         let shape =
             |e: ndarray::ShapeError| ModelError::Output { found: e.to_string(), expected: "images of one size".into() };
-        let logits = self.clock.time(Stage::Infer, || {
+        let (logits, spread): (Array2<f32>, Option<Array2<f32>>) = self.clock.time(Stage::Infer, || {
             let input = ndarray::stack(Axis(0), &views).map_err(shape)?;
-            self.model.network.forward(input.view().into_dyn())?.global()
+            let (logits, spread) = self.model.network.forward_with_spread(input.view().into_dyn())?;
+            let logits = logits.global()?;
+            let spread = spread_of::<Ix2>(spread, logits.shape())?;
+            Ok::<_, ModelError>((logits, spread))
         })?;
         if logits.nrows() != batch.len() {
             let (found, expected) = (format!("{} rows of logits", logits.nrows()), format!("{}", batch.len()));
             return Err(ModelError::Output { found, expected });
         }
-        Ok(logits.outer_iter().map(|row| self.finding(&row.to_vec())).collect())
+        let finding = |(image, row): (usize, ndarray::ArrayView1<f32>)| {
+            self.finding(&row.to_vec(), spread.as_ref().map(|spread| spread.row(image).to_vec()))
+        };
+        Ok(logits.outer_iter().enumerate().map(finding).collect())
     }
 
-    fn finding(&self, logits: &[f32]) -> Result<Finding, String> {
-        if let Some(bad) = logits.iter().find(|l| !l.is_finite()) {
-            let error = ModelError::Output { found: bad.to_string(), expected: "finite logits".into() };
-            return Err(error.to_string());
-        }
-        Ok(decide(self.task, &activate::probabilities(self.task.activation, logits)))
+    /// `spread`: one a logit, where the network combines several answers.
+    fn finding(&self, logits: &[f32], spread: Option<Vec<f32>>) -> Result<Finding, String> {
+        let finite = |values: &[f32], what: &str| match values.iter().find(|v| !v.is_finite()) {
+            Some(bad) => Err(ModelError::Output { found: bad.to_string(), expected: what.into() }.to_string()),
+            None => Ok(()),
+        };
+        finite(logits, "finite logits")?;
+        let activation = self.task.activation;
+        let finding = decide(self.task, &activate::probabilities(activation, logits));
+        let Some(spread) = spread else { return Ok(finding) };
+        finite(&spread, "a finite spread of the answers")?;
+        Ok(finding.with_spreads(&activate::spreads(activation, &spread)))
     }
 }
 

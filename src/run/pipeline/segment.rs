@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use ndarray::Axis;
+
 use super::channels::{Channels, channels, read_all};
 use super::{AnalysedSlice, Clock, Monitor, Outcome, RunError};
 use crate::imaging::{SegObject, SliceSource, Volume};
 use crate::manifest::{SegmentationSpec, SelectSpec, TaskSpec};
 use crate::model::{InferError, LoadedModel, inferer};
-use crate::predict::{SegmentMask, Segmentation, activate, measure};
+use crate::predict::{Lesion, SegmentMask, Segmentation, activate, measure};
 use crate::result::{
     self, ChannelSource, ResultContext, ResultKind, ResultUids, Results, SegmentationContext, SrSopClass,
     distinct_instances,
@@ -17,7 +19,7 @@ use crate::result::{
 use crate::run::limits::Limits;
 use crate::run::record::{RunRequest, Stage};
 use crate::source::InstanceSource;
-use crate::transform::{PreparedVolume, VolumeChain, postprocess};
+use crate::transform::{PreparedVolume, VolumeChain, mean_inside, postprocess};
 
 /// From the request's slices to the result objects.
 pub(super) fn outcome(
@@ -63,8 +65,8 @@ fn segmentation(
     clock: &Clock,
 ) -> Result<Segmentation, RunError> {
     let manifest = model.manifest.clone();
-    let mut probabilities = clock.time(Stage::Infer, || {
-        inferer::infer(&mut *model.network, prepared.array.view(), &manifest.inferer, &mut |done, total| {
+    let (mut probabilities, spread) = clock.time(Stage::Infer, || {
+        inferer::infer_with_spread(&mut *model.network, prepared.array.view(), &manifest.inferer, &mut |done, total| {
             monitor.progress(Stage::Infer, done, total);
             if monitor.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -75,8 +77,11 @@ fn segmentation(
         let geometry = channels[0].geometry.clone();
         let values: Vec<_> = channels.iter().map(|c| c.voxels.view()).collect();
         let analysed = prepared.analysed_voxels();
-        let segments = masks.into_iter().map(|mask| {
-            let lesion = measure(mask.view(), &geometry, &values, analysed);
+        let segments = masks.into_iter().enumerate().map(|(segment, mask)| {
+            let lesion = measure(mask.view(), &geometry, &values, analysed).map(|lesion| {
+                let spread = spread.as_ref().map(|spread| spread.index_axis(Axis(0), segment));
+                Lesion { spread: spread.and_then(|s| mean_inside(s, mask.view(), &prepared.applied)), ..lesion }
+            });
             SegmentMask { mask, lesion }
         });
         Ok(Segmentation { segments: segments.collect(), geometry })

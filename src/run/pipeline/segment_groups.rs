@@ -129,6 +129,7 @@ fn group(geometry: &Geometry, mut frames: Vec<AnalysedFrame>, has_place: bool, s
     let segment = |index: usize| {
         let mut mask = Array3::zeros(size);
         let (mut sum, mut pixels) = (0.0, 0usize);
+        let mut spread = Some(0.0);
         for (n, frame) in frames.iter_mut().enumerate() {
             let Some(of_frame) = frame.segments.get_mut(index) else { continue };
             let image = std::mem::take(&mut of_frame.mask);
@@ -138,11 +139,13 @@ fn group(geometry: &Geometry, mut frames: Vec<AnalysedFrame>, has_place: bool, s
             if let Some(region) = &of_frame.region {
                 sum += region.mean * region.pixels as f64;
                 pixels += region.pixels;
+                spread = spread.zip(region.spread).map(|(sum, spread)| sum + spread * region.pixels as f64);
             }
         }
         let mut lesion = measure(mask.view(), geometry, &[], mask.len());
         if let Some(lesion) = &mut lesion {
             lesion.channel_means = vec![sum / pixels.max(1) as f64];
+            lesion.spread = spread.map(|sum| sum / pixels.max(1) as f64);
         }
         SegmentMask { mask, lesion }
     };

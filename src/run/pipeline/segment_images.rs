@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use ndarray::{Array3, Array4, Axis, Ix4};
+use ndarray::{Array3, Array4, ArrayView3, Axis, Ix4};
 
 use super::regions::Regions;
 use super::segment::analysed_slices;
@@ -19,7 +19,7 @@ use crate::imaging::{
     read_image_frames,
 };
 use crate::manifest::{InfererSpec, SegmentationSpec, TaskSpec};
-use crate::model::{LoadedModel, ModelError};
+use crate::model::{LoadedModel, ModelError, spread_of};
 use crate::predict::{ImageMask, Region, activate};
 use crate::result::{
     ImageFailure, ImageSegmentationContext, ResultContext, ResultUids, SrSopClass, encode_image_segmentation,
@@ -28,7 +28,7 @@ use crate::run::limits::Limits;
 use crate::run::record::Stage;
 use crate::run::select::Input;
 use crate::source::{InstanceSource, SourceError};
-use crate::transform::{Applied, Prepared, TransformChain, postprocess_image};
+use crate::transform::{Applied, Prepared, TransformChain, image_mean_inside, postprocess_image};
 
 const PREPARE_THREADS: usize = 2;
 /// Prepared frames that wait in each thread's queue.
@@ -337,12 +337,13 @@ impl Batch<'_> {
             return;
         }
         let arrays: Vec<_> = waiting.iter().map(|(_, f)| f.prepared.array.view()).collect();
-        let logits = self.clock.time(Stage::Infer, || infer(self.model, &arrays));
-        let logits = logits.map_err(|e| e.to_string());
+        let answers = self.clock.time(Stage::Infer, || infer(self.model, &arrays));
+        let answers = answers.map_err(|e| e.to_string());
         for (i, (place, frame)) in waiting.into_iter().enumerate() {
-            let outcome = logits.as_ref().map_err(Clone::clone).and_then(|logits| {
+            let outcome = answers.as_ref().map_err(Clone::clone).and_then(|(logits, spread)| {
                 let logits = logits.index_axis(Axis(0), i).to_owned();
-                self.clock.time(Stage::Interpret, || interpret(self.task, logits, *frame))
+                let spread = spread.as_ref().map(|spread| spread.index_axis(Axis(0), i));
+                self.clock.time(Stage::Interpret, || interpret(self.task, logits, spread, *frame))
             });
             if let Some(slot) = outcomes.get_mut(place) {
                 slot.outcome = outcome;
@@ -351,35 +352,47 @@ impl Batch<'_> {
     }
 }
 
-/// (image, segment, row, column)
-fn infer(model: &mut LoadedModel, images: &[ndarray::ArrayView3<f32>]) -> Result<Array4<f32>, ModelError> {
+/// Logits, and their spread where the model combines several answers: (image, segment, row, column).
+type LogitsAndSpread = (Array4<f32>, Option<Array4<f32>>);
+
+fn infer(model: &mut LoadedModel, images: &[ArrayView3<f32>]) -> Result<LogitsAndSpread, ModelError> {
     let shape = |found: &[usize], expected: String| ModelError::Output { found: format!("shape {found:?}"), expected };
     let batch = ndarray::stack(Axis(0), images)
         .map_err(|e| ModelError::Output { found: e.to_string(), expected: "images of one size".into() })?;
     let (n, _, rows, columns) = batch.dim();
     let expected = [n, model.manifest.network.num_classes(), rows, columns];
-    let logits = model.network.forward(batch.view().into_dyn())?.dense()?;
+    let (logits, spread) = model.network.forward_with_spread(batch.view().into_dyn())?;
+    let logits = logits.dense()?;
     if logits.shape() != expected {
         return Err(shape(logits.shape(), format!("shape {expected:?}")));
     }
+    let spread = spread_of::<Ix4>(spread, &expected)?;
     let found = logits.shape().to_vec();
-    logits.into_dimensionality::<Ix4>().map_err(|_| shape(&found, format!("shape {expected:?}")))
+    let logits = logits.into_dimensionality::<Ix4>().map_err(|_| shape(&found, format!("shape {expected:?}")))?;
+    Ok((logits, spread))
 }
 
 /// Activate → back onto the image's own grid → measure.
 fn interpret(
     task: &SegmentationSpec,
     mut probabilities: Array3<f32>,
+    spread: Option<ArrayView3<f32>>,
     frame: PreparedFrame,
 ) -> Result<AnalysedFrame, String> {
     let PreparedFrame { instance, frame, plane, image, prepared } = frame;
+    if let Some(bad) = spread.iter().flatten().find(|v| !v.is_finite()) {
+        return Err(format!("the spread of the answers: found {bad}, expected finite numbers"));
+    }
     activate::sigmoid(&mut probabilities);
     let applied: &[Applied] = &prepared.applied;
     let masks = postprocess_image(&probabilities, &task.postprocessing, applied).map_err(|e| e.to_string())?;
     let calibrated = calibrated_spacing(&instance).map(|(mm, _)| mm);
     let spacing = plane.as_ref().map(|p| p.pixel_spacing_mm).or(calibrated);
-    let segments = masks.into_iter().map(|mask| {
-        let region = Region::measure(mask.view(), spacing, mean_inside(&image, &mask));
+    let segments = masks.into_iter().enumerate().map(|(segment, mask)| {
+        let region = Region::measure(mask.view(), spacing, mean_inside(&image, &mask)).map(|region| {
+            let spread = spread.as_ref().map(|spread| spread.index_axis(Axis(0), segment));
+            Region { spread: spread.and_then(|s| image_mean_inside(s, mask.view(), applied)), ..region }
+        });
         ImageMask { mask, region }
     });
     Ok(AnalysedFrame { image: 0, view: String::new(), instance, frame, plane, segments: segments.collect() })

@@ -18,6 +18,17 @@ export function bar(role, fraction, label, color) {
   return withVariables(track, { share: `${share * 100}%`, ...(color ? { "bar-color": color } : {}) });
 }
 
+/** What the title of a spread says. `answers`: `{Views, Models}` of a run whose model combines so many; `about`: the sentence. */
+export function spreadTitle(answers, about) {
+  const { Views: views, Models: models } = answers ?? {};
+  const over = !answers ? "answers.several" : models === 1 ? "answers.views" : views === 1 ? "answers.models" : "answers.both";
+  return `${t(about, { over: t(over, { views, models }) })} ${t("spread.meaning")}`;
+}
+
+/** "± 2.1 %" behind a probability; null where the model does not combine answers. */
+export const spread = (value, answers, about = "spread.title") =>
+  (Number.isFinite(value) ? h("span", { class: "spread", title: spreadTitle(answers, about) }, ` ± ${percent(value)}`) : null);
+
 /** Progress bar and stage of a run that is waiting or at work. */
 export function progress(run) {
   const stage = run.Stage ? named("stage", run.Stage) : t("run.waiting");

@@ -2,7 +2,7 @@
 // or doubt it.
 import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, previewUrl, retryRun } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
-import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress } from "./parts.js";
+import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
 import { className, moment, named, percent, seconds, t } from "./text.js";
 
@@ -31,9 +31,9 @@ export function run(id) {
         isActive(data) ? h("div", { class: "panel" }, progress(data)) : null,
         data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
         callout("warning", t("run.warnings"), warnings(data, results)),
-        data.Overall ? overallCard(data.Overall, classes, previews) : null,
+        data.Overall ? overallCard(data.Overall, classes, previews, data.Answers) : null,
         // The slices of a volume are browsed, not laid out.
-        cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data.Stored ?? []))) : null,
+        cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         details(data),
       ].filter(Boolean);
@@ -62,31 +62,32 @@ function hangingOrder(results) {
 }
 
 /** The answer for all images, with pictures of those that carry it. */
-function overallCard(overall, classes, previews) {
+function overallCard(overall, classes, previews, answers) {
   return h("article", { class: "panel overall", "aria-label": t("overall.title") },
     h("h2", {}, t("overall.title")),
-    verdict({ ...overall, View: "overall" }, classes),
+    verdict({ ...overall, View: "overall" }, classes, answers, "spread.overall"),
     h("p", { class: "muted" }, `${t("overall.analysed", { analysed: overall.Analysed, total: overall.Total })} · ${overall.Method}`),
     h("h3", {}, t("overall.carrying")),
     h("ul", { class: "carrying" }, overall.CarryingImages.map((image) => h("li", {},
       preview(image, previews),
-      h("span", {}, image.InstanceID ? explorerLink("instance", image.InstanceID, image.View) : image.View, " ", h("span", { class: "number" }, percent(image.AllProbabilities?.[overall.Class])))))));
+      h("span", {}, image.InstanceID ? explorerLink("instance", image.InstanceID, image.View) : image.View, " ", h("span", { class: "number" }, percent(image.AllProbabilities?.[overall.Class]), spread(image.AllSpreads?.[overall.Class], answers)))))));
 }
 
-function card(result, classes, previews, stored) {
+function card(result, classes, previews, { Stored: stored, Answers: answers }) {
   return h("article", { class: result.Success ? "panel card" : "panel card card-failed", "aria-label": result.View },
-    preview(result, previews, overlayOf(result, stored)),
+    preview(result, previews, overlayOf(result, stored ?? [])),
     h("div", { class: "card-body" },
       h("div", { class: "card-head" },
         h("h2", {}, result.View),
         result.InstanceID ? explorerLink("instance", result.InstanceID, h("span", { title: t("card.openImage"), "aria-label": `${t("card.openImage")}: ${result.View}` }, "DICOM ↗")) : null),
-      result.Success && result.Segments ? segments(result, classes) : result.Success ? verdict(result, classes) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+      result.Success && result.Segments ? segments(result, classes, answers) : result.Success ? verdict(result, classes, answers) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
 }
 
 /** What was segmented in one image. */
-const segments = (result, classes) => result.Segments.map((segment) => h("p", { class: segment.Found ? null : "muted" },
+const segments = (result, classes, answers) => result.Segments.map((segment) => h("p", { class: segment.Found ? null : "muted" },
   withVariables(h("span", { class: "dot" }), { "class-color": classColor(segment.Color) }), " ",
-  segment.Found ? segment.Finding : `${className(classes.get(segment.Name), segment.Name)}: ${t("segment.noFinding")}`));
+  segment.Found ? segment.Finding : `${className(classes.get(segment.Name), segment.Name)}: ${t("segment.noFinding")}`,
+  Number.isFinite(segment.Spread) ? h("span", { class: "spread", title: spreadTitle(answers, "spread.segment") }, ` · ${t("segment.spread")}: ${percent(segment.Spread)}`) : null));
 
 /** The address of the image with its masks drawn over it; null where it has none. */
 function overlayOf(result, stored) {
@@ -94,20 +95,20 @@ function overlayOf(result, stored) {
   return seg && result.MaskFrames?.length ? overlayUrl(seg.ID, result.MaskFrames[0]) : null;
 }
 
-function verdict(result, classes) {
+function verdict(result, classes, answers, about) {
   const color = classColor(result.Color);
   return [
     withVariables(h("p", { class: "class-pill" }, breakable(className(classes.get(result.Class), result.Class))), { "class-color": color, "class-text": textOn(color) }),
-    h("p", { class: "verdict" }, h("span", { class: "muted" }, t("card.probability")), h("span", { class: "probability" }, percent(result.Probability))),
+    h("p", { class: "verdict" }, h("span", { class: "muted" }, t("card.probability")), h("span", { class: "probability" }, percent(result.Probability), spread(result.Spread, answers, about))),
     bar("meter", result.Probability, `${t("card.probability")}: ${result.Class}`, color),
-    probabilities(result, classes),
+    probabilities(result, classes, answers, about),
   ];
 }
 
 /** A name that may break after its slashes, where it is too long for its line. */
 const breakable = (name) => name.split(/(?<=\/)/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 
-function probabilities(result, classes) {
+function probabilities(result, classes, answers, about) {
   const all = result.AllProbabilities ?? {};
   const names = [...classes.keys()].filter((name) => name in all);
   const order = names.length === Object.keys(all).length ? names : Object.keys(all);
@@ -115,7 +116,7 @@ function probabilities(result, classes) {
     h("summary", {}, t("card.all")),
     h("ul", { class: "probabilities" }, order.map((name) => h("li", {},
       h("span", {}, className(classes.get(name), name)),
-      h("span", { class: "number" }, percent(all[name])),
+      h("span", { class: "number" }, percent(all[name]), spread(result.AllSpreads?.[name], answers, about)),
       bar("meter", all[name], `${t("card.probability")}: ${name}`, classColor(classes.get(name)?.Color))))));
 }
 

@@ -1,8 +1,8 @@
 // A segmentation run's result: the slice browser beside a card a segment with its numbers.
 import { classColor, h, textOn, withVariables } from "./dom.js";
-import { facts } from "./parts.js";
+import { facts, spreadTitle } from "./parts.js";
 import { sliceBrowser } from "./slices.js";
-import { className, decimals, millilitres, t } from "./text.js";
+import { className, decimals, millilitres, percent, t } from "./text.js";
 
 /** First and last slice that the network saw, as indices; null where it saw all of them. */
 function analysedRange(slices) {
@@ -31,21 +31,21 @@ export function segmentationView(run, names, kept) {
   return h("div", { class: slices.length ? "segmentation" : "segments" },
     kept.browser?.element,
     h("div", { class: "segments" },
-      segments.map((segment) => card(segment, kept.browser)),
+      segments.map((segment) => card(segment, kept.browser, run.Answers)),
       analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: slices.length, first: analysed[0] + 1, last: analysed[1] + 1 })) : null));
 }
 
-function card(segment, browser) {
+function card(segment, browser, answers) {
   const color = classColor(segment.Color);
   return h("article", { class: "panel segment", "aria-label": segment.Label },
     h("div", { class: "heading" },
       withVariables(h("h2", { class: "class-pill" }, segment.Label), { "class-color": color, "class-text": textOn(color) }),
       segment.Found ? null : h("strong", { class: "no-finding" }, t("segment.noFinding"))),
-    segment.Found ? measured(segment, browser) : h("p", {}, t("segment.noFindingText", { name: segment.Label })),
+    segment.Found ? measured(segment, browser, answers) : h("p", {}, t("segment.noFindingText", { name: segment.Label })),
     segment.Finding ? h("p", { class: "muted segment-finding" }, segment.Finding) : null);
 }
 
-function measured(segment, browser) {
+function measured(segment, browser, answers) {
   const channels = segment.Channels ?? [];
   // Contrasts are no phases of one study: nothing enhances from one to the next.
   const phases = channels.some((channel) => Number.isFinite(channel.EnhancementPercent));
@@ -54,6 +54,7 @@ function measured(segment, browser) {
       [t("segment.volume"), h("span", { class: "measure" }, millilitres(segment.VolumeMl))],
       [t("segment.longAxis"), h("span", { class: "measure" }, decimals(segment.LongAxisMm, 1, "mm"))],
       [t("segment.ratio"), h("span", { class: "measure" }, decimals(segment.RatioPercent, 2, "%"))],
+      [t("segment.spread"), Number.isFinite(segment.Spread) ? h("span", { class: "measure", title: spreadTitle(answers, "spread.segment") }, percent(segment.Spread)) : null],
     ]),
     h("p", { class: "heading" },
       h("span", {}, t("segment.slices", { first: segment.FirstSlice + 1, last: segment.LastSlice + 1 })),

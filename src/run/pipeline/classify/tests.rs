@@ -295,3 +295,54 @@ fn one_instance_has_its_own_answer() {
     let outcome = bench.run(&Files::new(CtSeries::new(3, 1).files()), &Observer::new()).unwrap();
     assert!(outcome.results.report.overall.is_none() && outcome.results.report.images.len() == 1);
 }
+
+/// Two answers an image: [`Mean`]'s logit, and a spread.
+struct Two {
+    mean: Mean,
+    spread: f32,
+    /// The spread has as many columns.
+    columns: usize,
+}
+
+impl Network for Two {
+    fn forward(&mut self, input: ArrayViewD<'_, f32>) -> Result<Logits, ModelError> {
+        self.mean.forward(input)
+    }
+
+    fn forward_with_spread(
+        &mut self,
+        input: ArrayViewD<'_, f32>,
+    ) -> Result<(Logits, Option<ndarray::ArrayD<f32>>), ModelError> {
+        let n = input.shape()[0];
+        Ok((self.forward(input)?, Some(Array2::from_elem((n, self.columns), self.spread).into_dyn())))
+    }
+}
+
+#[test]
+fn the_spread_is_each_images_and_that_of_all() {
+    let run = |spread, columns| {
+        let mut bench = Bench::new(manifest(|_| ()), usize::MAX);
+        let mean = Mean { batches: bench.batches.clone(), most: usize::MAX };
+        bench.model.network = Box::new(Two { mean, spread, columns });
+        bench.run(&Files::new(CtSeries::new(3, 5).files()), &Observer::new())
+    };
+    let report = run(0.125, 1).unwrap().results.report;
+    let all = report.images.iter().map(|image| image.result.as_ref().unwrap());
+    for result in all.chain([&report.overall.as_ref().unwrap().result]) {
+        assert_eq!(result.spread, Some(0.125));
+        // Two classes share the one output.
+        let spreads = result.all_spreads.as_ref().unwrap();
+        assert_eq!((&spreads["Haemorrhage"], &spreads["No haemorrhage"]), (&0.125.into(), &0.125.into()));
+    }
+    // What is no number, and what fits no logit, is no answer.
+    let error = run(f32::NAN, 1).err().unwrap().to_string();
+    assert!(error.contains("found NaN, expected a finite spread"), "{error}");
+    let error = run(0.1, 2).err().unwrap().to_string();
+    assert!(error.contains("found a spread of shape [1, 2], expected that of the logits, [1, 1]"), "{error}");
+
+    let plain = Bench::new(manifest(|_| ()), usize::MAX)
+        .run(&Files::new(CtSeries::new(3, 5).files()), &Observer::new())
+        .unwrap();
+    let json = serde_json::to_string(&plain.results.report).unwrap();
+    assert!(!json.contains("Spread") && !json.contains("Answers"), "{json}");
+}
