@@ -435,3 +435,24 @@ fn images_of_different_sizes_go_together() {
     let failed: Vec<&str> = outcome.report.images.iter().filter_map(|i| i.error.as_deref()).collect();
     assert!(matches!(failed[..], [reason] if reason.contains("at least 16")), "{failed:?}");
 }
+
+/// A network that takes one image at a time: the batch fails, its images do not.
+#[test]
+fn a_batch_that_is_refused_is_tried_image_by_image() {
+    let bench = Bench::new(mammograms());
+    bench.unet(|manifest| {
+        manifest["network"] = json!({"TorchScript": {"in_channels": 1, "num_classes": 1}});
+        manifest["weights"] = json!({"file": "module.pt", "format": "torchscript"});
+        manifest["inferer"] = json!({"SimpleInferer": {"batch_size": 4}});
+    });
+    let lines = ["y = torch.unsqueeze(torch.squeeze(x, 0), 0)", "return torch.mul(torch.sub(y, 0.5), 1000.)"];
+    std::fs::write(bench.models().join(UNET).join("module.pt"), torch_script::script(&lines)).unwrap();
+    let outcome = bench.segment();
+    assert!(outcome.report.images.iter().all(|image| image.error.is_none()), "{:#?}", outcome.report.images);
+    let segs = bench.stored(&outcome, "SEG");
+    assert_eq!(segs.len(), 4);
+    for (seg, file) in segs.iter().zip(&bench.files) {
+        let [(_, mask)] = &masks(seg)[..] else { panic!() };
+        assert_eq!(*mask, expected(file, None));
+    }
+}

@@ -4,6 +4,7 @@
 //! [`segment_images`] ([`segment_groups`]: which images share an object) go from the request's instances to result objects; here they
 //! are stored. [`regions`]: of images only what an earlier model has segmented.
 
+mod ahead;
 mod channels;
 mod classify;
 pub mod explain;

@@ -1,15 +1,15 @@
 //! The stages of a segmentation of single images: each image and frame on its own, masks back on its own grid.
 //!
-//! Two threads fetch, read and prepare while the network is at the images before, in batches of equal size on the worker's device. Each
-//! thread has its share of the images and a queue of few, so that what waits is bounded and the order, hence the batches and the results, is
-//! always the same. An image that fails keeps its error and the others go on.
+//! Two threads fetch, read and prepare ([`super::ahead`]) while the network is at the images before, in batches of equal size on the
+//! worker's device. An image that fails keeps its error and the others go on.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 
 use ndarray::{Array3, Array4, ArrayView3, Axis, Ix4};
 
+use super::ahead::{self, Queues};
 use super::regions::Regions;
 use super::segment::analysed_slices;
 use super::segment_groups::{AnalysedFrame, groups};
@@ -30,7 +30,6 @@ use crate::run::select::Input;
 use crate::source::{InstanceSource, SourceError};
 use crate::transform::{Applied, Prepared, TransformChain, image_mean_inside, postprocess_image};
 
-const PREPARE_THREADS: usize = 2;
 /// Prepared frames that wait in each thread's queue.
 const QUEUE: usize = 4;
 /// Pixels that go through the network together, at most, whatever the batch size: larger images go in smaller batches.
@@ -139,22 +138,18 @@ struct PreparedFrame {
 }
 
 impl Reader<'_> {
-    /// Every [`PREPARE_THREADS`]th instance from `first` on, until the receiver is gone or the run is cancelled.
-    fn read_share(&self, first: usize, messages: &SyncSender<Message>) {
-        for inputs in self.instances.iter().skip(first).step_by(PREPARE_THREADS) {
-            let Some(input) = inputs.first() else { continue };
-            if self.monitor.is_cancelled() {
-                return;
-            }
-            let end = match self.clock.time(Stage::Fetch, || self.source.fetch(&input.id)) {
-                Ok(bytes) => self.read(inputs, &bytes, messages),
-                Err(e) if e.is_transient() => Message::Later(e),
-                Err(e) => Message::End(Err(Unread { attributes: None, reason: e.to_string() })),
-            };
-            if messages.send(end).is_err() {
-                return;
-            }
+    /// One instance; breaks where the receiver is gone or the run is cancelled.
+    fn read_instance(&self, inputs: &[Input], messages: &SyncSender<Message>) -> ControlFlow<()> {
+        let Some(input) = inputs.first() else { return ControlFlow::Continue(()) };
+        if self.monitor.is_cancelled() {
+            return ControlFlow::Break(());
         }
+        let end = match self.clock.time(Stage::Fetch, || self.source.fetch(&input.id)) {
+            Ok(bytes) => self.read(inputs, &bytes, messages),
+            Err(e) if e.is_transient() => Message::Later(e),
+            Err(e) => Message::End(Err(Unread { attributes: None, reason: e.to_string() })),
+        };
+        messages.send(end).map_or(ControlFlow::Break(()), ControlFlow::Continue)
     }
 
     fn read(&self, inputs: &[Input], dicom: &[u8], messages: &SyncSender<Message>) -> Message {
@@ -251,23 +246,15 @@ impl Analysed {
 /// Read and prepare on threads, infer and interpret on this one.
 fn analyse_all(reader: &Reader, model: &mut LoadedModel, task: &SegmentationSpec) -> Result<Analysed, RunError> {
     reader.monitor.progress(Stage::Fetch, 0, reader.instances.len());
-    std::thread::scope(|scope| {
-        let mut queues = Vec::with_capacity(PREPARE_THREADS);
-        for first in 0..PREPARE_THREADS.min(reader.instances.len()) {
-            let (sender, receiver) = sync_channel(QUEUE);
-            scope.spawn(move || reader.read_share(first, &sender));
-            queues.push(receiver);
-        }
-        // Dropped with the queues when this ends early: then the threads end.
-        infer_all(reader, model, task, &queues)
-    })
+    let work = |inputs: &&[Input], messages: &SyncSender<Message>| reader.read_instance(inputs, messages);
+    ahead::in_order(reader.instances, QUEUE, work, |queues| infer_all(reader, model, task, &queues))
 }
 
 fn infer_all(
     reader: &Reader,
     model: &mut LoadedModel,
     task: &SegmentationSpec,
-    queues: &[Receiver<Message>],
+    queues: &Queues<Message>,
 ) -> Result<Analysed, RunError> {
     let total = reader.instances.len();
     let mut analysed = Analysed { instances: Vec::with_capacity(total), frames: Vec::new() };
@@ -276,13 +263,13 @@ fn infer_all(
         InfererSpec::SlidingWindowInferer(_) => 1,
     };
     let mut batch = Batch { model, task, size, clock: reader.clock, waiting: Vec::new() };
-    for ((n, queue), inputs) in queues.iter().cycle().enumerate().zip(reader.instances) {
+    for (n, inputs) in reader.instances.iter().enumerate() {
         let instance = loop {
             if reader.monitor.is_cancelled() {
                 return Err(RunError::Cancelled);
             }
             // A thread that has ended was told to.
-            match queue.recv().map_err(|_| RunError::Cancelled)? {
+            match queues.next_of(n).ok_or(RunError::Cancelled)? {
                 Message::Frame(frame) => {
                     let place = analysed.frames.len();
                     let waits = Err("not analysed".to_owned());
@@ -338,6 +325,14 @@ impl Batch<'_> {
         }
         let arrays: Vec<_> = waiting.iter().map(|(_, f)| f.prepared.array.view()).collect();
         let answers = self.clock.time(Stage::Infer, || infer(self.model, &arrays));
+        if answers.is_err() && waiting.len() > 1 {
+            // One image must not fail the others: each for itself.
+            for one in waiting {
+                self.waiting.push(one);
+                self.flush(outcomes);
+            }
+            return;
+        }
         let answers = answers.map_err(|e| e.to_string());
         for (i, (place, frame)) in waiting.into_iter().enumerate() {
             let outcome = answers.as_ref().map_err(Clone::clone).and_then(|(logits, spread)| {

@@ -1,12 +1,13 @@
-//! Fetch, read and prepare: on two threads, while the network is at work.
+//! Fetch, read and prepare, ahead of the network.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use ndarray::Array3;
 
+use super::super::ahead::{self, THREADS};
 use super::super::regions::Regions;
 use super::super::{Clock, Monitor, RunError, told};
 use crate::imaging::{self, FramesWanted, Image, ImageAttributes, ImagingError, VoxelBudget, calibrated_spacing};
@@ -15,8 +16,6 @@ use crate::run::record::Stage;
 use crate::run::select::Input;
 use crate::source::InstanceSource;
 use crate::transform::TransformChain;
-
-const THREADS: usize = 2;
 
 /// An image ready for the network, and what the result needs of its source.
 pub(super) struct PreparedImage {
@@ -51,8 +50,7 @@ impl Preparation<'_> {
     /// Hands the images to `consume` one by one, in the order of `inputs`, and prepares the next ones meanwhile. An error ends the run: the
     /// source does not give an image now but may another time, or the run is cancelled.
     ///
-    /// Inputs of one instance follow one another. Each thread has every second instance and a queue of its own: what is prepared beyond the
-    /// image that is waited for is bounded, however long that one takes.
+    /// Inputs of one instance follow one another.
     ///
     /// # Errors
     /// What `consume` gives.
@@ -64,25 +62,12 @@ impl Preparation<'_> {
         let instances: Vec<&[Input]> = instances(inputs).collect();
         let done = AtomicUsize::new(0);
         self.monitor.progress(Stage::Fetch, 0, inputs.len());
-        std::thread::scope(|scope| {
-            let mut queues = Vec::with_capacity(THREADS);
-            for thread in 0..THREADS.min(instances.len()) {
-                let (sender, receiver) = sync_channel(self.ahead.div_ceil(THREADS));
-                let (instances, done) = (&instances, &done);
-                scope.spawn(move || {
-                    for instance in instances.iter().skip(thread).step_by(THREADS) {
-                        if self.prepare(instance, (done, inputs.len()), &sender).is_break() {
-                            break;
-                        }
-                    }
-                });
-                queues.push(receiver);
-            }
-            let place =
-                instances.iter().enumerate().flat_map(|(i, instance)| instance.iter().map(move |_| i % THREADS));
-            // The queues go with this closure: threads that still want to hand something over end, and are waited for.
-            let queues = queues;
-            consume(&mut place.map(|thread| receive(&queues[thread])))
+        let work =
+            |instance: &&[Input], queue: &SyncSender<Prepared>| self.prepare(instance, (&done, inputs.len()), queue);
+        ahead::in_order(&instances, self.ahead.div_ceil(THREADS), work, |queues| {
+            let instance_of = instances.iter().enumerate().flat_map(|(i, inputs)| inputs.iter().map(move |_| i));
+            // A thread ends before its time by a panic alone, which goes on when the threads are joined.
+            consume(&mut instance_of.map(|i| queues.next_of(i).unwrap_or(Err(RunError::Panic))))
         })
     }
 
@@ -175,9 +160,4 @@ fn give_up(queue: &SyncSender<Prepared>, error: RunError) -> ControlFlow<()> {
     // Where nobody listens any more, the run has ended already.
     let _gone = queue.send(Err(error));
     ControlFlow::Break(())
-}
-
-fn receive(queue: &Receiver<Prepared>) -> Prepared {
-    // A thread ends before its time by a panic alone, which goes on when the threads are joined.
-    queue.recv().unwrap_or(Err(RunError::Panic))
 }
