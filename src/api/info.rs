@@ -80,6 +80,15 @@ pub fn models(request: &Request<'_>) -> Result<Response, RestError> {
     Response::json(&service()?.models.list())
 }
 
+/// The card that lies in the model's folder, as it was written (Markdown).
+pub fn card(request: &Request<'_>) -> Result<Response, RestError> {
+    allow(request, &[Method::Get])?;
+    let name = request.groups.first().copied().unwrap_or_default();
+    let none = || RestError::not_found(format!("no card: \"{name}\" is no model, or has no README.md in its folder"));
+    let card = service()?.models.card(name).ok_or_else(none)?;
+    Ok(Response::ok("text/markdown; charset=utf-8", card.into_bytes()))
+}
+
 pub fn model(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
     let name = request.groups.first().copied().unwrap_or_default();

@@ -7,6 +7,7 @@ mod analyse;
 mod assets;
 mod audit;
 mod body;
+mod demo;
 mod evaluate;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
@@ -29,11 +30,13 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/health", handler: info::health },
     Route { pattern: "/ai/models", handler: info::models },
     Route { pattern: "/ai/models/([^/]+)", handler: info::model },
+    Route { pattern: "/ai/models/([^/]+)/card", handler: info::card },
     Route { pattern: "/(studies|series|instances)/([^/]+)/ai", handler: analyse::resource },
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
     Route { pattern: "/ai/images", handler: images::post },
+    Route { pattern: "/ai/demo", handler: demo::post },
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },

@@ -25,11 +25,12 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 23] = [
+pub static PERMISSIONS: [Permission; 25] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
     entry(Method::Get, "^/ai/models/([^/]+)$", READ, "one model"),
+    entry(Method::Get, "^/ai/models/([^/]+)/card$", READ, "its card: README.md of its folder"),
     entry(Method::Get, "^/ai/app$", READ, "the page"),
     entry(Method::Get, "^/ai/app/(.*)$", READ, "the page's files"),
     entry(Method::Get, "^/(studies|series|instances)/([a-f0-9-]+)/ai$", READ, "which models apply, the study's runs"),
@@ -38,6 +39,7 @@ pub static PERMISSIONS: [Permission; 23] = [
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/overlay.png$", READ, "a segmentation's picture"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/frames$", READ, "a segmentation's mask"),
     entry(Method::Post, "^/ai/images$", ANALYSE, "store pictures, and analyse them"),
+    entry(Method::Post, "^/ai/demo$", ANALYSE, "store synthetic studies"),
     entry(Method::Get, "^/ai/runs$", READ, "runs, of all studies"),
     entry(Method::Get, "^/ai/runs/([a-f0-9-]+)$", READ, "one run, of whatever study"),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/cancel$", ANALYSE, "cancel a run"),

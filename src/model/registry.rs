@@ -5,6 +5,7 @@
 //! thread at a time. Between the two a model is `Loading`.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ use crate::manifest::{
     self, InfererSpec, Manifest, NetworkSpec, OVERRIDE_FILE, Override, SelectSpec, TaskSpec, Thresholds, TransformSpec,
     WeightsSpec,
 };
+
+/// Bytes of a card that are handed out.
+const MAX_CARD: u64 = 256 * 1024;
 
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -177,6 +181,14 @@ impl ModelRegistry {
 
     pub fn get(&self, name: &str) -> Option<ModelInfo> {
         self.lock().get(name).map(|entry| entry.info.clone())
+    }
+
+    /// The model's card: README.md in its folder, at most [`MAX_CARD`] bytes. None: there is none, or no such model.
+    pub fn card(&self, name: &str) -> Option<String> {
+        let file = std::fs::File::open(self.lock().get(name)?.folder.join("README.md")).ok()?;
+        let mut text = Vec::new();
+        file.take(MAX_CARD).read_to_end(&mut text).ok()?;
+        Some(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// None: no such model, or its manifest could not be read.

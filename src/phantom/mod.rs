@@ -4,6 +4,7 @@
 //! spacing. It looks like the real thing to a network, and teaches nothing about real patients.
 
 pub mod breast_mri;
+pub mod demo;
 pub mod dermoscopy;
 mod dicom;
 pub mod head_ct;

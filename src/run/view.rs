@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
 use super::timestamp::Timestamp;
 use crate::manifest::Answers;
-use crate::result::report::{OverallReport, SegmentationReport};
+use crate::result::report::{ExplanationReport, OverallReport, SegmentationReport};
 use crate::source::{StoreStatus, StoredInstance};
 
 /// What clients of the REST interface read. Keys may be added, and keep their meaning; how a run is stored is another matter.
@@ -51,6 +51,9 @@ pub struct RunView<'a> {
     overall: Option<OverallView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     segmentation: Option<&'a SegmentationReport>,
+    /// What the answer rests on, of one run alone.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    explanations: &'a [ExplanationReport],
     stored: &'a [StoredInstance],
     #[serde(skip_serializing_if = "Option::is_none")]
     slices: Option<&'a [SliceResult]>,
@@ -91,6 +94,7 @@ impl Run {
             answers: self.report.as_ref().and_then(|report| report.answers),
             overall: self.overall.as_ref().map(|overall| OverallView::of(overall, &self.results)),
             segmentation: self.segmentation.as_ref(),
+            explanations: &[],
             stored: &self.stored,
             slices: None,
         }
@@ -101,6 +105,7 @@ impl Run {
         RunView {
             slices: self.segmentation.is_some().then_some(&self.slices[..]),
             results: self.results.iter().collect(),
+            explanations: self.report.as_ref().map_or(&[], |report| &report.explanations),
             ..self.view()
         }
     }

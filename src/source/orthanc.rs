@@ -19,6 +19,7 @@ use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
 use crate::orthanc::rest_client::RestClient;
 use crate::orthanc::rest_server::Method;
 use crate::orthanc::{Host, HostError, host};
+use crate::phantom::demo::DemoFile;
 use crate::result::ResultObject;
 
 /// Stateless: the host may change under a reset.
@@ -409,6 +410,14 @@ impl ResultStore for OrthancSource {
 /// [`SourceError::Store`]
 pub fn store_picture(picture: &DicomPicture) -> Result<StoredInstance, SourceError> {
     store_file(&picture.bytes, "picture", &picture.sop_instance_uid)
+}
+
+/// Stores a file of a synthetic study.
+///
+/// # Errors
+/// [`SourceError::Store`]
+pub fn store_demo_file(file: &DemoFile) -> Result<StoredInstance, SourceError> {
+    store_file(&file.bytes, "phantom", &file.sop_instance_uid)
 }
 
 fn store_file(bytes: &[u8], kind: &str, sop_instance_uid: &str) -> Result<StoredInstance, SourceError> {

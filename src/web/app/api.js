@@ -56,13 +56,27 @@ function reason(response, text) {
 const id = encodeURIComponent;
 
 export const getServer = () => request("GET", "ai");
-export const getRuns = (limit) => request("GET", `ai/runs?limit=${limit}`);
+export const getRuns = (limit, { state, model } = {}) => request("GET", `ai/runs?${new URLSearchParams({ limit, ...(state ? { state } : {}), ...(model ? { model } : {}) })}`);
 export const getRun = (run) => request("GET", `ai/runs/${id(run)}`);
 export const getApplicability = (level, resource) => request("GET", `${level}/${id(resource)}/ai`);
 export const startRun = (level, resource, body) => request("POST", `${level}/${id(resource)}/ai`, body);
 export const cancelRun = (run) => request("POST", `ai/runs/${id(run)}/cancel`, {});
 export const retryRun = (run) => request("POST", `ai/runs/${id(run)}/retry`, {});
 export const deleteRun = (run) => request("DELETE", `ai/runs/${id(run)}`);
+
+/** How many studies the archive has; null where that may not be seen. */
+export const countStudies = () => request("GET", "statistics").then((all) => Number(all.CountStudies), () => null);
+export const storeDemoStudies = () => request("POST", "ai/demo", {});
+
+/** Studies whose patient's name or ID holds `text`, or whose date begins with it; all where it is empty; the newest first, at most `limit`. */
+export async function findStudies(text, limit) {
+  const find = (query) => request("POST", "tools/find", { Level: "Study", Expand: true, Limit: limit, Query: query });
+  const part = text.trim().replace(/[*?\\]/g, "");
+  const queries = !part ? [{}] : /^\d{4,8}$/.test(part) ? [{ PatientID: `*${part}*` }, { StudyDate: part.length === 8 ? part : `${part}*` }] : [{ PatientName: `*${part}*` }, { PatientID: `*${part}*` }];
+  const found = (await Promise.all(queries.map(find))).flat();
+  const unique = [...new Map(found.map((study) => [study.ID, study])).values()];
+  return unique.sort((a, b) => String(b.MainDicomTags?.StudyDate).localeCompare(String(a.MainDicomTags?.StudyDate))).slice(0, limit);
+}
 
 const studies = new Map();
 
@@ -90,6 +104,29 @@ export function getModels() {
 
 /** Address of a page of Orthanc Explorer: `page` is `study`, `series`, `instance` or `job`. */
 export const explorerUrl = (page, resource) => new URL(`app/explorer.html#${page}?uuid=${id(resource)}`, ROOT).href;
+
+let plugins = null;
+
+/** Viewers that the server has, as `{name, url}` for a study of this StudyInstanceUID. */
+export async function viewersFor(uid) {
+  plugins ??= request("GET", "plugins").catch(() => []);
+  const known = [["ohif", "OHIF", "ohif/viewer?StudyInstanceUIDs="], ["stone-webviewer", "Stone Web viewer", "stone-webviewer/index.html?study="]];
+  const there = await plugins;
+  return uid ? known.filter(([plugin]) => there.includes(plugin)).map(([, name, path]) => ({ name, url: new URL(path + id(uid), ROOT).href })) : [];
+}
+
+/** A model's card, as its author wrote it (Markdown); null where it has none. */
+export async function getCard(model) {
+  const response = await fetch(new URL(`ai/models/${id(model)}/card`, ROOT), { headers: TOKENS, credentials: "same-origin" }).catch(() => null);
+  return response?.ok ? response.text() : null;
+}
+
+/** Addresses of what may be downloaded: of a run, and of a series that it stored. */
+export const downloadUrl = (run, file) => new URL(`ai/runs/${id(run)}/${file}`, ROOT).href;
+export const seriesFileUrl = (series, file) => new URL(`series/${id(series)}/ai/${file}`, ROOT).href;
+
+/** Address of the picture of an instance in its own size and window. */
+export const pictureUrl = (instance) => new URL(`instances/${id(instance)}/preview`, ROOT).href;
 
 /** Address of a small picture of an instance or its frame (from 1): Orthanc scales it, a mammogram is megabytes at its full size. */
 export const previewUrl = ({ InstanceID, FrameNumber }) => new URL(`instances/${id(InstanceID)}${FrameNumber ? `/frames/${FrameNumber - 1}` : ""}/rendered?width=480&height=480`, ROOT).href;

@@ -1,9 +1,11 @@
 // The page's frame: which view an address shows, loading it, and polling only while something is under way and seen.
 import { getServer } from "./api.js";
 import { h, swap } from "./dom.js";
+import { model } from "./model.js";
 import { overview } from "./overview.js";
 import { resource } from "./resource.js";
 import { run } from "./run.js";
+import { studies } from "./studies.js";
 import { language, t } from "./text.js";
 
 const POLL_MS = 1000;
@@ -13,6 +15,8 @@ const RETRY_MS = 5000;
 const ROUTES = [
   [/^#?\/?$/, overview],
   [/^#\/runs\/([^/]+)$/, run],
+  [/^#\/models\/([^/]+)$/, model],
+  [/^#\/studies$/, studies],
   [/^#\/(studies|series|instances)\/([^/]+)$/, resource],
 ];
 
@@ -94,6 +98,8 @@ async function showServer() {
 
 document.documentElement.lang = language;
 document.getElementById("brand").textContent = t("title");
+document.getElementById("to-runs").textContent = t("nav.runs");
+document.getElementById("to-studies").textContent = t("nav.studies");
 document.getElementById("skip").textContent = t("skip");
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // a hash of its own would be taken for an address of the page

@@ -129,3 +129,35 @@ export function modelProblem(model) {
 /** A list of terms and values; entries without a value are left out. */
 export const facts = (entries) => h("dl", { class: "facts" },
   entries.filter(([, value]) => value !== null && value !== undefined && value !== "").map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))));
+
+/** A model's name, version, input, classes and weights. */
+export function modelFacts(model) {
+  const chips = (classes) => (classes?.length ? h("ul", { class: "chips" }, classes.map((one) => h("li", {},
+    withVariables(h("span", { class: "dot" }), { "class-color": classColor(one.Color) }), className(one, one.Name)))) : null);
+  return facts([
+    [t("model.name"), h("code", {}, model.Name)],
+    [t("model.version"), model.Version],
+    [t("model.input"), input(model)],
+    [t("model.classes"), chips(model.Classes)],
+    [t("model.segments"), chips(model.Segments)],
+    [t("model.weights"), weights(model)],
+  ]);
+}
+
+/** What one run takes: series by name, images by view, or so many images. */
+function input({ Channels: channels = [], Views: views = [], Count: most, MinCount: least = most, Input: kind }) {
+  if (kind === "Series") return t("model.inputSlices");
+  const count = least === most ? most : `${least}–${most}`;
+  if (channels.length) return t("model.inputSeries", { count: channels.length, names: channels.join(", ") });
+  return t(views.length ? "model.inputViews" : "model.inputCount", { count, views: views.join(", ") });
+}
+
+function weights(model) {
+  if (!model.WeightsFile) return null;
+  const hash = model.WeightsSha256;
+  return [
+    h("code", {}, model.WeightsFile),
+    hash ? [" · SHA-256 ", h("code", { title: hash }, `${hash.slice(0, 12)}…`)] : null,
+    Number.isFinite(model.LoadSeconds) ? ` · ${t("model.loaded", { seconds: seconds(model.LoadSeconds) })}` : null,
+  ];
+}

@@ -1,10 +1,10 @@
 // `#/runs/ID`: one run. Its progress, then a card an image or the slices with their masks, with everything that is needed to trust
 // or doubt it.
-import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, previewUrl, retryRun } from "./api.js";
+import { cancelRun, deleteRun, downloadUrl, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
-import { className, moment, named, percent, seconds, t } from "./text.js";
+import { className, language, moment, named, percent, seconds, t } from "./text.js";
 
 const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 
@@ -14,11 +14,12 @@ export function run(id) {
   return {
     async load() {
       const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
-      return { run: data, models, study: data.Study ? await getStudy(data.Study) : null };
+      const study = data.Study ? await getStudy(data.Study) : null;
+      return { run: data, models, study, viewers: await viewersFor(study?.MainDicomTags?.StudyInstanceUID) };
     },
     title: ({ run: data }) => data.ModelTitle ?? data.Model,
     active: ({ run: data }) => isActive(data),
-    render({ run: data, models, study }, act) {
+    render({ run: data, models, study, viewers }, act) {
       const classes = classesByModel(models).get(data.Model) ?? new Map();
       const results = hangingOrder(data.Results ?? []);
       // Where all images have one answer, those that carry it are on its card.
@@ -35,7 +36,8 @@ export function run(id) {
         // The slices of a volume are browsed, not laid out.
         cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
-        details(data),
+        explanations(data, previews),
+        details(data, viewers),
       ].filter(Boolean);
     },
   };
@@ -66,6 +68,7 @@ function overallCard(overall, classes, previews, answers) {
   return h("article", { class: "panel overall", "aria-label": t("overall.title") },
     h("h2", {}, t("overall.title")),
     verdict({ ...overall, View: "overall" }, classes, answers, "spread.overall"),
+    sentences(overall),
     h("p", { class: "muted" }, `${t("overall.analysed", { analysed: overall.Analysed, total: overall.Total })} · ${overall.Method}`),
     h("h3", {}, t("overall.carrying")),
     h("ul", { class: "carrying" }, overall.CarryingImages.map((image) => h("li", {},
@@ -80,7 +83,36 @@ function card(result, classes, previews, { Stored: stored, Answers: answers }) {
       h("div", { class: "card-head" },
         h("h2", {}, result.View),
         result.InstanceID ? explorerLink("instance", result.InstanceID, h("span", { title: t("card.openImage"), "aria-label": `${t("card.openImage")}: ${result.View}` }, "DICOM ↗")) : null),
-      result.Success && result.Segments ? segments(result, classes, answers) : result.Success ? verdict(result, classes, answers) : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+      result.Success && result.Segments ? segments(result, classes, answers) : result.Success ? [verdict(result, classes, answers), sentences(result)] : [h("p", {}, h("strong", {}, t("card.failed"))), h("p", { class: "error-text" }, result.Error)]));
+}
+
+/** What the model says of it, in the reader's language where the manifest has it; the disclaimer, always the last, stands above all. */
+function sentences({ Texts: texts }) {
+  const said = (texts?.[language] ?? texts?.en ?? []).slice(0, -1);
+  return said.length ? h("ul", { class: "sentences" }, said.map((sentence) => h("li", {}, sentence))) : null;
+}
+
+/** The heat maps that were stored, each with what is said of its regions. */
+function explanations(run, previews) {
+  const all = run.Explanations ?? [];
+  if (!all.length) return null;
+  const views = new Map((run.Results ?? []).map((result) => [`${result.InstanceUid} ${result.FrameNumber ?? ""}`, result.View]));
+  const one = (explanation) => {
+    const view = views.get(`${explanation.InstanceUid} ${explanation.Frame ?? ""}`) ?? "";
+    const stored = (run.Stored ?? []).find((object) => object.SopInstanceUid === explanation.HeatMapInstanceUid);
+    return h("li", { class: "explanation" },
+      stored ? picture(stored.ID, t("explain.alt", { view }), previews) : null,
+      h("div", {}, h("h3", {}, view, " ", h("span", { class: "number" }, percent(explanation.Probability))), sentences(explanation),
+        stored ? h("p", {}, explorerLink("instance", stored.ID, t("explain.open"))) : null));
+  };
+  return h("section", { class: "panel", "aria-label": t("explain.title") },
+    h("h2", {}, t("explain.title")), h("ul", { class: "explanations" }, all.map(one)), h("p", { class: "muted" }, t("explain.note")));
+}
+
+/** A stored picture in its own size, kept over redraws. */
+function picture(id, alt, previews) {
+  if (!previews.has(id)) previews.set(id, h("img", { src: pictureUrl(id), alt, loading: "lazy", decoding: "async" }));
+  return previews.get(id);
 }
 
 /** What was segmented in one image. */
@@ -153,7 +185,19 @@ function follow(run, again) {
   if (again?.ID && again.ID !== run.ID) location.hash = `#/runs/${encodeURIComponent(again.ID)}`;
 }
 
-function details(run) {
+const STORED = { SEG: "run.segmentation", SC: "run.heatMap" };
+
+function downloads(run) {
+  if (run.State !== "Succeeded") return null;
+  const seg = (run.Stored ?? []).find((object) => object.Kind === "SEG");
+  const files = [["download.html", downloadUrl(run.ID, "report.html")], ["download.pdf", downloadUrl(run.ID, "report.pdf")], ["download.csv", downloadUrl(run.ID, "report.csv")],
+    ...(seg ? [["download.zip", seriesFileUrl(seg.SeriesID, "overlays.zip")]] : []),
+    ...(seg && run.Segmentation ? [["download.surface", seriesFileUrl(seg.SeriesID, "surface.html")], ["download.stl", seriesFileUrl(seg.SeriesID, "surface.stl")]] : [])];
+  return h("section", { class: "panel" }, h("h2", {}, t("download.title")),
+    h("ul", { class: "links" }, files.map(([key, href]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener", "data-key": key }, t(key))))));
+}
+
+function details(run, viewers) {
   const stages = [...STAGES, ...Object.keys(run.StageSeconds ?? {}).filter((stage) => !STAGES.includes(stage) && stage !== "total")];
   const timed = stages.filter((stage) => Number.isFinite(run.StageSeconds?.[stage]));
   const status = { Stored: "run.stored", AlreadyStored: "run.alreadyStored" }[run.Status];
@@ -161,10 +205,12 @@ function details(run) {
     h("section", { class: "panel" }, h("h2", {}, t("run.links")),
       status ? h("p", {}, t(status)) : null,
       h("ul", { class: "links" },
-        (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t(stored.Kind === "SEG" ? "run.segmentation" : "run.report", { kind: stored.Kind })))),
+        (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t(STORED[stored.Kind] ?? "run.report", { kind: stored.Kind })))),
+        viewers.map(({ name, url }) => h("li", {}, h("a", { href: url, "data-key": `viewer-${name}` }, t("viewer.open", { name })))),
         run.Study ? h("li", {}, explorerLink("study", run.Study, t("run.openStudy"))) : null,
         run.JobID ? h("li", {}, explorerLink("job", run.JobID, t("run.job"))) : null,
         run.Study ? h("li", {}, h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, "data-key": "all-runs" }, t("run.allOfStudy"))) : null)),
+    downloads(run),
     h("section", { class: "panel" }, h("h2", {}, t("run.model")),
       facts([[t("model.name"), h("code", {}, run.Model)], [t("model.version"), run.Version], [t("run.created"), moment(run.Created)], [t("run.origin"), run.Origin], [t("run.scope"), h("code", { class: "wrap" }, run.Resource)]])),
     timed.length ? h("section", { class: "panel" }, h("h2", {}, t("run.timings")),
