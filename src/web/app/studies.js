@@ -15,7 +15,8 @@ export function studies() {
     async load() {
       const [found, models] = await Promise.all([findStudies(asked.text, STUDIES_SHOWN), getModels()]);
       const runs = await Promise.all([...outcomes.values()].flatMap(({ runs: ids }) => ids).map((id) => getRun(id).catch(() => null)));
-      return { found, models: models.filter((model) => model.State === "Ready"), runs: runs.filter(Boolean).map(({ ID, State, Progress, Stage, ModelTitle, Model, Error: reason }) => ({ ID, State, Progress, Stage, ModelTitle, Model, Error: reason })) };
+      // All that is drawn: what stays the same is not drawn again.
+      return { text: asked.text, outcomes: [...outcomes], found, models: models.filter((model) => model.State === "Ready"), runs: runs.filter(Boolean).map(({ ID, State, Progress, Stage, ModelTitle, Model, Error: reason }) => ({ ID, State, Progress, Stage, ModelTitle, Model, Error: reason })) };
     },
     title: () => t("nav.studies"),
     active: ({ runs }) => runs.some(isActive),
