@@ -22,6 +22,7 @@ on_every_orthanc!(
     what_is_no_skin_is_marked,
     every_real_picture_has_an_answer_or_a_reason,
     a_tumour_is_outlined_and_then_judged,
+    an_empty_server_gets_demo_studies_by_one_request,
 );
 
 const HEAD: &str = "head-ct-haemorrhage-demo";
@@ -70,6 +71,10 @@ fn a_haemorrhage_is_found_in_the_right_series_and_shown(version: Version) {
     assert_eq!((&overall["Class"], &overall["Total"]), (&"Haemorrhage".into(), &28.into()), "{run:#}");
     let (reports, pictures) = (stored(&server, &run, "SR"), stored(&server, &run, "SC"));
     assert_eq!((reports.len(), pictures.len()), (1, 3), "{run:#}");
+    let full = server.get(&format!("/ai/runs/{}", run["ID"].as_str().unwrap())).ok();
+    let uids: Vec<&Value> = run["Stored"].as_array().unwrap().iter().map(|s| &s["SopInstanceUid"]).collect();
+    let explained = full["Explanations"].as_array().unwrap();
+    assert!(explained.len() == 3 && explained.iter().all(|e| uids.contains(&&e["HeatMapInstanceUid"])), "{full:#}");
     check_report(&server, &reports[0], &bled);
     let report = &server.get(&format!("/studies/{study}/ai/report")).ok()[0];
     let said = report.to_string();
@@ -252,4 +257,28 @@ fn a_tumour_is_outlined_and_then_judged(version: Version) {
         assert_eq!(second["Results"][0]["Class"], class, "{second:#}");
         check_report(&server, &stored(&server, &second, "SR")[0], std::slice::from_ref(slice));
     }
+}
+
+fn an_empty_server_gets_demo_studies_by_one_request(version: Version) {
+    let server = Orthanc::start(version);
+    let details = server.post("/ai/demo", &json!({"Studies": ["Knee"]})).error(400);
+    assert!(details.contains("found \"Knee\", expected some of Mammography, "), "{details}");
+    assert_eq!(server.get("/ai/demo").status, 405);
+    let answer = server.post("/ai/demo", &json!({})).ok();
+    let studies = answer["Studies"].as_array().unwrap();
+    let instances: u64 = studies.iter().map(|s| s["Instances"].as_u64().unwrap()).sum();
+    assert_eq!((studies.len(), server.count_instances()), (5, instances), "{answer:#}");
+    assert_eq!(server.post("/ai/demo", &json!({})).ok(), answer, "the same studies again");
+    assert_eq!(server.count_instances(), instances);
+    // Each is what some demo model takes.
+    for study in studies {
+        let state = server.get(&format!("{}/ai", study["Path"].as_str().unwrap())).ok();
+        let models = state["Models"].as_array().unwrap();
+        assert!(models.iter().any(|m| m["Applies"] == true && m["State"] == "Ready"), "{state:#}");
+    }
+    let run = ask(&server, studies[4]["Path"].as_str().unwrap(), SKIN).ok();
+    assert_eq!(run["Results"][0]["Class"], "Malignant", "{run:#}");
+    let card = server.get(&format!("/ai/models/{HEAD}/card"));
+    assert!(card.status == 200 && String::from_utf8_lossy(&card.body).starts_with("# head-ct-haemorrhage-demo"));
+    server.get("/ai/models/nothing/card").error(404);
 }
