@@ -45,6 +45,7 @@ const ASSETS: &[(&str, &str, &[u8])] = &[
     ("dom.js", JAVASCRIPT, include_bytes!("app/dom.js")),
     ("text.js", JAVASCRIPT, include_bytes!("app/text.js")),
     ("parts.js", JAVASCRIPT, include_bytes!("app/parts.js")),
+    ("feedback.js", JAVASCRIPT, include_bytes!("app/feedback.js")),
     ("model.js", JAVASCRIPT, include_bytes!("app/model.js")),
     ("overview.js", JAVASCRIPT, include_bytes!("app/overview.js")),
     ("resource.js", JAVASCRIPT, include_bytes!("app/resource.js")),

@@ -137,6 +137,43 @@ describe("the page's other views", () => {
     }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.run({ State: "Failed", Error: "no", Results: [], Stored: [] }) }], [/^\/ai\/models$/, { json: [canned.model()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]] });
   });
 
+  test("a reader accepts, rejects and comments each finding; what was said stands there, and what was refused says why", async () => {
+    const said = [];
+    const findings = ["overall", "2.25.9/Mass"].map((Finding) => ({ Finding, Answer: `${Finding}: 91.0 %, present` }));
+    let refuse = false;
+    const feedback = (request) => {
+      if (request.method() !== "POST") return { json: { Findings: findings, User: null, Feedback: [...said, { Finding: "overall", Verdict: "Reject", Comment: canned.HOSTILE, User: "kim", Current: true }] } };
+      if (refuse) return canned.refusal(400, "Comment: found 3000 characters, expected at most 2000");
+      const body = JSON.parse(request.postData());
+      for (const one of said) one.Current = one.Current && one.Finding !== body.Finding;
+      said.push({ ...body, User: null, Current: true });
+      return { json: said.at(-1) };
+    };
+    await on("#/runs/canned", async (page) => {
+      const panel = page.getByRole("region", { name: "Your reading" });
+      const row = panel.locator("li", { hasText: "2.25.9/Mass" });
+      await row.getByRole("textbox").fill("too far lateral");
+      await row.getByRole("button", { name: /^Accept/ }).click();
+      await row.locator('button[aria-pressed="true"]', { hasText: "Accept" }).waitFor();
+      assert.deepEqual(said.at(-1), { Finding: "2.25.9/Mass", Verdict: "Accept", Comment: "too far lateral", User: null, Current: true });
+      await row.getByRole("button", { name: /^Reject/ }).click();
+      await row.locator('button[aria-pressed="true"]', { hasText: "Reject" }).waitFor();
+      assert.equal(await row.getByRole("textbox").inputValue(), "too far lateral");
+      await row.getByRole("button", { name: /^Reject/ }).click();
+      await row.locator('button[aria-pressed="false"]', { hasText: "Reject" }).waitFor();
+      assert.equal(said.at(-1).Verdict, null, "a second press takes it back");
+      assert.match(await panel.locator("li", { hasText: "overall" }).innerText(), /kim: rejected/);
+      refuse = true;
+      await row.getByRole("button", { name: /^Accept/ }).click();
+      await row.locator(".error-text", { hasText: "found 3000 characters" }).waitFor();
+      await shot(page, "feedback");
+      assert.deepEqual(await serious(page), []);
+    }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.run() }], [/^\/ai\/runs\/canned\/feedback$/, feedback], [/^\/ai\/models$/, { json: [canned.model()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]] });
+    await on(`#/models/${DEMO}`, async (page) => {
+      await page.getByText("accepted 9 of 10 findings: 90.0 % (59.6 % – 98.2 %)").waitFor();
+    }, { answers: [[/^\/ai\/models$/, { json: [canned.model()] }], [/^\/ai\/models\/[^/]+\/feedback$/, { json: { Accepted: 9, Rejected: 1, Agreement: { Value: 0.9, Interval: [0.596, 0.982], Counts: [9, 10] } } }]] });
+  });
+
   for (const colorScheme of ["light", "dark"]) {
     for (const [device, viewport] of [["desktop", { width: 1280, height: 900 }], ["tablet", { width: 768, height: 1024 }], ["phone", { width: 390, height: 844 }]]) {
       test(`studies, ${colorScheme}, ${device}: axe-core finds nothing serious, nothing runs over the edge`, async () => {

@@ -78,6 +78,12 @@ export async function findStudies(text, limit) {
   return unique.sort((a, b) => String(b.MainDicomTags?.StudyDate).localeCompare(String(a.MainDicomTags?.StudyDate))).slice(0, limit);
 }
 
+/** What readers said of a run's findings; an error where the server knows no such thing. */
+export const getFeedback = (run) => request("GET", `ai/runs/${id(run)}/feedback`);
+export const giveFeedback = (run, body) => request("POST", `ai/runs/${id(run)}/feedback`, body);
+/** How often readers agree with a model; null where nobody can say. */
+export const getAgreement = (model) => request("GET", `ai/models/${id(model)}/feedback`).catch(() => null);
+
 const studies = new Map();
 
 /** Orthanc's `/studies/{id}`, asked once; null where it may not be seen or is gone. */

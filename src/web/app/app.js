@@ -59,9 +59,10 @@ function draw(page, data) {
   if (first && page.moved) main.focus();
 }
 
-/** Runs what a button asks for, says what went wrong, and shows the new state. */
-async function act(action) {
+/** Runs what a button asks for, says what went wrong, and shows the new state. `redraw`: although the server says the same as before. */
+async function act(action, redraw = false) {
   const page = shown;
+  if (redraw && page) page.json = `${page.json} `;
   say(null);
   try {
     await action();

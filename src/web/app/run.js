@@ -2,6 +2,7 @@
 // or doubt it.
 import { cancelRun, deleteRun, downloadUrl, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
+import { feedbackPanel } from "./feedback.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
 import { className, language, moment, named, percent, seconds, t } from "./text.js";
@@ -11,6 +12,7 @@ const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 export function run(id) {
   const previews = new Map(); // kept over redraws, so that a finished image does not load again at every poll
   const slices = {}; // the slice browser, likewise
+  const feedback = {}; // and what the reader is typing
   return {
     async load() {
       const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
@@ -37,6 +39,7 @@ export function run(id) {
         cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         explanations(data, previews),
+        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, () => act(async () => {}, true)) : null,
         details(data, viewers),
       ].filter(Boolean);
     },
