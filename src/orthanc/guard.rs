@@ -29,7 +29,7 @@ pub fn guard<T>(what: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(install_hook);
     DEPTH.set(DEPTH.get() + 1);
-    let body = || stacker::maybe_grow(ENOUGH_STACK, MORE_STACK, body);
+    let body = || stacker::maybe_grow(ENOUGH_STACK, MORE_STACK, || framed(body));
     let value = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
         let panic = PANIC.take().unwrap_or_else(|| "at an unknown place".into());
         discard(payload);
@@ -40,6 +40,12 @@ pub fn guard<T>(what: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
     });
     DEPTH.set(DEPTH.get() - 1);
     value
+}
+
+/// Never inlined, so that what the body has on its stack is not taken from the small one before there is another.
+#[inline(never)]
+fn framed<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }
 
 /// Drops a panic's payload, whose destructor may panic as well, with a payload of its own.
