@@ -10,6 +10,7 @@ mod body;
 mod evaluate;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+mod feedback;
 pub mod forms;
 mod images;
 mod info;
@@ -37,6 +38,9 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
+    Route { pattern: "/ai/runs/([^/]+)/feedback", handler: feedback::of_run },
+    Route { pattern: "/ai/models/([^/]+)/feedback", handler: feedback::of_model },
+    Route { pattern: "/ai/feedback.csv", handler: feedback::table },
     Route { pattern: "/ai/queue/(suspend|resume)", handler: runs::queue },
     Route { pattern: "/ai/models/([^/]+)/evaluate", handler: evaluate::submit },
     Route { pattern: "/ai/evaluations", handler: evaluate::list },

@@ -25,7 +25,7 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 23] = [
+pub static PERMISSIONS: [Permission; 27] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
@@ -43,6 +43,10 @@ pub static PERMISSIONS: [Permission; 23] = [
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/cancel$", ANALYSE, "cancel a run"),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/retry$", ANALYSE, "do a run again"),
     entry(Method::Delete, "^/ai/runs/([a-f0-9-]+)$", DELETE, "forget a run and delete its results"),
+    entry(Method::Get, "^/ai/runs/([a-f0-9-]+)/feedback$", READ, "what readers said of a run, comments included"),
+    entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/feedback$", ANALYSE, "accept, reject or comment a finding"),
+    entry(Method::Get, "^/ai/models/([^/]+)/feedback$", READ, "how often readers agree with a model"),
+    entry(Method::Get, "^/ai/feedback.csv$", READ, "what readers said of all runs, comments included"),
     entry(Method::Post, "^/ai/queue/(suspend|resume)$", SETTINGS, "suspend or resume the queue, of all nodes"),
     entry(Method::Post, "^/ai/models/([^/]+)/evaluate$", ANALYSE, "evaluate a model on labelled studies"),
     entry(Method::Get, "^/ai/evaluations$", READ, "evaluations"),
