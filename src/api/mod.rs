@@ -8,6 +8,7 @@ mod assets;
 mod audit;
 mod body;
 mod evaluate;
+mod explorer2;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 mod feedback;
@@ -46,6 +47,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/evaluations", handler: evaluate::list },
     Route { pattern: "/ai/evaluations/([^/]+)", handler: evaluate::one },
     Route { pattern: "/ai/evaluations/([^/]+)/(report.html|cases.csv|override.json)", handler: evaluate::file },
+    Route { pattern: "/ai/explorer2.json", handler: explorer2::buttons },
     Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];

@@ -25,11 +25,12 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 27] = [
+pub static PERMISSIONS: [Permission; 28] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
     entry(Method::Get, "^/ai/models/([^/]+)$", READ, "one model"),
+    entry(Method::Get, "^/ai/explorer2.json$", READ, "buttons for Orthanc Explorer 2's configuration"),
     entry(Method::Get, "^/ai/app$", READ, "the page"),
     entry(Method::Get, "^/ai/app/(.*)$", READ, "the page's files"),
     entry(Method::Get, "^/(studies|series|instances)/([a-f0-9-]+)/ai$", READ, "which models apply, the study's runs"),
