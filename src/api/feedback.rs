@@ -1,5 +1,6 @@
 //! What readers say: `/ai/runs/{id}/feedback`, `/ai/models/{name}/feedback`, `/ai/feedback.csv`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,11 +16,19 @@ use crate::run::{Run, RunId, RunService, RunState};
 const NAMED_FINDINGS: usize = 8;
 
 /// POST `/ai/runs/{id}/feedback`. Values of any kind are taken up first: an error of the parser would quote what may be a comment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-struct FeedbackBody {
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct FeedbackBody {
+    /// One of the run's: GET answers them.
+    #[schemars(with = "String")]
     finding: Value,
+    /// null: takes an earlier one back.
+    #[serde(default)]
+    #[schemars(with = "Option<Verdict>")]
     verdict: Value,
+    /// One line, at most 2000 characters.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
     comment: Value,
 }
 
@@ -157,9 +166,10 @@ mod tests {
         assert_eq!((given.comment.as_deref(), given.user), (Some("a vessel, ä"), None));
         let back = judged(br#"{"Finding": "overall", "Verdict": null, "Comment": ""}"#).unwrap();
         assert_eq!((back.verdict, back.comment), (None, None));
-        for body in [&b"{}"[..], br#"{"Finding": "1.3/Mass"}"#, br#"{"Finding": 1}"#, br#"{"Verdict": "Accept"}"#] {
+        for body in [&b""[..], br#"{"Finding": "1.3/Mass"}"#, br#"{"Finding": 1}"#] {
             assert_eq!(judged(body).unwrap_err(), "Finding: expected one of this run's: overall, 1.2/Mass");
         }
+        assert!(judged(b"{\"Verdict\": \"Accept\"}").unwrap_err().contains("missing field `Finding`"));
         for verdict in ["\"accept\"", "true", "{}"] {
             let body = format!("{{\"Finding\": \"overall\", \"Verdict\": {verdict}}}");
             assert_eq!(judged(body.as_bytes()).unwrap_err(), VERDICTS);

@@ -15,6 +15,7 @@ mod feedback;
 pub mod forms;
 mod images;
 mod info;
+pub mod openapi;
 mod overlay;
 pub mod permissions;
 mod runs;
@@ -47,6 +48,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/evaluations", handler: evaluate::list },
     Route { pattern: "/ai/evaluations/([^/]+)", handler: evaluate::one },
     Route { pattern: "/ai/evaluations/([^/]+)/(report.html|cases.csv|override.json)", handler: evaluate::file },
+    Route { pattern: "/ai/openapi.json", handler: openapi::get },
     Route { pattern: "/ai/explorer2.json", handler: explorer2::buttons },
     Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ndarray::ArrayD;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
@@ -21,7 +22,7 @@ use crate::manifest::{
 };
 
 /// Where a model stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum ModelState {
     /// Its manifest is good and its weights are there, being read.
     Loading,
@@ -37,7 +38,7 @@ impl ModelState {
 }
 
 /// What anyone may know of a model.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ModelInfo {
     /// The folder's name.
@@ -80,7 +81,7 @@ impl ModelInfo {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClassInfo {
     pub name: String,

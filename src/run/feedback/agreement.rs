@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Verdict;
@@ -20,7 +21,7 @@ pub struct FeedbackCount {
 }
 
 /// So many findings accepted, so many rejected.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Agreement {
     pub accepted: usize,
@@ -30,7 +31,7 @@ pub struct Agreement {
 }
 
 /// What GET `/ai/models/{name}/feedback` answers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ModelAgreement {
     pub model: String,
@@ -41,7 +42,7 @@ pub struct ModelAgreement {
     pub months: Vec<MonthAgreement>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct VersionAgreement {
     pub version: String,
@@ -49,7 +50,7 @@ pub struct VersionAgreement {
     pub agreement: Agreement,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct MonthAgreement {
     /// `2026-01`, of the verdicts' time in UTC.

@@ -1,12 +1,13 @@
 //! The findings of a run, each with a key.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::result::report::{ImageReport, SegmentReport, SegmentationReport};
 use crate::run::record::{ImageResult, Run};
 
 /// Something that a run says and a reader can accept or reject: also that a segment was not found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct JudgedFinding {
     /// Stays the same for the run's life: `overall` for the answer of all images; `segment/2` for the second of the segments of a volume;

@@ -8,6 +8,7 @@ pub mod agreement;
 mod findings;
 mod table;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::RunId;
@@ -19,7 +20,7 @@ pub use table::feedback_csv;
 /// Of a comment, in characters.
 pub const MAX_COMMENT_CHARS: usize = 2000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     Accept,
     Reject,
@@ -55,7 +56,7 @@ pub struct Judgement {
 }
 
 /// A judgement as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Feedback {
     pub run: RunId,
