@@ -43,7 +43,8 @@ fn agreement(server: &Orthanc) -> Value {
 
 fn table(server: &Orthanc, query: &str) -> String {
     let answer = server.get(&format!("/ai/feedback.csv{query}"));
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/csv; charset=utf-8")));
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/csv")), "{:?}", answer.headers);
     String::from_utf8(answer.body).unwrap()
 }
 
