@@ -43,7 +43,7 @@ setup-build setup-demo setup-test: setup-%:
 
 ## Testing it
 
-.PHONY: test lint fault-plugin test-live test-browser test-ohif parity bench deny
+.PHONY: test lint fault-plugin test-live test-browser test-ohif fuzz-rest parity bench deny
 test: setup-test lint fault-plugin build ## everything: format, clippy, unit, integration, parity, live (Orthanc 1.10.1 and 1.13.0), browser, OHIF
 	@$(CHECK_GOLDEN)
 	@$(ENV) cargo test --release --locked --no-fail-fast
@@ -68,6 +68,9 @@ test-browser: setup-test build ## Explorer's buttons and the page in headless Ch
 test-ohif: setup-test build ## the results in the OHIF viewer, both Orthancs (STUDY=dir, MODEL=name, ORTHANC_VERSIONS=…, SHOTS=dir)
 	@STUDY="$(STUDY)" scripts/test_ohif.sh
 
+fuzz-rest: setup-test build ## schemathesis against a live Orthanc, by docs/openapi.json (SEED=number, SECONDS_EACH=120)
+	@scripts/fuzz_rest.sh
+
 parity: setup-build ## networks and pre-processing against the references in GOLDEN_DIR (default ../shared/golden)
 	@$(CHECK_GOLDEN)
 	@$(ENV) cargo test --release --locked --test 'parity*' -- --nocapture
@@ -81,7 +84,7 @@ deny: setup-build ## licences, advisories and sources of the dependencies (insta
 
 ## Making its parts anew
 
-.PHONY: train schema clean
+.PHONY: train schema openapi clean
 train: build ## train the demonstration weights again, on synthetic exams
 	build/orthanc-ai train models/mammography-4view-demo
 	@# glibc's malloc gives large blocks back at once and faults them in again: half the time of a volume's training.
@@ -89,6 +92,9 @@ train: build ## train the demonstration weights again, on synthetic exams
 
 schema: build ## models/schema.json from the manifest's Rust types
 	@build/orthanc-ai schema > build/schema.json && mv build/schema.json models/schema.json
+
+openapi: build ## docs/openapi.json from the route table
+	@build/orthanc-ai openapi > build/openapi.json && mv build/openapi.json docs/openapi.json
 
 clean: ## build/ and our own crate's compilation; the cache (downloads, dependencies) stays
 	@rm -rf build tests/browser/node_modules tests/ohif/node_modules

@@ -2,7 +2,7 @@
 # setup.sh build|demo|test: installs and downloads what that step needs; each level holds the one before it. Done work is skipped.
 #   build  compilers, libtorch, the Orthanc SDK header
 #   demo   + Orthanc and its DICOMweb plugin (Debian's packages)
-#   test   + Orthanc 1.13.0 beside it, PostgreSQL, DICOM validators, Chromium, Node.js and the OHIF viewer
+#   test   + Orthanc 1.13.0 beside it, PostgreSQL, DICOM validators, tools for the REST interface, Chromium, Node.js and the OHIF viewer
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -23,6 +23,7 @@ main() {
     if [ "$LEVEL" = test ]; then
         "$REPOSITORY/scripts/fetch_orthanc_1_13.sh" server
         "$REPOSITORY/scripts/fetch_validators.sh"
+        "$REPOSITORY/scripts/fetch_rest_tools.sh"
         "$REPOSITORY/scripts/fetch_ohif.sh"
     fi
     own_target_folder

@@ -14,11 +14,14 @@ const MAX_USER_CHARS: usize = 128;
 
 /// Tells the audit log what the request has done to a run.
 pub fn tell(request: &Request<'_>, service: &RunService, action: Action, run: &Run) {
-    let user = host::current().filter(audit::is_there).and_then(|host| {
-        let configuration = host.configuration().unwrap_or_default();
-        user(request, &configuration["RegisteredUsers"])
-    });
+    let user = host::current().filter(audit::is_there).and_then(|_| user_of(request));
     (service.audit)(&AuditEvent { action, user: user.as_deref(), run });
+}
+
+/// Who asks, where somebody vouches for it.
+pub fn user_of(request: &Request<'_>) -> Option<String> {
+    let configuration = host::current()?.configuration().unwrap_or_default();
+    user(request, &configuration["RegisteredUsers"])
 }
 
 /// The user that somebody vouches for: the plugin that authenticates requests, or Orthanc, whose `RegisteredUsers` they are. A name

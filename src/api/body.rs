@@ -1,5 +1,6 @@
 //! POST bodies: JSON with known keys only.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -7,7 +8,7 @@ use crate::orthanc::RestError;
 use crate::orthanc::rest_server::Request;
 
 /// POST `/{level}/{id}/ai`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct RunBody {
     /// Absent: every model that applies.
@@ -21,7 +22,7 @@ pub struct RunBody {
 }
 
 /// POST of an action: no parameters yet.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmptyBody {}
 

@@ -1,5 +1,6 @@
 //! POST `/ai/demo`: synthetic studies into the archive, so that an empty server has something to try.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,10 +11,10 @@ use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::phantom::demo::DemoStudy;
 use crate::source::orthanc::store_demo_file;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-struct DemoBody {
-    /// Names of [`DemoStudy`]; none: all.
+pub struct DemoBody {
+    /// `Mammography`, `BreastMri`, `BreastSlice`, `HeadCt`, `Dermoscopy`; none: all.
     studies: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,9 +22,9 @@ const MAX_STUDIES: usize = 10_000;
 /// The page has a style of its own, and nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-struct EvaluateBody {
+pub struct EvaluateBody {
     /// Orthanc's id of a study to its label: a class, or 0 or 1.
     studies: BTreeMap<String, String>,
     /// Orthanc's ids of studies whose images `LabelTag` or `Csv` label, or that hold reference segmentations.

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,9 +22,9 @@ const MAX_BODY: usize = 64 << 20;
 /// Pictures of one request.
 const MAX_PICTURES: usize = 100;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
-struct ImagesBody {
+pub struct ImagesBody {
     images: Vec<PictureBody>,
     /// Orthanc's id of the study that they belong to; or `patient`.
     study: Option<String>,
@@ -34,9 +35,9 @@ struct ImagesBody {
     synchronous: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct PictureBody {
+pub struct PictureBody {
     /// The file in base64.
     content: String,
     /// What it is called: kept with the picture, never in a log.

@@ -9,11 +9,14 @@ mod audit;
 mod body;
 mod demo;
 mod evaluate;
+mod explorer2;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+mod feedback;
 pub mod forms;
 mod images;
 mod info;
+pub mod openapi;
 mod overlay;
 pub mod permissions;
 mod runs;
@@ -40,11 +43,16 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
+    Route { pattern: "/ai/runs/([^/]+)/feedback", handler: feedback::of_run },
+    Route { pattern: "/ai/models/([^/]+)/feedback", handler: feedback::of_model },
+    Route { pattern: "/ai/feedback.csv", handler: feedback::table },
     Route { pattern: "/ai/queue/(suspend|resume)", handler: runs::queue },
     Route { pattern: "/ai/models/([^/]+)/evaluate", handler: evaluate::submit },
     Route { pattern: "/ai/evaluations", handler: evaluate::list },
     Route { pattern: "/ai/evaluations/([^/]+)", handler: evaluate::one },
     Route { pattern: "/ai/evaluations/([^/]+)/(report.html|cases.csv|override.json)", handler: evaluate::file },
+    Route { pattern: "/ai/openapi.json", handler: openapi::get },
+    Route { pattern: "/ai/explorer2.json", handler: explorer2::buttons },
     Route { pattern: "/ai/app", handler: assets::entry },
     Route { pattern: "/ai/app/(.*)", handler: assets::file },
 ];

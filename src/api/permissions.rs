@@ -25,12 +25,14 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 25] = [
+pub static PERMISSIONS: [Permission; 31] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
     entry(Method::Get, "^/ai/models/([^/]+)$", READ, "one model"),
     entry(Method::Get, "^/ai/models/([^/]+)/card$", READ, "its card: README.md of its folder"),
+    entry(Method::Get, "^/ai/openapi.json$", READ, "this interface, as OpenAPI has it"),
+    entry(Method::Get, "^/ai/explorer2.json$", READ, "buttons for Orthanc Explorer 2's configuration"),
     entry(Method::Get, "^/ai/app$", READ, "the page"),
     entry(Method::Get, "^/ai/app/(.*)$", READ, "the page's files"),
     entry(Method::Get, "^/(studies|series|instances)/([a-f0-9-]+)/ai$", READ, "which models apply, the study's runs"),
@@ -45,6 +47,10 @@ pub static PERMISSIONS: [Permission; 25] = [
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/cancel$", ANALYSE, "cancel a run"),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/retry$", ANALYSE, "do a run again"),
     entry(Method::Delete, "^/ai/runs/([a-f0-9-]+)$", DELETE, "forget a run and delete its results"),
+    entry(Method::Get, "^/ai/runs/([a-f0-9-]+)/feedback$", READ, "what readers said of a run, comments included"),
+    entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/feedback$", ANALYSE, "accept, reject or comment a finding"),
+    entry(Method::Get, "^/ai/models/([^/]+)/feedback$", READ, "how often readers agree with a model"),
+    entry(Method::Get, "^/ai/feedback.csv$", READ, "what readers said of all runs, comments included"),
     entry(Method::Post, "^/ai/queue/(suspend|resume)$", SETTINGS, "suspend or resume the queue, of all nodes"),
     entry(Method::Post, "^/ai/models/([^/]+)/evaluate$", ANALYSE, "evaluate a model on labelled studies"),
     entry(Method::Get, "^/ai/evaluations$", READ, "evaluations"),
@@ -67,32 +73,18 @@ impl fmt::Display for Permission {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use regex::Regex;
 
     use super::super::ROUTES;
+    use super::super::openapi::{example, paths};
     use super::*;
     use crate::orthanc::rest_server::{Request, Route};
 
-    const METHODS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
-
-    /// Paths that the route's pattern matches: each alternative of a group once.
-    fn paths(route: &Route) -> Vec<String> {
-        let mut paths = vec![route.pattern.to_owned()];
-        let group = Regex::new(r"\(([^()]*)\)").unwrap();
-        while let Some(found) = group.find(&paths[0]).map(|m| m.as_str().to_owned()) {
-            let inner = &found[1..found.len() - 1];
-            let options: Vec<&str> = if inner.contains('|') { inner.split('|').collect() } else { vec!["0a-1b"] };
-            paths = paths
-                .iter()
-                .flat_map(|p| options.iter().map(|o| p.replacen(&found, o, 1)).collect::<Vec<_>>())
-                .collect();
-        }
-        paths
-    }
+    pub const METHODS: [Method; 4] = [Method::Get, Method::Post, Method::Put, Method::Delete];
 
     /// The handler says itself which methods it takes; without a running service the others get no further than that.
-    fn takes(route: &Route, method: Method, path: &str) -> bool {
+    pub fn takes(route: &Route, method: Method, path: &str) -> bool {
         let captures = Regex::new(&format!("^{}$", route.pattern)).unwrap();
         let captures = captures.captures(path).unwrap();
         let mut request = Request::new(method, path);
@@ -104,7 +96,7 @@ mod tests {
     fn every_method_of_every_route_needs_one_permission() {
         let mut used = vec![0; PERMISSIONS.len()];
         for route in ROUTES {
-            for path in paths(route) {
+            for path in paths(route.pattern).iter().map(|path| example(path)) {
                 for method in METHODS {
                     let fits = |p: &Permission| p.method == method && Regex::new(p.path).unwrap().is_match(&path);
                     let fitting: Vec<usize> = (0..PERMISSIONS.len()).filter(|i| fits(&PERMISSIONS[*i])).collect();

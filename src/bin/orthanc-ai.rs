@@ -32,6 +32,8 @@ enum Command {
     Evaluate(Box<commands::evaluate::EvaluateArgs>),
     /// Print the JSON Schema of manifest.json
     Schema,
+    /// Print the REST interface as OpenAPI
+    Openapi,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run_train(args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Schema => commands::schema(),
+        Command::Openapi => commands::openapi(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

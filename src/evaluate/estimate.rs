@@ -1,5 +1,8 @@
 //! A figure with its 95 % interval, or in words why there is none.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -79,6 +82,30 @@ impl Serialize for Measure {
             }
         }
         map.end()
+    }
+}
+
+impl JsonSchema for Measure {
+    fn schema_name() -> Cow<'static, str> {
+        "Measure".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A figure with its 95 % interval, of a proportion also so many of so many; or in words why there is none.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "required": ["Value", "Interval"],
+                    "properties": {
+                        "Value": {"type": "number"},
+                        "Interval": {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+                        "Counts": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+                    },
+                },
+                {"type": "object", "required": ["Undefined"], "properties": {"Undefined": {"type": "string"}}},
+            ],
+        })
     }
 }
 

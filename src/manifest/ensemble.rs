@@ -86,7 +86,7 @@ fn one() -> f64 {
 }
 
 /// How many answers a model's one is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Answers {
     /// Ways in which each network sees the input, the one as it is among them.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use super::{ClassSpec, Manifest, ManifestError, TaskSpec, Thresholds};
 /// The file's name in the model's folder.
 pub const OVERRIDE_FILE: &str = "override.json";
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
     /// Form of this file; 1.
@@ -31,7 +32,7 @@ pub struct Override {
 }
 
 /// What the thresholds rest on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverrideEvaluation {
     /// RFC 3339.
@@ -46,7 +47,7 @@ pub struct OverrideEvaluation {
 }
 
 /// Of the threshold for Present, on the cases that chose it; intervals are of 95 %.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OverridePoint {
     pub positives: usize,

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ndarray::ArrayD;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ComputeThread, Device, Logits, ModelError, Network, WeightsError, ensemble, weights};
@@ -25,7 +26,7 @@ use crate::manifest::{
 const MAX_CARD: u64 = 256 * 1024;
 
 /// Where a model stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum ModelState {
     /// Its manifest is good and its weights are there, being read.
     Loading,
@@ -41,7 +42,7 @@ impl ModelState {
 }
 
 /// What anyone may know of a model.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ModelInfo {
     /// The folder's name.
@@ -84,7 +85,7 @@ impl ModelInfo {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ClassInfo {
     pub name: String,

@@ -6,6 +6,7 @@ mod segmentation;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::format_description::well_known::Rfc3339;
@@ -23,7 +24,7 @@ pub use images::{ImageSegmentReport, ImageSegmentationReport, RegionMeasurements
 pub use segmentation::{ChannelReport, SegmentReport, SegmentationReport};
 
 /// One run in words and numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
     pub model: String,
@@ -59,7 +60,7 @@ pub struct Report {
 }
 
 /// One image: either analysed (all but `error`) or not (only `error`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageReport {
     pub view: String,
@@ -78,7 +79,7 @@ pub struct ImageReport {
 }
 
 /// The answer for all images of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct OverallReport {
     /// SeriesInstanceUID, where all images are of one series.
@@ -95,7 +96,7 @@ pub struct OverallReport {
     pub carrying: Vec<usize>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Classification {
     /// The winning class's name.

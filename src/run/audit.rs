@@ -16,6 +16,8 @@ pub enum Action {
     /// What a run had stored was removed: with the run, or because a more complete input was analysed.
     ResultsDeleted,
     RunCancelled,
+    /// A reader has judged a finding; what was said stays in the store.
+    FeedbackGiven,
 }
 
 impl Action {
@@ -25,6 +27,7 @@ impl Action {
             Self::ResultsStored => "ai-results-stored",
             Self::ResultsDeleted => "ai-results-deleted",
             Self::RunCancelled => "ai-run-cancelled",
+            Self::FeedbackGiven => "ai-feedback-given",
         }
     }
 }

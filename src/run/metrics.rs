@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use super::feedback::Verdict;
+use super::feedback::agreement::FeedbackCount;
 use super::record::{RunState, Stage};
 use super::store::{RunCount, RunStore};
 use crate::model::{ModelInfo, ModelState};
@@ -24,6 +26,8 @@ struct ModelMetrics {
     retries: AtomicU64,
     /// Seconds since 1970, 0 before the first.
     last_success: AtomicI64,
+    /// Findings that readers have judged, in the order of [`Verdict::ALL`].
+    feedback: [AtomicI64; Verdict::ALL.len()],
 }
 
 /// A metric's value. Which of the two a metric has never changes: the core keeps it by kind.
@@ -34,7 +38,7 @@ pub enum MetricValue {
 }
 
 /// Every metric's name, with the labels it has.
-pub const NAMES: [(&str, &[&str]); 9] = [
+pub const NAMES: [(&str, &[&str]); 10] = [
     ("orthanc_ai_queue_length", &[]),
     ("orthanc_ai_running", &[]),
     ("orthanc_ai_store_reachable", &[]),
@@ -44,6 +48,7 @@ pub const NAMES: [(&str, &[&str]); 9] = [
     ("orthanc_ai_stage_seconds_total", &["model", "stage"]),
     ("orthanc_ai_retries_total", &["model"]),
     ("orthanc_ai_last_success_timestamp_seconds", &["model"]),
+    ("orthanc_ai_feedback", &["model", "verdict"]),
 ];
 
 #[derive(Debug)]
@@ -63,6 +68,7 @@ impl Metrics {
             stage_microseconds: Default::default(),
             retries: AtomicU64::new(0),
             last_success: AtomicI64::new(0),
+            feedback: Default::default(),
         };
         Self {
             models: models.into_iter().map(of_model).collect(),
@@ -104,7 +110,7 @@ impl Metrics {
         }
     }
 
-    /// Asks the store what waits and runs.
+    /// Asks the store what waits and runs, and what readers have said.
     pub fn count(&self, store: &dyn RunStore) {
         let of = |counts: &[RunCount], state| {
             let runs: usize = counts.iter().filter(|c| c.state == state).map(|c| c.runs).sum();
@@ -112,6 +118,20 @@ impl Metrics {
         };
         let counts = store.counts().ok();
         self.queue(counts.map(|c| (of(&c, RunState::Queued), of(&c, RunState::Running))));
+        if let Ok(counts) = store.feedback_counts(None) {
+            self.feedback(&counts);
+        }
+    }
+
+    /// The verdicts that count; runs that were forgotten have taken theirs along.
+    fn feedback(&self, counts: &[FeedbackCount]) {
+        for model in &self.models {
+            for (verdict, value) in Verdict::ALL.into_iter().zip(&model.feedback) {
+                let of_it = counts.iter().filter(|c| c.model == model.name && c.verdict == verdict);
+                let verdicts: usize = of_it.map(|c| c.verdicts).sum();
+                value.store(i64::try_from(verdicts).unwrap_or(i64::MAX), Ordering::Relaxed);
+            }
+        }
     }
 
     /// What the store holds; None: it cannot be reached.
@@ -151,6 +171,10 @@ impl Metrics {
             values.push((format!("orthanc_ai_retries_total{{model=\"{name}\"}}"), counter(&model.retries)));
             let last = load(&model.last_success);
             values.push((format!("orthanc_ai_last_success_timestamp_seconds{{model=\"{name}\"}}"), last));
+            for (verdict, count) in Verdict::ALL.into_iter().zip(&model.feedback) {
+                let verdict = verdict.name();
+                values.push((format!("orthanc_ai_feedback{{model=\"{name}\",verdict=\"{verdict}\"}}"), load(count)));
+            }
         }
         values
     }
@@ -190,6 +214,16 @@ mod tests {
         metrics.retried("b");
         metrics.queue(Some((4, 1)));
         metrics.queue(None);
+        let said = |model: &str, day, verdict, verdicts| FeedbackCount {
+            model: model.into(),
+            version: "1".into(),
+            day,
+            verdict,
+            verdicts,
+        };
+        metrics.feedback(&[said("a", 1, Verdict::Accept, 9), said("b", 1, Verdict::Accept, 1)]);
+        let gone = said("gone", 1, Verdict::Reject, 1);
+        metrics.feedback(&[said("a", 1, Verdict::Accept, 2), said("a", 2, Verdict::Accept, 3), gone]);
         let number = |value| match value {
             MetricValue::Integer(n) => n as f64,
             MetricValue::Float(x) => x,
@@ -203,6 +237,9 @@ mod tests {
             ("orthanc_ai_stage_seconds_total{model=\"a\",stage=\"infer\"}", 3.0),
             ("orthanc_ai_last_success_timestamp_seconds{model=\"a\"}", 1_800_000_001.0),
             ("orthanc_ai_retries_total{model=\"b\"}", 1.0),
+            ("orthanc_ai_feedback{model=\"a\",verdict=\"Accept\"}", 5.0),
+            ("orthanc_ai_feedback{model=\"a\",verdict=\"Reject\"}", 0.0),
+            ("orthanc_ai_feedback{model=\"b\",verdict=\"Accept\"}", 0.0),
             ("orthanc_ai_queue_length", 4.0),
             ("orthanc_ai_store_reachable", 0.0),
         ] {

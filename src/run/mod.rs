@@ -4,7 +4,7 @@
 //! [`worker`] owns the networks and the device ([`attempt`] holds a run while it works, [`settle`] decides what becomes of it),
 //! [`limits`] says what a run may take. [`host_job`] shows a run in `/jobs`, [`view`] over REST, [`metrics`] to Prometheus, [`marks`] on the study,
 //! [`audit`] to the host's audit log. [`stages`] joins a model to the one whose segment it looks at. [`automatic`] asks for runs of what arrives, by rule.
-//! [`evaluation`] runs a model over cases whose truth is known.
+//! [`evaluation`] runs a model over cases whose truth is known, [`feedback`] is what readers say of the findings.
 
 mod attempt;
 pub mod audit;
@@ -12,6 +12,7 @@ pub mod automatic;
 mod enqueue;
 pub mod evaluation;
 pub mod fault;
+pub mod feedback;
 pub mod host_job;
 pub mod limits;
 pub mod marks;

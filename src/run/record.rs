@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::result::report::{OverallReport, SegmentationReport};
 use crate::source::{Resource, StoreStatus, StoredInstance};
 
 /// A random UUID: says nothing about the patient.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RunId(pub String);
 
 impl RunId {
@@ -29,7 +30,7 @@ impl fmt::Display for RunId {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RunState {
     Queued,
     Running,
@@ -61,7 +62,7 @@ impl RunState {
 }
 
 /// The stages that progress and timings are told by (ARCHITECTURE.md, "The data path").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     Fetch,
@@ -309,7 +310,7 @@ pub struct Intent {
 }
 
 /// One card: an image of the report with the source's id of its instance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ImageResult {
     #[serde(rename = "InstanceID")]
     pub instance_id: String,
@@ -318,7 +319,7 @@ pub struct ImageResult {
 }
 
 /// A slice of a segmented volume, in the source's terms.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct SliceResult {
     /// The displayed channel's instance.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::record::{ImageResult, Run, RunId, RunState, SliceResult, Stage};
@@ -11,7 +12,7 @@ use crate::result::report::{ExplanationReport, OverallReport, SegmentationReport
 use crate::source::{StoreStatus, StoredInstance};
 
 /// What clients of the REST interface read. Keys may be added, and keep their meaning; how a run is stored is another matter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct RunView<'a> {
     #[serde(rename = "ID")]
@@ -112,7 +113,7 @@ impl Run {
 }
 
 /// The answer for all images, with those that carry it in the server's terms.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 struct OverallView<'a> {
     #[serde(flatten)]

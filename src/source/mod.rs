@@ -11,6 +11,7 @@ pub mod pictures;
 use std::fmt;
 use std::ops::Deref;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -115,7 +116,7 @@ pub trait InstanceSource: Sync {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StoreStatus {
     Stored,
     /// The store held an object with this SOP Instance UID already and kept it.
@@ -123,7 +124,7 @@ pub enum StoreStatus {
 }
 
 /// A result object where it now lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct StoredInstance {
     #[serde(rename = "ID")]

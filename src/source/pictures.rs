@@ -10,6 +10,7 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use ndarray::Axis;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::imaging::{ImageAttributes, Picture, PictureError, PicturePixels, PlainJpeg, read_picture};
@@ -18,7 +19,7 @@ use crate::result::uid::{derived_uid, fingerprint};
 use crate::result::{ResultError, source, vr};
 
 /// Which kind of object a picture becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub enum PictureKind {
     /// VL Photographic Image Storage, modality XC.
@@ -44,7 +45,7 @@ impl PictureKind {
 }
 
 /// A patient who is not in the archive yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct NewPatient {
     #[serde(rename = "PatientID")]

@@ -12,6 +12,7 @@ mod durable;
 mod end_to_end;
 mod evaluate;
 mod exam;
+mod feedback;
 #[path = "../support/image_models.rs"]
 mod image_models;
 mod images;

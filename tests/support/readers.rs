@@ -22,6 +22,16 @@ pub fn python() -> Option<PathBuf> {
     Some(python)
 }
 
+/// A program beside the readers that looks at the REST interface; None, with a line, where it is not there.
+pub fn rest_tool(name: &str) -> Option<PathBuf> {
+    let path = validators().with_file_name("rest").join("bin").join(name);
+    if !path.exists() {
+        eprintln!("SKIPPED {name}: not found in the folder rest beside $ORTHANC_AI_VALIDATORS, or in the cache");
+        return None;
+    }
+    Some(path)
+}
+
 fn validators() -> PathBuf {
     let env = |key: &str| std::env::var_os(key).filter(|v| !v.is_empty()).map(PathBuf::from);
     env("ORTHANC_AI_VALIDATORS").unwrap_or_else(|| {

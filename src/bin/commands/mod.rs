@@ -71,3 +71,9 @@ pub fn schema() -> Result<(), Box<dyn Error>> {
     println!("{}", serde_json::to_string_pretty(&orthanc_ai::manifest::Manifest::json_schema())?);
     Ok(())
 }
+
+/// `orthanc-ai openapi`
+pub fn openapi() -> Result<(), Box<dyn Error>> {
+    println!("{}", serde_json::to_string_pretty(&orthanc_ai::api::openapi::document())?);
+    Ok(())
+}

@@ -20,7 +20,7 @@ pub fn cases_csv(report: &EvaluationReport) -> Vec<u8> {
     }
     header.push("Failed".to_owned());
     // Writing to memory does not fail, and all lines have the header's length.
-    let _ = lines.write_record(header.iter().map(|cell| plain(cell)));
+    let _ = lines.write_record(header.iter().map(|cell| plain_cell(cell)));
     for case in &report.cases {
         let mut line = vec![case.number.to_string(), case.id.clone().unwrap_or_default(), case.images.to_string()];
         if !report.classes.is_empty() {
@@ -45,7 +45,7 @@ pub fn cases_csv(report: &EvaluationReport) -> Vec<u8> {
             ]);
         }
         line.push(case.failed.clone().unwrap_or_default());
-        let _ = lines.write_record(line.iter().map(|cell| plain(cell)));
+        let _ = lines.write_record(line.iter().map(|cell| plain_cell(cell)));
     }
     lines.into_inner().unwrap_or_default()
 }
@@ -54,7 +54,7 @@ const OVERLAP_COLUMNS: [&str; 7] =
     ["Dice", "IoU", "HD95 mm", "reference ml", "answer ml", "volume error ml", "volume error %"];
 
 /// A text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay as they are.
-fn plain(cell: &str) -> String {
+pub fn plain_cell(cell: &str) -> String {
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
     if formula { format!("'{cell}") } else { cell.to_owned() }
 }

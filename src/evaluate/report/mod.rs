@@ -16,7 +16,7 @@ use super::overlap::Overlap;
 use super::segmentation::SegmentEvaluation;
 use crate::manifest::{Manifest, Override, OverrideEvaluation, OverridePoint, TaskSpec, Thresholds};
 
-pub use cases::cases_csv;
+pub use cases::{cases_csv, plain_cell};
 pub use html::html;
 
 /// How right a model was on the cases of one site.

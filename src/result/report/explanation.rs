@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::common::demo_marked;
@@ -10,7 +11,7 @@ use crate::manifest::Manifest;
 use crate::predict::{ImageExplanation, ImageSide, Part, PlacedRegion, Side, Statement, sentences};
 
 /// One explained image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ExplanationReport {
     /// SOPInstanceUID of the source.
@@ -31,7 +32,7 @@ pub struct ExplanationReport {
     pub texts: BTreeMap<String, Vec<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct RegionReport {
     /// From 1, as in the heat map's picture.

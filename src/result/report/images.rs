@@ -1,5 +1,6 @@
 //! A segmentation of single images in words and numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::ResultError;
@@ -11,7 +12,7 @@ use crate::imaging::{SegObject, SliceSource};
 use crate::predict::{InPlaneAxis, Region};
 
 /// What was segmented in one image, or one frame of one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageSegmentationReport {
     pub segments: Vec<ImageSegmentReport>,
@@ -26,7 +27,7 @@ pub struct ImageSegmentationReport {
 }
 
 /// One segment of the model in one image: either found (all numbers) or not (none).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageSegmentReport {
     pub name: String,
@@ -39,7 +40,7 @@ pub struct ImageSegmentReport {
     pub measurements: Option<RegionMeasurements>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct RegionMeasurements {
     /// SegmentNumber in the object with the masks.

@@ -1,12 +1,13 @@
 //! A segmentation in words and numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::ResultObject;
 use super::super::segmented::{Found, Segment, Segmented};
 use super::super::{ResultError, charset::fold_typography};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct SegmentationReport {
     /// Slices of the volume; all numbers of slices below count from 0, in ascending position along the normal.
@@ -24,7 +25,7 @@ pub struct SegmentationReport {
 }
 
 /// One segment of the model: either found (all numbers) or not (none).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct SegmentReport {
     pub name: String,
@@ -37,7 +38,7 @@ pub struct SegmentReport {
     pub measurements: Option<Measurements>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Measurements {
     /// SegmentNumber in the object with the masks.
@@ -62,7 +63,7 @@ pub struct Measurements {
     pub outline_frame: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct ChannelReport {
     pub name: String,

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EvaluationError, Evaluator, Names, Unit};
@@ -23,7 +24,7 @@ const WAITING: usize = 10;
 /// Finished ones that are remembered.
 const HISTORY: usize = 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum EvaluationState {
     Queued,
     Running,
@@ -39,7 +40,7 @@ impl EvaluationState {
 }
 
 /// An evaluation as REST shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct EvaluationView {
     /// A random UUID.

@@ -5,6 +5,7 @@
 //! lost it (a server that slept, a network that parted) can change the run no more.
 
 mod connection;
+mod feedback;
 pub mod postgres;
 mod row;
 mod schema;
@@ -22,6 +23,7 @@ use super::record::{Run, RunId, RunState, Stage};
 use super::timestamp::Timestamp;
 use crate::source::Resource;
 
+pub use feedback::FeedbackStore;
 pub use signal::Signal;
 
 /// How often runs of other processes are looked at by [`RunStore::wait_finished`].
@@ -139,7 +141,7 @@ pub struct RunCount {
 
 /// Keeps runs by id. Every method is one transaction: done as a whole and durable when it returns, or not at all. Any may
 /// fail with [`StoreError::Unavailable`].
-pub trait RunStore: Send + Sync {
+pub trait RunStore: FeedbackStore + Send + Sync {
     /// "SQLite" or "PostgreSQL".
     fn kind(&self) -> &'static str;
 

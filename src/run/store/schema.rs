@@ -7,7 +7,7 @@
 use super::connection::{Connection, Dialect, Durability, Fault, transaction};
 
 /// Each takes the schema from one version to the next.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE orthanc_ai_settings (name TEXT PRIMARY KEY, value BIGINT NOT NULL);
     CREATE TABLE orthanc_ai_runs (
@@ -49,6 +49,25 @@ const MIGRATIONS: [&str; 2] = [
 ",
     // A lease says until when a run is a worker's, not whether the worker lives.
     "ALTER TABLE orthanc_ai_runs ADD COLUMN heartbeat BIGINT;",
+    // A reader without a name is '', which is equal to itself.
+    "
+    CREATE TABLE orthanc_ai_feedback (
+        sequence {serial},
+        run TEXT NOT NULL REFERENCES orthanc_ai_runs (id) ON DELETE CASCADE,
+        finding TEXT NOT NULL,
+        reader TEXT NOT NULL,
+        model TEXT NOT NULL,
+        version TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        verdict TEXT,
+        comment TEXT,
+        created BIGINT NOT NULL,
+        is_current BIGINT NOT NULL
+    );
+    CREATE UNIQUE INDEX orthanc_ai_feedback_current ON orthanc_ai_feedback (run, finding, reader) WHERE is_current = 1;
+    CREATE INDEX orthanc_ai_feedback_run ON orthanc_ai_feedback (run);
+    CREATE INDEX orthanc_ai_feedback_model ON orthanc_ai_feedback (model);
+",
 ];
 
 const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -26,8 +26,17 @@ impl<D: Database> SqlRunStore<D> {
         Self { access: Access::new(database), signal: Signal::default() }
     }
 
-    fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+    pub(super) fn read(&self, sql: &str, values: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
         self.access.read(|c| c.query(&D::DIALECT.sql(sql), values))
+    }
+
+    /// One transaction that no waiter is told of.
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&mut D::Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.access.write(durability, work)
     }
 
     /// One statement that changes something; the rows that it returns.

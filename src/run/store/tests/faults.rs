@@ -40,7 +40,7 @@ fn a_file_that_is_not_ours_is_refused_and_left_alone() {
     for (path, expected) in [
         (text, "the file is not a SQLite database"),
         (index, "the database of another program"),
-        (newer, "of a newer version of this plugin: found 99, expected at most 2"),
+        (newer, "of a newer version of this plugin: found 99, expected at most 3"),
     ] {
         let before = fs::read(&path).unwrap();
         let store = sqlite::open(path.clone());
@@ -167,7 +167,7 @@ fn an_older_schema_becomes_this_one() {
     let running = insert(&*bench.open(), &run("1"));
     claimed(&*bench.open(), "a");
     let connection = rusqlite::Connection::open(bench.path()).unwrap();
-    let older = "ALTER TABLE orthanc_ai_runs DROP COLUMN heartbeat;
+    let older = "ALTER TABLE orthanc_ai_runs DROP COLUMN heartbeat; DROP TABLE orthanc_ai_feedback;
         UPDATE orthanc_ai_settings SET value = 1 WHERE name = 'schema'";
     connection.execute_batch(older).unwrap();
     drop(connection);

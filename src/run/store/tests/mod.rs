@@ -2,6 +2,7 @@
 
 mod claims;
 mod faults;
+mod feedback;
 mod history;
 mod keys;
 #[path = "../../../../tests/support/postgres.rs"]
