@@ -16,6 +16,7 @@ mod info;
 mod overlay;
 pub mod permissions;
 mod runs;
+mod surface;
 
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
+    Route { pattern: "/series/([^/]+)/ai/surface.stl", handler: surface::file },
+    Route { pattern: "/series/([^/]+)/ai/surface.html", handler: surface::page },
     Route { pattern: "/ai/images", handler: images::post },
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },

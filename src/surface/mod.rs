@@ -42,11 +42,7 @@ pub enum SurfaceError {
 ///
 /// # Errors
 /// [`SurfaceError`]
-pub fn surface(
-    mask: ArrayView3<u8>,
-    geometry: &Geometry,
-    max_triangles: usize,
-) -> Result<Option<Mesh>, SurfaceError> {
+pub fn surface(mask: ArrayView3<u8>, geometry: &Geometry, max_triangles: usize) -> Result<Option<Mesh>, SurfaceError> {
     let (slices, rows, columns) = mask.dim();
     let found = [slices, rows, columns];
     if found != geometry.size {
@@ -58,7 +54,7 @@ pub fn surface(
     let Some(nets) = nets::extract(mask, geometry)? else { return Ok(None) };
     let mut parts = nets.parts(geometry);
     let mut mesh = nets.mesh;
-    smooth::taubin(&mut mesh);
+    smooth::taubin(&mut mesh, geometry.spacing_mm());
     parts.restore(&mut mesh);
     if mesh.triangles.len() > max_triangles {
         let kept = decimate::decimate(&mut mesh, max_triangles);

@@ -7,12 +7,18 @@ use super::mesh::{Mesh, directed_edges};
 const LAMBDA: f64 = 0.5;
 /// The pass band ends at 1/LAMBDA + 1/MU = 0.11, as Taubin recommends.
 const MU: f64 = -0.53;
-const ROUNDS: usize = 10;
+/// Rounds for stairs as wide as they are high, by how many times thicker slices are than pixels are wide; and the fewest and the most.
+const ROUNDS: f64 = 8.0;
+const FEWEST: usize = 10;
+const MOST: usize = 25;
 
-pub fn taubin(mesh: &mut Mesh) {
+/// `spacing_mm`: of the grid that the mesh comes from, which has stairs as wide as its voxels are long.
+pub fn taubin(mesh: &mut Mesh, spacing_mm: [f64; 3]) {
+    let of = |choose: fn(f64, f64) -> f64| spacing_mm.into_iter().reduce(choose).unwrap_or(1.0);
+    let rounds = ((ROUNDS * of(f64::max) / of(f64::min)) as usize).clamp(FEWEST, MOST);
     let neighbours = Neighbours::of(mesh);
     let mut before = mesh.vertices.clone();
-    for factor in [LAMBDA, MU].into_iter().cycle().take(2 * ROUNDS) {
+    for factor in [LAMBDA, MU].into_iter().cycle().take(2 * rounds) {
         std::mem::swap(&mut before, &mut mesh.vertices);
         let moved = |(vertex, place): (usize, &mut [f64; 3])| {
             let around = neighbours.around(vertex);

@@ -74,8 +74,8 @@ fn a_ball_has_the_area_and_volume_of_one() {
             let [low, high] = mesh.bounds_mm().unwrap();
             let centre = geometry.to_patient(size.map(|n| (n - 1) as f64 / 2.0));
             for axis in 0..3 {
-                assert!((high[axis] - centre[axis] - radius).abs() < 1.2, "{high:?} {centre:?}");
-                assert!((centre[axis] - low[axis] - radius).abs() < 1.2, "{low:?} {centre:?}");
+                assert!((high[axis] - centre[axis] - radius).abs() < 1.5, "{high:?} {centre:?}");
+                assert!((centre[axis] - low[axis] - radius).abs() < 1.5, "{low:?} {centre:?}");
             }
         }
     }
@@ -93,10 +93,7 @@ fn an_empty_mask_has_no_surface_and_misfits_are_told() {
     let geometry = grid([3, 4, 5], PLAIN);
     assert_eq!(surface(Array3::zeros((3, 4, 5)).view(), &geometry, 10), Ok(None));
     let error = surface(Array3::zeros((3, 4, 6)).view(), &geometry, 10).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the mask has [3, 4, 6] slices, rows and columns, expected [3, 4, 5] as the grid"
-    );
+    assert_eq!(error.to_string(), "the mask has [3, 4, 6] slices, rows and columns, expected [3, 4, 5] as the grid");
     let flat = grid([3, 4, 5], [PLAIN[0], PLAIN[1], PLAIN[1]]);
     assert_eq!(surface(Array3::ones((3, 4, 5)).view(), &flat, 10), Err(SurfaceError::Grid));
 }
