@@ -298,6 +298,7 @@ impl Net<'_> {
 
     fn shorter_diagonal(&self, polygon: &[u32]) -> usize {
         let place = |n: usize| self.nets.mesh.vertices[polygon[n] as usize];
-        usize::from(norm(sub(place(1), place(3))) < norm(sub(place(0), place(2))))
+        // Of equal ones always the same, however places are rounded.
+        usize::from(1.001 * norm(sub(place(1), place(3))) < norm(sub(place(0), place(2))))
     }
 }
