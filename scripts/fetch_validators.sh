@@ -1,10 +1,10 @@
 #!/bin/bash
-# fetch_validators.sh: other people's DICOM readers (highdicom, pydicom, dcmqi) into $VALIDATOR_HOME/venv; the tests show our results to
+# fetch_validators.sh: other people's readers (of DICOM highdicom, pydicom, dcmqi; of STL trimesh) into $VALIDATOR_HOME/venv; the tests show our results to
 # them. dciodvfy and dsrdump are Debian packages (scripts/setup.sh).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-PINNED='highdicom==0.28.2 pydicom==3.0.2 dcmqi==1.5.7'
+PINNED='highdicom==0.28.2 pydicom==3.0.2 dcmqi==1.5.7 trimesh==5.2.0'
 VENV=$VALIDATOR_HOME/venv
 STAMP=$VENV/.orthanc-ai
 

@@ -16,6 +16,7 @@ pub mod predict;
 pub mod result;
 pub mod run;
 pub mod source;
+pub mod surface;
 pub mod transform;
 pub mod web;
 

@@ -64,13 +64,17 @@ fn few_know_that_there_is_a_server() {
 /// `(folder, what it must not import)`
 #[test]
 fn imports_go_one_way() {
-    let forbidden: [(&str, &[&str]); 9] = [
+    let forbidden: [(&str, &[&str]); 10] = [
         (
             "manifest/",
             &["imaging", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
         ),
         (
             "imaging/",
+            &["manifest", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
+        ),
+        (
+            "surface/",
             &["manifest", "transform", "predict", "model", "result", "source", "run", "api", "plugin", "web", "config"],
         ),
         ("predict/", &["transform", "model", "result", "source", "run", "api", "plugin", "web", "config"]),

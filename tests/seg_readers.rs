@@ -120,7 +120,7 @@ fn write(dir: &Path, v: &Variant) -> Written {
         std::fs::write(&path, &object.bytes).unwrap();
         match object.kind {
             ResultKind::Sr => sr = path,
-            ResultKind::Sc => panic!("a heat map of a segmentation"),
+            ResultKind::Sc | ResultKind::M3d => panic!("nobody asked for a {}", object.kind),
             ResultKind::Seg => {
                 std::fs::copy(&path, sources.join("seg.dcm")).unwrap();
                 seg = Some(path);

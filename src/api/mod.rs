@@ -20,6 +20,7 @@ pub mod openapi;
 mod overlay;
 pub mod permissions;
 mod runs;
+mod surface;
 
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
+    Route { pattern: "/series/([^/]+)/ai/surface.stl", handler: surface::file },
+    Route { pattern: "/series/([^/]+)/ai/surface.html", handler: surface::page },
     Route { pattern: "/ai/images", handler: images::post },
     Route { pattern: "/ai/demo", handler: demo::post },
     Route { pattern: "/ai/runs", handler: runs::list },

@@ -74,7 +74,7 @@ fn segmentation(request: &Request<'_>) -> Result<(InstanceId, SegObject), RestEr
     Ok((id, seg))
 }
 
-fn invalid(key: &str, found: &str, expected: &str) -> RestError {
+pub(super) fn invalid(key: &str, found: &str, expected: &str) -> RestError {
     let found: String = found.chars().take(32).collect();
     RestError::bad_request(format!("{key}: found \"{found}\", expected {expected}"))
 }
@@ -149,7 +149,7 @@ fn draw_source(seg: &SegObject, frame: usize, image: &mut RgbaImage) -> Result<(
     Ok(())
 }
 
-fn color_of(seg: &SegObject, number: u16) -> [u8; 3] {
+pub(super) fn color_of(seg: &SegObject, number: u16) -> [u8; 3] {
     let segment = seg.segments.iter().find(|s| s.number == number);
     segment.and_then(|s| s.cielab).map_or(DEFAULT_COLOR, srgb)
 }

@@ -25,7 +25,7 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 31] = [
+pub static PERMISSIONS: [Permission; 33] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
@@ -40,6 +40,8 @@ pub static PERMISSIONS: [Permission; 31] = [
     entry(Method::Get, "^/studies/([a-f0-9-]+)/ai/report$", READ, "the study's reports"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/overlay.png$", READ, "a segmentation's picture"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/frames$", READ, "a segmentation's mask"),
+    entry(Method::Get, "^/series/([a-f0-9-]+)/ai/surface.stl$", READ, "a segment's surface"),
+    entry(Method::Get, "^/series/([a-f0-9-]+)/ai/surface.html$", READ, "a segmentation's surface in 3D"),
     entry(Method::Post, "^/ai/images$", ANALYSE, "store pictures, and analyse them"),
     entry(Method::Post, "^/ai/demo$", ANALYSE, "store synthetic studies"),
     entry(Method::Get, "^/ai/runs$", READ, "runs, of all studies"),

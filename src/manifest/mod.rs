@@ -41,7 +41,7 @@ pub use region_of_interest::{MissingPolicy, RegionOfInterestSpec};
 pub use report::{ClassSpec, ReportSpec, SupersedePolicy, Thresholds};
 pub use task::{
     Activation, AggregateSpec, ClassificationSpec, DenseActivation, InvertMode, PostprocessingSpec, SegEncoding,
-    SegmentSpec, SegmentationSpec, TaskSpec,
+    SegmentSpec, SegmentationSpec, SurfaceSpec, TaskSpec,
 };
 pub use transform::TransformSpec;
 

@@ -141,6 +141,25 @@ pub struct SegmentationSpec {
     /// laid over its images. Absent: the second of several phases, which is the first after contrast, else the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_channel: Option<usize>,
+    /// Surfaces beside the masks. Absent: none is stored; the page of a segmentation in 3D makes its own of any masks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surface: Option<SurfaceSpec>,
+}
+
+/// The surface of each segment that is found: smoothed, decimated, closed, in the patient's mm, of the volume of its voxels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SurfaceSpec {
+    /// Stores each as DICOM Encapsulated STL, in a series beside the segmentation's. Of masks over several slices that lie in the patient and have a
+    /// FrameOfReferenceUID; of others a warning of the run says why there is none.
+    pub store: bool,
+    /// At most so many triangles a segment, 1000 to 1000000: a file has 50 bytes a triangle. Absent: 60000.
+    #[serde(default = "default_max_triangles")]
+    pub max_triangles: usize,
+}
+
+fn default_max_triangles() -> usize {
+    60_000
 }
 
 /// From a voxel's logits to probabilities.

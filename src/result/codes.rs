@@ -124,13 +124,19 @@ pub const SOURCE_IMAGE_FOR_PROCESSING: Concept = dcm("121322", "Source image for
 pub const SPATIAL_AND_RELATIONAL_CONCEPT: Concept = sct("309825002", "Spatial and Relational Concept");
 pub const BACKGROUND: Concept = dcm("125040", "Background");
 
+// Model document title (CID 7061)
+pub const CT_MODEL: Concept = Concept { value: "85040-4", scheme: "LN", meaning: "CT 3D CAM model" };
+pub const MR_MODEL: Concept = Concept { value: "85041-2", scheme: "LN", meaning: "MR 3D CAM model" };
+pub const MIXED_MODEL: Concept = dcm("129019", "Mixed Modality 3D CAM model");
+
 // Whether there was anything to report (CID 6047)
 pub const CAD_PROCESSING_SUMMARY: Concept = dcm("111017", "CAD Processing and Findings Summary");
 pub const SUCCEEDED_WITHOUT_FINDINGS: Concept = dcm("111241", "All algorithms succeeded; without findings");
 pub const SUCCEEDED_WITH_FINDINGS: Concept = dcm("111242", "All algorithms succeeded; with findings");
 pub const NO_ALGORITHMS_SUCCEEDED: Concept = dcm("111245", "No algorithms succeeded; without findings");
 
-// Purpose of Reference (CID 7005)
+// Purpose of Reference (CID 7005, CID 7060)
+pub const SOURCE_IMAGE: Concept = dcm("121324", "Source image");
 pub const PROCESSING_EQUIPMENT: Concept = dcm("109102", "Processing Equipment");
 
 // Units

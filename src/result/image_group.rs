@@ -1,5 +1,6 @@
 //! A segmentation of single images: which of them share one object with masks, and what becomes of all of them.
 
+use super::encapsulated::surface_objects;
 use super::report::Report;
 use super::seg::segmentation_object;
 use super::segmented::Segmented;
@@ -95,8 +96,16 @@ pub fn encode_image_segmentation(ctx: &ImageSegmentationContext) -> Result<Resul
     }
     let sr = images_report(ctx, &groups)?;
     let report = Report::of_image_segmentation(ctx, &groups)?;
+    let (mut surfaces, mut warnings) = (Vec::new(), Vec::new());
+    for group in &groups {
+        let (objects, reasons) = surface_objects(&group.segmented, group.seg.as_ref())?;
+        surfaces.extend(objects);
+        warnings.extend(reasons);
+    }
+    // Of images on their own all for the same reason.
+    warnings.dedup();
     let segs = groups.into_iter().filter_map(|g| g.seg);
-    Ok(Results { objects: segs.chain([sr]).collect(), report })
+    Ok(Results { objects: segs.chain([sr]).chain(surfaces).collect(), report, warnings })
 }
 
 fn check(ctx: &ImageSegmentationContext, group: &ImageGroup) -> Result<(), ResultError> {

@@ -5,6 +5,7 @@ pub mod charset;
 pub mod codes;
 pub mod common;
 pub mod content;
+pub mod encapsulated;
 pub mod evidence;
 pub mod image_group;
 pub mod image_library;
@@ -134,6 +135,8 @@ pub enum ResultKind {
     Seg,
     /// Secondary Capture: a heat map.
     Sc,
+    /// Encapsulated STL: a segment's surface.
+    M3d,
 }
 
 impl std::fmt::Display for ResultKind {
@@ -143,6 +146,7 @@ impl std::fmt::Display for ResultKind {
             Self::Sr => f.write_str("SR"),
             Self::Seg => f.write_str("SEG"),
             Self::Sc => f.write_str("SC"),
+            Self::M3d => f.write_str("M3D"),
         }
     }
 }
@@ -152,6 +156,8 @@ impl std::fmt::Display for ResultKind {
 pub struct Results {
     pub objects: Vec<ResultObject>,
     pub report: Report,
+    /// What was asked for and is not among the objects, and why.
+    pub warnings: Vec<String>,
 }
 
 /// Data path step 9: the result objects and the report of a classification.
@@ -189,11 +195,11 @@ pub fn encode_remarked(
         out_of_domain: remarks.out_of_domain.to_vec(),
         ..Report::new(ctx, prediction)?
     };
-    Ok(Results { objects: maps.into_iter().chain([sr]).collect(), report })
+    Ok(Results { objects: maps.into_iter().chain([sr]).collect(), report, warnings: Vec::new() })
 }
 
 /// Data path step 9: the result objects and the report of a segmentation. The SEG is left out where no segment has a
-/// voxel; the SR is always there.
+/// voxel; the SR is always there; surfaces where the manifest asks for them.
 ///
 /// # Errors
 /// [`ResultError`]
@@ -202,7 +208,8 @@ pub fn encode_segmentation(ctx: &SegmentationContext, segmentation: &Segmentatio
     let seg = seg::segmentation_object(&segmented)?;
     let sr = sr::segmentation_report(&segmented, seg.as_ref())?;
     let report = Report::of_segmentation(&segmented, seg.as_ref())?;
-    Ok(Results { objects: seg.into_iter().chain([sr]).collect(), report })
+    let (surfaces, warnings) = encapsulated::surface_objects(&segmented, seg.as_ref())?;
+    Ok(Results { objects: seg.into_iter().chain([sr]).chain(surfaces).collect(), report, warnings })
 }
 
 /// Whether an instance's Manufacturer says that we made it: no model takes what a model has made.

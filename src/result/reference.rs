@@ -3,7 +3,7 @@
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::vr::put;
+use super::vr::{put, put_items};
 use super::{ResultError, ResultObject};
 use crate::imaging::{ImageAttributes, SliceSource};
 
@@ -95,4 +95,17 @@ pub fn by_series<'a>(references: &[InstanceReference<'a>]) -> Vec<Group<'a>> {
         *members = once.into_iter().filter_map(|(_, same)| same.first().copied()).collect();
     }
     series
+}
+
+/// The items of ReferencedSeriesSequence (Common Instance Reference, PS3.3 C.12.2) for `references`.
+pub fn referenced_series(references: &[InstanceReference]) -> Result<Vec<InMemDicomObject>, ResultError> {
+    let mut series = Vec::new();
+    for (uid, instances) in by_series(references) {
+        let instances = instances.iter().map(InstanceReference::item).collect::<Result<_, _>>()?;
+        let mut item = InMemDicomObject::new_empty();
+        put(&mut item, tags::SERIES_INSTANCE_UID, uid)?;
+        put_items(&mut item, tags::REFERENCED_INSTANCE_SEQUENCE, instances);
+        series.push(item);
+    }
+    Ok(series)
 }

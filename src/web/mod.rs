@@ -1,9 +1,14 @@
-//! What people see in a browser, embedded in the library: the buttons of Orthanc Explorer and the page `/ai/app/`.
+//! What people see in a browser, embedded in the library: the buttons of Orthanc Explorer, the page `/ai/app/`, and the page of a surface
+//! ([`surface_page`]), which is one file.
 //!
 //! Plain ES modules without a build step. Every address in them is relative, so they work under a reverse proxy's path
 //! prefix; nothing is loaded from elsewhere, and nothing is inline, so [`CONTENT_SECURITY_POLICY`] can be strict.
 
+mod surface;
+
 use std::hash::{DefaultHasher, Hasher};
+
+pub use surface::{SurfacePart, surface_page, surface_policy};
 
 /// Buttons "AI analysis" on the study, series and instance pages of Orthanc Explorer: for `ExtendOrthancExplorer`.
 pub const EXPLORER_JS: &str = include_str!("explorer.js");

@@ -123,17 +123,17 @@ describe("the page's other views", () => {
     await on("#/runs/canned", async (page) => { await page.getByText("영역 1: 왼쪽.").waitFor(); }, { answers, options: { locale: "ko-KR" } });
   });
 
-  test("a run's files are offered once it has ended well", async () => {
+  test("a segmentation's surface is offered", async () => {
     await on("#/runs/canned", async (page) => {
       const link = (name) => page.getByRole("link", { name });
-      await link("Report (PDF)").waitFor();
-      for (const [name, path] of [["Table (CSV)", /\/ai\/runs\/canned\/report\.csv$/], ["3D surface (HTML)", /\/series\/s\/ai\/surface\.html$/], ["Pictures with the masks (ZIP)", /\/series\/s\/ai\/overlays\.zip$/]]) {
+      await link("3D surface (HTML)").waitFor();
+      for (const [name, path] of [["3D surface (HTML)", /\/series\/s\/ai\/surface\.html$/], ["3D surface (STL)", /\/series\/s\/ai\/surface\.stl$/]]) {
         assert.match(await link(name).getAttribute("href"), path);
       }
     }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.segmentationRun({ count: 3, segments: [canned.segment({ FirstSlice: 0, LastSlice: 2, OutlineSlice: 1 })] }) }], [/^\/ai\/models$/, { json: [canned.segmentationModel()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]] });
     await on("#/runs/canned", async (page) => {
       await page.locator(".callout-error").waitFor();
-      assert.equal(await page.getByRole("link", { name: "Report (PDF)" }).count(), 0);
+      assert.equal(await page.getByRole("link", { name: "3D surface (HTML)" }).count(), 0);
     }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.run({ State: "Failed", Error: "no", Results: [], Stored: [] }) }], [/^\/ai\/models$/, { json: [canned.model()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]] });
   });
 

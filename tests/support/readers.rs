@@ -1,5 +1,5 @@
 //! Calling other people's DICOM readers. dciodvfy (dicom3tools) and dsrdump (dcmtk) come from the distribution; highdicom,
-//! pydicom and dcmqi from the virtual environment at `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache);
+//! pydicom, dcmqi and trimesh from the virtual environment at `$ORTHANC_AI_VALIDATORS` (default: `validators/venv` in the cache);
 //! `check_seg` and `check_sr` from `$ORTHANC_AI_SHARED` (default `../shared`). A tool that is not there is skipped, in words.
 #![allow(dead_code, reason = "each test binary uses its part")]
 

@@ -105,6 +105,15 @@ pub static OPERATIONS: &[Operation] = &[
         ..get(ANALYSIS, &["/instances/{id}/ai/frames"], Answer::Json(schemas::mask))
     },
     Operation {
+        query: &[Query { name: "segment", what: "Number of the segment, from 1.", schema: from_one }],
+        refusals: &[400, 404, 422, 503],
+        ..get(ANALYSIS, &["/series/{id}/ai/surface.stl"], Answer::Media("model/stl"))
+    },
+    Operation {
+        refusals: &[400, 404, 422, 503],
+        ..get(ANALYSIS, &["/series/{id}/ai/surface.html"], Answer::Media("text/html"))
+    },
+    Operation {
         refusals: &[400, 404, 409, 413, 415, 422, 503, 504],
         ..post(ANALYSIS, &["/ai/images"], of::<ImagesBody>, Answer::Json(schemas::pictures))
     },
@@ -161,6 +170,10 @@ fn text() -> Schema {
 
 fn from_zero() -> Schema {
     json_schema!({"type": "integer", "minimum": 0})
+}
+
+fn from_one() -> Schema {
+    json_schema!({"type": "integer", "minimum": 1})
 }
 
 fn share() -> Schema {

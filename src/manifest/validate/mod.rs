@@ -320,6 +320,12 @@ fn segmentation(m: &Manifest, task: &SegmentationSpec) -> Checked {
             format!("found {channel}, expected 0..{channels}: the input's channels, counted from 0")
         })?;
     }
+    if let Some(surface) = &task.surface {
+        let found = surface.max_triangles;
+        require((1000..=1_000_000).contains(&found), "task.Segmentation.surface.max_triangles", || {
+            format!("found {found}, expected 1000 to 1000000")
+        })?;
+    }
     let at = "task.Segmentation.postprocessing";
     let count = |is: fn(&PostprocessingSpec) -> bool| task.postprocessing.iter().filter(|s| is(s)).count();
     for (name, found) in [

@@ -10,13 +10,14 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
 use super::common::{self, Algorithm, Created, demo_marked, shortened};
-use super::reference::{InstanceReference, by_series};
+use super::reference::{InstanceReference, referenced_series};
 use super::segmented::Segmented;
 use super::uid::fingerprint;
 use super::vr::{put, put_empty, put_items, put_us, put_values};
 use super::{ResultError, ResultKind, ResultObject, source};
 use crate::imaging::ImageAttributes;
 use pixels::{Encoding, Pixels};
+pub(super) use segments::{algorithm_identification, display_color};
 
 /// The masks of every segment that has voxels, as one instance in a series of its own (viewers take one a series); None
 /// where no segment has: an empty segmentation cannot be written, and the report says that nothing was found.
@@ -169,20 +170,12 @@ fn put_referenced_series(
         .flat_map(|c| slices.iter().filter_map(|&n| c.slices.get(n)))
         .map(|s| InstanceReference::from(&*s.instance))
         .collect();
-    let mut series = Vec::new();
-    for (uid, instances) in by_series(&references) {
-        let instances = instances.iter().map(InstanceReference::item).collect::<Result<_, _>>()?;
-        let mut item = InMemDicomObject::new_empty();
-        put(&mut item, tags::SERIES_INSTANCE_UID, uid)?;
-        put_items(&mut item, tags::REFERENCED_INSTANCE_SEQUENCE, instances);
-        series.push(item);
-    }
-    put_items(object, tags::REFERENCED_SERIES_SEQUENCE, series);
+    put_items(object, tags::REFERENCED_SERIES_SEQUENCE, referenced_series(&references)?);
     Ok(())
 }
 
 /// Frame of Reference (PS3.3 C.7.4.1); left out where the source has none, for a new one would tie the masks to nothing.
-fn put_frame_of_reference(
+pub(super) fn put_frame_of_reference(
     object: &mut InMemDicomObject,
     segmented: &Segmented,
     source: &ImageAttributes,
@@ -193,7 +186,7 @@ fn put_frame_of_reference(
     source::copy_text(object, source, tags::POSITION_REFERENCE_INDICATOR)
 }
 
-fn frame_of_reference(segmented: &Segmented, source: &ImageAttributes) -> Option<String> {
+pub(super) fn frame_of_reference(segmented: &Segmented, source: &ImageAttributes) -> Option<String> {
     if !segmented.has_place {
         return None;
     }

@@ -31,8 +31,8 @@ pub fn segment_item(
     put_items(&mut item, tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE, vec![identification]);
     put(&mut item, tags::TRACKING_ID, &segment.tracking_id)?;
     put(&mut item, tags::TRACKING_UID, &segment.tracking_uid)?;
-    if let Some(rgb) = parse_color(&spec.color) {
-        put_us(&mut item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &cie_lab(rgb));
+    if let Some(color) = display_color(&spec.color) {
+        put_us(&mut item, tags::RECOMMENDED_DISPLAY_CIE_LAB_VALUE, &color);
     }
     Ok(item)
 }
@@ -61,7 +61,7 @@ fn anatomic_region(segmented: &Segmented) -> Result<InMemDicomObject, ResultErro
 }
 
 /// Algorithm Identification Macro (PS3.3 10.16).
-fn algorithm_identification(segmented: &Segmented, algorithm: &Algorithm) -> Result<InMemDicomObject, ResultError> {
+pub fn algorithm_identification(segmented: &Segmented, algorithm: &Algorithm) -> Result<InMemDicomObject, ResultError> {
     let mut item = InMemDicomObject::new_empty();
     let family = code_item(&codes::ARTIFICIAL_INTELLIGENCE.into())?;
     put_items(&mut item, tags::ALGORITHM_FAMILY_CODE_SEQUENCE, vec![family]);
@@ -72,6 +72,11 @@ fn algorithm_identification(segmented: &Segmented, algorithm: &Algorithm) -> Res
     let parameters: Vec<String> = std::iter::once(weights).chain(segmented.resampling()).collect();
     put(&mut item, tags::ALGORITHM_PARAMETERS, &parameters.join("\r\n"))?;
     Ok(item)
+}
+
+/// RecommendedDisplayCIELabValue of `#rrggbb`.
+pub fn display_color(color: &str) -> Option<[u16; 3]> {
+    parse_color(color).map(cie_lab)
 }
 
 /// `#rrggbb`

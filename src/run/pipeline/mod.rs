@@ -207,6 +207,7 @@ pub fn run_staged(
         }
     };
     told.extend(warnings);
+    told.append(&mut results.warnings);
     results.objects.splice(0..0, objects);
     told.extend(out_of_domain.iter().cloned());
     results.report.out_of_domain = out_of_domain;

@@ -127,8 +127,7 @@ export async function getCard(model) {
   return response?.ok ? response.text() : null;
 }
 
-/** Addresses of what may be downloaded: of a run, and of a series that it stored. */
-export const downloadUrl = (run, file) => new URL(`ai/runs/${id(run)}/${file}`, ROOT).href;
+/** Address of what is made of a series that a run stored. */
 export const seriesFileUrl = (series, file) => new URL(`series/${id(series)}/ai/${file}`, ROOT).href;
 
 /** Address of the picture of an instance in its own size and window. */

@@ -1,6 +1,6 @@
 // `#/runs/ID`: one run. Its progress, then a card an image or the slices with their masks, with everything that is needed to trust
 // or doubt it.
-import { cancelRun, deleteRun, downloadUrl, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
+import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { feedbackPanel } from "./feedback.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
@@ -188,16 +188,15 @@ function follow(run, again) {
   if (again?.ID && again.ID !== run.ID) location.hash = `#/runs/${encodeURIComponent(again.ID)}`;
 }
 
-const STORED = { SEG: "run.segmentation", SC: "run.heatMap" };
+const STORED = { SEG: "run.segmentation", SC: "run.heatMap", M3D: "run.surface" };
 
-function downloads(run) {
-  if (run.State !== "Succeeded") return null;
-  const seg = (run.Stored ?? []).find((object) => object.Kind === "SEG");
-  const files = [["download.html", downloadUrl(run.ID, "report.html")], ["download.pdf", downloadUrl(run.ID, "report.pdf")], ["download.csv", downloadUrl(run.ID, "report.csv")],
-    ...(seg ? [["download.zip", seriesFileUrl(seg.SeriesID, "overlays.zip")]] : []),
-    ...(seg && run.Segmentation ? [["download.surface", seriesFileUrl(seg.SeriesID, "surface.html")], ["download.stl", seriesFileUrl(seg.SeriesID, "surface.stl")]] : [])];
-  return h("section", { class: "panel" }, h("h2", {}, t("download.title")),
-    h("ul", { class: "links" }, files.map(([key, href]) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener", "data-key": key }, t(key))))));
+/** What a volume's segmentation looks like in 3D. */
+function surfaces(run) {
+  const seg = run.Segmentation && (run.Stored ?? []).find((object) => object.Kind === "SEG");
+  if (!seg) return [];
+  const found = run.Segmentation.Segments.filter((segment) => segment.Found);
+  const files = [["surface.page", "surface.html"], ...(found.length === 1 ? [["surface.stl", "surface.stl"]] : [])];
+  return files.map(([key, file]) => h("li", {}, h("a", { href: seriesFileUrl(seg.SeriesID, file), target: "_blank", rel: "noopener", "data-key": key }, t(key))));
 }
 
 function details(run, viewers) {
@@ -209,11 +208,11 @@ function details(run, viewers) {
       status ? h("p", {}, t(status)) : null,
       h("ul", { class: "links" },
         (run.Stored ?? []).map((stored) => h("li", {}, explorerLink("instance", stored.ID, t(STORED[stored.Kind] ?? "run.report", { kind: stored.Kind })))),
+        surfaces(run),
         viewers.map(({ name, url }) => h("li", {}, h("a", { href: url, "data-key": `viewer-${name}` }, t("viewer.open", { name })))),
         run.Study ? h("li", {}, explorerLink("study", run.Study, t("run.openStudy"))) : null,
         run.JobID ? h("li", {}, explorerLink("job", run.JobID, t("run.job"))) : null,
         run.Study ? h("li", {}, h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, "data-key": "all-runs" }, t("run.allOfStudy"))) : null)),
-    downloads(run),
     h("section", { class: "panel" }, h("h2", {}, t("run.model")),
       facts([[t("model.name"), h("code", {}, run.Model)], [t("model.version"), run.Version], [t("run.created"), moment(run.Created)], [t("run.origin"), run.Origin], [t("run.scope"), h("code", { class: "wrap" }, run.Resource)]])),
     timed.length ? h("section", { class: "panel" }, h("h2", {}, t("run.timings")),
