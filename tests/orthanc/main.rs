@@ -29,5 +29,6 @@ mod segmentation;
 mod series;
 mod server;
 mod soak;
+mod surface;
 mod torch_script;
 mod two_stages;

@@ -388,7 +388,7 @@ fn pages_of_other_sites_can_change_nothing(version: Version) {
         .into_iter()
         .filter_map(|(method, path)| (method == Method::Post).then_some(path))
         .collect();
-    assert_eq!(posts.len(), 7);
+    assert_eq!(posts.len(), 8);
     for path in posts.iter().chain([&"/ai/queue/suspend".to_owned()]) {
         for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/related; boundary=x"] {
             for body in [&b""[..], b"{}"] {
