@@ -195,8 +195,8 @@ function surfaces(run) {
   const seg = run.Segmentation && (run.Stored ?? []).find((object) => object.Kind === "SEG");
   if (!seg) return [];
   const found = run.Segmentation.Segments.filter((segment) => segment.Found);
-  const files = [["surface.page", "surface.html"], ...(found.length === 1 ? [["surface.stl", "surface.stl"]] : [])];
-  return files.map(([key, file]) => h("li", {}, h("a", { href: seriesFileUrl(seg.SeriesID, file), target: "_blank", rel: "noopener", "data-key": key }, t(key))));
+  const files = [["surface.page", "html"], ...(found.length === 1 ? [["surface.stl", "stl"]] : [])];
+  return files.map(([key, kind]) => h("li", {}, h("a", { href: seriesFileUrl(seg.SeriesID, `surface.${kind}`), target: "_blank", rel: "noopener", "data-key": key }, t(key))));
 }
 
 function details(run, viewers) {
