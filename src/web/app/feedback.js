@@ -3,6 +3,7 @@ import { getFeedback, giveFeedback } from "./api.js";
 import { announce, h } from "./dom.js";
 import { t } from "./text.js";
 
+const SAID = { Accept: "feedback.accepted", Reject: "feedback.rejected" };
 const SHOWN = 6; // findings that are open to see; a series has hundreds
 
 /**
@@ -53,5 +54,5 @@ function row(runId, finding, mine, others, kept, changed) {
       h("input", { type: "text", maxlength: 2000, value: kept.drafts.get(key) ?? mine?.Comment ?? "", placeholder: t("feedback.comment"), "aria-label": `${t("feedback.comment")}: ${finding.Answer}`, "data-key": `comment-${key}`, oninput: (event) => { kept.drafts.set(key, event.target.value); } }),
       h("button", { type: "button", "data-key": `say-${key}`, onclick: send(mine?.Verdict ?? null) }, t("feedback.say"))),
     kept.problem?.key === key ? h("p", { class: "error-text" }, kept.problem.text) : null,
-    others.map((one) => h("p", { class: "muted" }, `${one.User ?? t("feedback.somebody")}: ${one.Verdict ? t(`feedback.${one.Verdict.toLowerCase()}ed`) : ""} ${one.Comment ?? ""}`)));
+    others.map((one) => h("p", { class: "muted" }, `${one.User ?? t("feedback.somebody")}: ${SAID[one.Verdict] ? t(SAID[one.Verdict]) : ""} ${one.Comment ?? ""}`)));
 }
