@@ -109,7 +109,7 @@ mod tests {
         surface_page(&[SurfacePart { number: 1, label: label.into(), color: [211, 47, 47], mesh }])
     }
 
-    fn without<'p>(page: &'p str, part: &str) -> String {
+    fn without(page: &str, part: &str) -> String {
         assert!(page.contains(part));
         page.replacen(part, "", 1)
     }
