@@ -15,6 +15,7 @@ impl ErrorCode {
     pub const BAD_REQUEST: Self = Self(sys::Code::BadRequest.0);
     pub const BAD_FILE_FORMAT: Self = Self(sys::Code::BadFileFormat.0);
     pub const UNKNOWN_RESOURCE: Self = Self(sys::Code::UnknownResource.0);
+    pub const BAD_PARAMETER_TYPE: Self = Self(sys::Code::BadParameterType.0);
     pub const INEXISTENT_ITEM: Self = Self(sys::Code::InexistentItem.0);
     pub const NOT_IMPLEMENTED: Self = Self(sys::Code::NotImplemented.0);
     pub const FULL_STORAGE: Self = Self(sys::Code::FullStorage.0);

@@ -18,7 +18,7 @@ use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
 use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
 use crate::orthanc::rest_client::RestClient;
 use crate::orthanc::rest_server::Method;
-use crate::orthanc::{Host, HostError, host};
+use crate::orthanc::{ErrorCode, Host, HostError, host};
 use crate::phantom::demo::DemoFile;
 use crate::result::ResultObject;
 
@@ -40,7 +40,8 @@ fn get_json<T: for<'de> Deserialize<'de>>(resource: &Resource, path: &str) -> Re
 }
 
 fn host_error(resource: &Resource, error: &HostError) -> SourceError {
-    if error.is_not_found() {
+    // An id of another level is of a bad type to 1.10.1, and unknown to later ones.
+    if error.is_not_found() || error.code() == Some(ErrorCode::BAD_PARAMETER_TYPE) {
         SourceError::UnknownResource(resource.to_string())
     } else {
         SourceError::Host(error.to_string())
