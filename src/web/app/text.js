@@ -37,7 +37,7 @@ export const DICTIONARIES = {
     "feedback.accepted": "accepted",
     "feedback.rejected": "rejected",
     "feedback.comment": "Comment",
-    "feedback.say": "Keep",
+    "feedback.say": "Save",
     "feedback.kept": "Kept",
     "feedback.somebody": "Somebody",
     "feedback.more": "{count} more findings",
