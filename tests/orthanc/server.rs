@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use serde_json::{Value, json};
 
+#[allow(clippy::duplicate_mod)]
 #[path = "../support/ports.rs"]
 mod ports;
 use ports::free_port;
