@@ -1,13 +1,10 @@
 //! POST `/api/mri/mammography/analyze/`: the four views of an exam, a row each.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::choose::INPUTS;
-use super::{read, route};
+use super::{all_there, read, route};
 use crate::api::analyse::source_error;
 use crate::api::orthanc_id;
 use crate::config::Contract;
@@ -28,12 +25,7 @@ pub struct MammographyBody {
 pub fn analyze(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Post], |compat| {
         let MammographyBody { instance_ids } = read(request)?;
-        let distinct: BTreeSet<&String> = instance_ids.iter().collect();
-        if instance_ids.len() != INPUTS || distinct.len() != INPUTS {
-            let (found, distinct) = (instance_ids.len(), distinct.len());
-            let reason = format!("{INPUTS} images are needed, found {found} ({distinct} different ones)");
-            return Err(RestError::bad_request(reason));
-        }
+        all_there("images", &instance_ids)?;
         let headers = headers(&instance_ids)?;
         let first = Resource::new(Level::Instance, instance_ids[0].clone());
         let study = Resource::new(Level::Study, study_of(&first).map_err(source_error)?);

@@ -11,11 +11,13 @@ pub mod mammography;
 pub mod series;
 mod visualization;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use self::choose::INPUTS;
 use super::analyse::{run_requests, submit_error, wait};
 use super::body::{self, RunBody};
 use super::{allow, audit, service};
@@ -77,6 +79,19 @@ fn is_of_this_site(request: &Request<'_>) -> bool {
     origin.is_some_and(|(_, origin)| request.header("host").is_some_and(|host| host.eq_ignore_ascii_case(origin)))
 }
 
+/// 400 unless these are the four inputs of a contract, each once.
+fn all_there(what: &str, ids: &[String]) -> Result<(), RestError> {
+    let (found, distinct) = (ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
+    match (found, distinct) {
+        (INPUTS, INPUTS) => Ok(()),
+        (INPUTS, _) => {
+            let reason = format!("{INPUTS} {what} are needed, found {found} ({distinct} different ones)");
+            Err(RestError::bad_request(reason))
+        }
+        _ => Err(RestError::bad_request(format!("{INPUTS} {what} are needed, found {found}"))),
+    }
+}
+
 impl Compat {
     /// Runs the contract's model and waits for it. `channels`: Orthanc's ids of the series that are the channels, in their order.
     ///
@@ -115,6 +130,18 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
         assert_eq!((response.status, body), (503, json!({"success": false, "error": "the queue is full: 100 runs"})));
         assert_eq!(response.headers, error.headers);
+    }
+
+    #[test]
+    fn four_are_needed_and_each_once() {
+        let said = |ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            all_there("images", &ids).map_or_else(|e| format!("{} {}", e.status, e.message), |()| String::new())
+        };
+        assert_eq!(said(&["a", "b", "c", "d"]), "");
+        assert_eq!(said(&[]), "400 4 images are needed, found 0");
+        assert_eq!(said(&["a", "b", "c", "d", "e"]), "400 4 images are needed, found 5");
+        assert_eq!(said(&["a", "b", "c", "a"]), "400 4 images are needed, found 4 (3 different ones)");
     }
 
     fn empty_post(headers: &[(&'static str, &'static str)]) -> u16 {

@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::choose::INPUTS;
 use super::frames::{Pages, seg_of};
-use super::{read, route};
+use super::{all_there, read, route};
 use crate::api::analyse::source_error;
 use crate::api::orthanc_id;
 use crate::config::Contract;
@@ -27,9 +26,7 @@ pub fn segment(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Post], |compat| {
         let SegmentBody { sequence_series_ids: series } = read(request)?;
         let shown = orthanc_id(request.groups.first().copied().unwrap_or_default())?;
-        if series.len() != INPUTS {
-            return Err(RestError::bad_request(format!("{INPUTS} series are needed, found {}", series.len())));
-        }
+        all_there("series", &series)?;
         let mut headers = Vec::new();
         for id in &series {
             let resource = Resource::new(Level::Series, orthanc_id(id)?);
