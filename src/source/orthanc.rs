@@ -109,8 +109,9 @@ pub fn studies_of_patient(patient: &str) -> Result<Vec<String>, SourceError> {
     struct Patient {
         studies: Vec<String>,
     }
-    let mut ids = lookup(patient)?.into_iter().filter(|found| found.level == "Patient").map(|found| found.id).collect();
-    if Vec::is_empty(&ids) && patient.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+    let found = lookup(patient)?.into_iter().filter(|found| found.level == "Patient");
+    let mut ids: Vec<String> = found.map(|found| found.id).collect();
+    if ids.is_empty() && patient.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
         ids = vec![patient.to_owned()];
     }
     let mut studies = Vec::new();

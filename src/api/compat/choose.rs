@@ -48,7 +48,12 @@ impl Compat {
             None => models.manifest(&model.name).is_some_and(|manifest| is_made_for(&manifest, contract)),
         };
         let mut found: Vec<ModelInfo> = models.list().into_iter().filter(|m| m.can_run() && suits(m)).collect();
-        found.sort_by_key(|model| model.demo);
+        // The masks of one image are there to be judged: a model that another looks at goes before one that none does.
+        let is_looked_at = |name: &str| {
+            let regions = models.list().into_iter().filter_map(|other| models.manifest(&other.name));
+            regions.filter_map(|m| m.input.region_of_interest.as_ref().map(|r| r.model.clone())).any(|m| m == name)
+        };
+        found.sort_by_cached_key(|model| (model.demo, !is_looked_at(&model.name)));
         found
     }
 }

@@ -41,9 +41,7 @@ pub fn tumor_analysis(request: &Request<'_>) -> Result<Response, RestError> {
         read::<EmptyBody>(request)?;
         let (image, headers) = image(request)?;
         let model = compat.choose(Contract::ImageClassification, &headers, &[])?;
-        let first = first_stage(compat, &model, &image)?.ok_or_else(|| {
-            RestError::bad_request("the image has not been segmented yet: POST …/analyze/ is needed first")
-        })?;
+        let first = first_stage(compat, &model, &image)?;
         let run = compat.run(request, Contract::ImageClassification, &image, &headers, &[])?;
         let judged = classification(&run, result(&run, &image.id)?, is_korean(request))?;
         answer(&image.id, vec![judged, segmentation(&first, &image.id)?])
@@ -62,20 +60,28 @@ fn image(request: &Request<'_>) -> Result<(Resource, Vec<InstanceHeader>), RestE
     Ok((image, headers))
 }
 
-/// The latest run of the model whose segments `second` looks at, on this image.
-fn first_stage(compat: &Compat, second: &str, image: &Resource) -> Result<Option<Run>, RestError> {
+/// The latest run, on this image, of the model whose segments `second` looks at.
+///
+/// # Errors
+/// 400 where there is none.
+fn first_stage(compat: &Compat, second: &str, image: &Resource) -> Result<Run, RestError> {
     let manifest = compat.service.models.manifest(second);
-    let model = manifest.as_ref().and_then(|m| m.input.region_of_interest.as_ref()).map(|region| region.model.clone());
-    let no_region =
-        || RestError::internal(format!("{second} looks at no other model's segments: see Ai.CompatibilityModels"));
+    let first = manifest.as_ref().and_then(|m| m.input.region_of_interest.as_ref()).map(|region| &region.model);
+    let first = first.ok_or_else(|| {
+        RestError::internal(format!("Ai.CompatibilityModels: {second} looks at no other model's segments"))
+    })?;
     let filter = RunFilter {
         study: Some(study_of(image).map_err(source_error)?),
         state: Some(RunState::Succeeded),
-        model: Some(model.ok_or_else(no_region)?),
+        model: Some(first.clone()),
         ..RunFilter::default()
     };
     let runs = compat.service.store.list(&filter).map_err(store_error)?;
-    Ok(runs.into_iter().find(|run| run.results.iter().any(|r| r.instance_id == image.id && r.image.success)))
+    let on_this = |run: &Run| run.results.iter().any(|r| r.instance_id == image.id && r.image.success);
+    runs.into_iter().find(on_this).ok_or_else(|| {
+        let reason = format!("the image has not been segmented yet: {first} is needed first, POST …/analyze/");
+        RestError::bad_request(reason)
+    })
 }
 
 /// # Errors
