@@ -9,26 +9,26 @@ use crate::run::feedback::{Feedback, JudgedFinding};
 use crate::run::view::RunView;
 
 /// An object with all of these keys.
-fn keys<const N: usize>(properties: [(&str, Value); N]) -> Schema {
+pub fn keys<const N: usize>(properties: [(&str, Value); N]) -> Schema {
     let required: Vec<&str> = properties.iter().map(|(key, _)| *key).collect();
     let required = json!(required);
     let properties: Map<String, Value> = properties.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
     json_schema!({"type": "object", "required": required, "properties": properties})
 }
 
-fn text() -> Value {
+pub fn text() -> Value {
     json!({"type": "string"})
 }
 
-fn text_or_null() -> Value {
+pub fn text_or_null() -> Value {
     json!({"type": ["string", "null"]})
 }
 
-fn flag() -> Value {
+pub fn flag() -> Value {
     json!({"type": "boolean"})
 }
 
-fn count() -> Value {
+pub fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
@@ -36,12 +36,12 @@ fn count_or_null() -> Value {
     json!({"type": ["integer", "null"], "minimum": 0})
 }
 
-fn list(items: impl Into<Value>) -> Value {
+pub fn list(items: impl Into<Value>) -> Value {
     let items: Value = items.into();
     json!({"type": "array", "items": items})
 }
 
-fn value(schema: Schema) -> Value {
+pub fn value(schema: Schema) -> Value {
     schema.into()
 }
 
