@@ -7,9 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::frames::{mask_png, seg_of};
-use super::{Compat, read, route};
+use super::{AnyBody, Compat, read, route};
 use crate::api::analyse::source_error;
-use crate::api::body::EmptyBody;
 use crate::api::overlay::{Options, picture};
 use crate::api::{orthanc_id, store_error};
 use crate::config::Contract;
@@ -28,7 +27,7 @@ const OPACITY: f32 = 0.5;
 /// Stage 1: the mask, its share of the image, the overlay picture.
 pub fn analyze(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Post], |compat| {
-        read::<EmptyBody>(request)?;
+        read::<AnyBody>(request)?;
         let (image, headers) = image(request)?;
         let run = compat.run(request, Contract::ImageSegmentation, &image, &headers, &[])?;
         answer(&image.id, vec![segmentation(&run, &image.id)?])
@@ -38,7 +37,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Response, RestError> {
 /// Stage 2, on the tumour that stage 1 has found.
 pub fn tumor_analysis(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Post], |compat| {
-        read::<EmptyBody>(request)?;
+        read::<AnyBody>(request)?;
         let (image, headers) = image(request)?;
         let model = compat.choose(Contract::ImageClassification, &headers, &[])?;
         let first = first_stage(compat, &model, &image)?;

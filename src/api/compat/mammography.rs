@@ -16,7 +16,7 @@ use crate::source::orthanc::{OrthancSource, study_of};
 use crate::source::{InstanceHeader, InstanceSource, Level, Resource};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct MammographyBody {
     /// Orthanc's ids of the four images.
     instance_ids: Vec<String>,

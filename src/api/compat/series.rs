@@ -16,7 +16,7 @@ use crate::source::orthanc::{OrthancSource, study_of};
 use crate::source::{InstanceSource, Level, Resource};
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct SegmentBody {
     /// Orthanc's ids of the four series, in the order of the phases.
     sequence_series_ids: Vec<String>,

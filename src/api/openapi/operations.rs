@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::{compat, schemas};
 use crate::api::body::{EmptyBody, RunBody};
 use crate::api::compat::mammography::MammographyBody;
+use crate::api::compat::AnyBody;
 use crate::api::compat::series::SegmentBody;
 use crate::api::demo::DemoBody;
 use crate::api::evaluate::EvaluateBody;
@@ -198,7 +199,7 @@ pub static OPERATIONS: &[Operation] = &[
         ..post(
             COMPAT,
             &["/ai/compat/api/medical-images/{id}/analyze", "/ai/compat/api/medical-images/{id}/tumor_analysis"],
-            of::<EmptyBody>,
+            of::<AnyBody>,
             Answer::Json(compat::image),
         )
     },
