@@ -7,7 +7,7 @@ use crate::result::Report;
 use crate::result::report::{Classification, ImageReport};
 
 /// The same whatever the reports hold, in English, so that programs can rely on them; new ones come last.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 34] = [
     "Model",
     "Version",
     "Weights",
@@ -37,7 +37,30 @@ pub const COLUMNS: [&str; 29] = [
     "Center",
     "OutOfDomain",
     "Error",
+    "Run",
+    "FindingKey",
+    "Accepted",
+    "Rejected",
+    "Comments",
 ];
+
+/// A run's report, and what readers have said of it.
+#[derive(Debug, Clone)]
+pub struct Told<'a> {
+    /// The run's id.
+    pub run: &'a str,
+    pub report: &'a Report,
+    pub opinions: Vec<Opinion>,
+}
+
+/// What one reader says of one finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// The finding's key, as `/ai/runs/{id}/feedback` has it.
+    pub finding: String,
+    pub accepted: Option<bool>,
+    pub comment: Option<String>,
+}
 
 /// One line of the table, by column name; what is not set is empty.
 #[derive(Default)]
@@ -67,6 +90,17 @@ impl Line {
             .maybe("FrameNumber", image.frame_number)
     }
 
+    /// How many readers accept and reject the finding, and their words.
+    fn judged(self, opinions: &[Opinion]) -> Self {
+        let of_this: Vec<&Opinion> = opinions.iter().filter(|o| o.finding == self.cell("FindingKey")).collect();
+        if of_this.is_empty() {
+            return self;
+        }
+        let count = |accepted| of_this.iter().filter(|o| o.accepted == Some(accepted)).count();
+        let comments: Vec<&str> = of_this.iter().filter_map(|o| o.comment.as_deref()).collect();
+        self.with("Accepted", count(true)).with("Rejected", count(false)).with("Comments", comments.join("; "))
+    }
+
     fn cell(&self, column: &str) -> &str {
         self.0.iter().find(|(name, _)| *name == column).map_or("", |(_, value)| value)
     }
@@ -74,18 +108,21 @@ impl Line {
 
 /// Kinds of lines: `Overall` and `Image` (a class of the answer for all images, of that on one), `Segment` (of a volume), `Channel` (the source's values
 /// inside of a segment), `ImageSegment`, `Region` (of a heat map), `Failed`. Slices count from 1. A model out of its domain says so on each of its lines.
-pub fn csv(reports: &[Report]) -> Vec<u8> {
+/// `FindingKey` stands where readers can judge.
+pub fn csv(runs: &[Told<'_>]) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(b"\xef\xbb\xbf".to_vec());
     // Writing to memory does not fail, and all lines have the header's length.
     let _ = writer.write_record(COLUMNS);
-    for report in reports {
+    for Told { run, report, opinions } in runs {
         for line in lines(report) {
             let line = line
+                .with("Run", run)
                 .with("Model", &report.model)
                 .with("Version", &report.version)
                 .with("Weights", &report.weights)
                 .with("Created", &report.created)
-                .with("OutOfDomain", report.out_of_domain.join("; "));
+                .with("OutOfDomain", report.out_of_domain.join("; "))
+                .judged(opinions);
             let _ = writer.write_record(COLUMNS.map(|column| plain_cell(line.cell(column))));
         }
     }
@@ -96,11 +133,12 @@ fn lines(report: &Report) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(overall) = &report.overall {
         let with_series = |line: Line| line.maybe("SeriesUid", overall.series_uid.as_ref());
-        lines.extend(classes("Overall", &overall.result).map(with_series));
+        lines.extend(classes("Overall", &overall.result, "overall").map(with_series));
     }
     for image in &report.images {
         if let Some(result) = &image.result {
-            lines.extend(classes("Image", result).map(|line| line.image(image)));
+            let key = format!("{}/{}", place(image), result.class);
+            lines.extend(classes("Image", result, &key).map(|line| line.image(image)));
         }
         lines.extend(image_segments(image));
         if let Some(error) = &image.error {
@@ -112,7 +150,16 @@ fn lines(report: &Report) -> Vec<Line> {
     lines
 }
 
-fn classes<'r>(kind: &'r str, result: &'r Classification) -> impl Iterator<Item = Line> + 'r {
+/// The image's part of a finding's key.
+fn place(image: &ImageReport) -> String {
+    match image.frame_number {
+        Some(frame) => format!("{}/{frame}", image.instance_uid),
+        None => image.instance_uid.clone(),
+    }
+}
+
+/// `key`: of the finding that the class which wins is.
+fn classes<'r>(kind: &'r str, result: &'r Classification, key: &'r str) -> impl Iterator<Item = Line> + 'r {
     result.all_probabilities.iter().map(move |(name, probability)| {
         let wins = *name == result.class;
         Line::of(kind)
@@ -121,13 +168,16 @@ fn classes<'r>(kind: &'r str, result: &'r Classification) -> impl Iterator<Item 
             .maybe("Probability", probability.as_f64())
             .maybe("Spread", result.all_spreads.as_ref().and_then(|s| s.get(name)).and_then(Value::as_f64))
             .maybe("Finding", wins.then_some(&result.finding))
+            .maybe("FindingKey", wins.then_some(key))
     })
 }
 
 fn image_segments(image: &ImageReport) -> impl Iterator<Item = Line> + '_ {
-    image.segmentation.iter().flat_map(|s| &s.segments).map(move |segment| {
+    let segments = image.segmentation.iter().flat_map(|s| (1..).zip(&s.segments));
+    segments.map(move |(number, segment): (usize, _)| {
         let line = Line::of("ImageSegment")
             .image(image)
+            .with("FindingKey", format!("{}/segment/{number}", place(image)))
             .with("Name", &segment.name)
             .with("Finding", &segment.finding)
             .with("Found", segment.found);
@@ -146,8 +196,9 @@ fn image_segments(image: &ImageReport) -> impl Iterator<Item = Line> + '_ {
 fn segments(report: &Report) -> Vec<Line> {
     let mut lines = Vec::new();
     let Some(segmentation) = &report.segmentation else { return lines };
-    for segment in &segmentation.segments {
+    for (number, segment) in segmentation.segments.iter().enumerate() {
         let line = Line::of("Segment")
+            .with("FindingKey", format!("segment/{}", number + 1))
             .with("SeriesUid", &segmentation.series_uid)
             .with("Name", &segment.name)
             .with("Finding", &segment.finding)

@@ -9,13 +9,18 @@ mod number;
 pub mod overlay;
 pub mod pdf;
 mod picture;
+mod pictures;
 mod subject;
 mod words;
 
 pub use describe::{Answered, describe};
 pub use language::Language;
 pub use picture::{Jpeg, Wanted};
+pub use pictures::{File, Pictures};
 pub use subject::Subject;
+
+/// What makes the documents, as they name it.
+pub const PROGRAM: &str = concat!("orthanc-ai ", env!("CARGO_PKG_VERSION"));
 
 /// What every writer writes, in order.
 #[derive(Debug, Clone)]

@@ -86,7 +86,8 @@ pub fn png(picture: &RgbaImage) -> Result<Vec<u8>, String> {
     Ok(png)
 }
 
-fn color_of(seg: &SegObject, number: u16) -> [u8; 3] {
+/// A segment's colour, sRGB.
+pub fn color_of(seg: &SegObject, number: u16) -> [u8; 3] {
     let segment = seg.segments.iter().find(|s| s.number == number);
     segment.and_then(|s| s.cielab).map_or(DEFAULT_COLOR, srgb)
 }

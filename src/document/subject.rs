@@ -1,7 +1,11 @@
 //! Whose study a document is about.
 
+use dicom_dictionary_std::tags;
+
 use super::words::Words;
 use super::{Fact, number};
+use crate::imaging::ImageAttributes;
+use crate::result::source::readable_text;
 
 /// Patient and study as the archive has them, DICOM's own forms; empty where it has nothing. For the document that the user asks for, never for
 /// logs, errors or file names.
@@ -24,6 +28,25 @@ impl std::fmt::Debug for Subject {
 }
 
 impl Subject {
+    /// As an image says it.
+    pub fn of(image: &ImageAttributes) -> Self {
+        let text = |tag| readable_text(image, tag).unwrap_or_default();
+        Self {
+            patient_name: text(tags::PATIENT_NAME),
+            patient_id: text(tags::PATIENT_ID),
+            birth_date: text(tags::PATIENT_BIRTH_DATE),
+            sex: text(tags::PATIENT_SEX),
+            study_date: text(tags::STUDY_DATE),
+            study_description: text(tags::STUDY_DESCRIPTION),
+            accession_number: text(tags::ACCESSION_NUMBER),
+        }
+    }
+
+    /// Whether it says who the patient is.
+    pub fn names_patient(&self) -> bool {
+        !(self.patient_name.trim().is_empty() && self.patient_id.trim().is_empty())
+    }
+
     /// What is known, in the order of a report's head.
     pub(super) fn facts(&self, words: &Words) -> Vec<Fact> {
         let known = [
