@@ -112,23 +112,30 @@ fn pages(results: Vec<(InstanceId, bool)>) -> Result<Vec<File>, RestError> {
         let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
         let filter = RunFilter { stored: Some(id.0.clone()), limit: Some(1), ..RunFilter::default() };
         let runs = service()?.store.list(&filter).map_err(store_error)?;
-        let pages = runs.first().and_then(|run| analysed_pages(run, &seg)).unwrap_or_else(|| named_pages(&seg));
+        let pages = runs.first().and_then(|run| analysed_pages(run, &id, &seg)).unwrap_or_else(|| named_pages(&seg));
         files.push(File { id, seg: Some(seg), pages });
     }
     Ok(files)
 }
 
-/// Every slice of the volume that the run has segmented; None where it was none.
-fn analysed_pages(run: &Run, seg: &SegObject) -> Option<Vec<Page>> {
-    let fits = |frames: &[usize]| frames.iter().all(|frame| *frame < seg.frames.len());
-    if run.slices.is_empty() || !run.slices.iter().all(|slice| fits(&slice.mask_frames)) {
-        return None;
-    }
-    let page = |slice: &crate::run::record::SliceResult| Page {
-        source: Some(Source::Instance(InstanceId(slice.instance_id.clone()), slice.frame.map(|frame| frame + 1))),
-        frames: slice.mask_frames.clone(),
+/// Every slice, or image, that the run has looked at for this segmentation; None where it is another's (a region of interest, say).
+fn analysed_pages(run: &Run, id: &InstanceId, seg: &SegObject) -> Option<Vec<Page>> {
+    let uid = Some(&run.stored.iter().find(|stored| stored.id == id.0)?.sop_instance_uid);
+    let page = |instance: &str, frame: Option<u32>, frames: &[usize]| Page {
+        source: Some(Source::Instance(InstanceId(instance.to_owned()), frame)),
+        frames: frames.to_vec(),
     };
-    Some(run.slices.iter().map(page).collect())
+    let of_volume = run.segmentation.as_ref().is_some_and(|volume| volume.seg_instance_uid.as_ref() == uid);
+    let slices = run.slices.iter().filter(|_| of_volume);
+    // Orthanc's frames, as a slice has them, count from 0.
+    let slices = slices.map(|s| page(&s.instance_id, s.frame.map(|frame| frame + 1), &s.mask_frames));
+    let images = run.results.iter().filter_map(|result| {
+        let of_image = result.image.segmentation.as_ref().filter(|of| of.seg_instance_uid.as_ref() == uid)?;
+        Some(page(&result.instance_id, result.image.frame_number, &of_image.mask_frames))
+    });
+    let pages: Vec<Page> = slices.chain(images).collect();
+    let fits = pages.iter().flat_map(|page| &page.frames).all(|frame| *frame < seg.frames.len());
+    (fits && !pages.is_empty()).then_some(pages)
 }
 
 /// Every image that the segmentation names, in order of first appearance, with all frames that lie on it.
@@ -224,7 +231,8 @@ mod tests {
         let pictures = || (1..=12u8).map(|n| Ok(vec![n; 1000]));
         let zip = zipped(pictures(), 12, 12_000).unwrap();
         let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
-        let names: Vec<String> = (0..zip.len()).map(|n| zip.by_index(n).unwrap().name().unwrap().into_owned()).collect();
+        let names: Vec<String> =
+            (0..zip.len()).map(|n| zip.by_index(n).unwrap().name().unwrap().into_owned()).collect();
         assert_eq!((names.len(), names[0].as_str(), names[11].as_str()), (12, "001.png", "012.png"));
         let mut content = Vec::new();
         zip.by_name("007.png").unwrap().read_to_end(&mut content).unwrap();

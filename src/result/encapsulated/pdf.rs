@@ -7,7 +7,7 @@ use dicom_object::InMemDicomObject;
 
 use super::super::common::{self, Created, demo_marked, shortened};
 use super::super::content::code_item;
-use super::super::reference::{InstanceReference, referenced_series};
+use super::super::reference::InstanceReference;
 use super::super::uid::derived_uid;
 use super::super::vr::{put, put_empty, put_items};
 use super::super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source};
@@ -86,7 +86,6 @@ fn put_document(
 fn put_sources(object: &mut InMemDicomObject, shown: &[InstanceReference<'_>]) -> Result<(), ResultError> {
     let items = shown.iter().map(InstanceReference::item).collect::<Result<Vec<_>, ResultError>>()?;
     put_items(object, tags::SOURCE_INSTANCE_SEQUENCE, items);
-    put_items(object, tags::REFERENCED_SERIES_SEQUENCE, referenced_series(shown)?);
     Ok(())
 }
 
