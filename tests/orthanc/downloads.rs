@@ -74,6 +74,7 @@ fn words(pdf: &[u8]) -> String {
 #[track_caller]
 fn pictures(zip: &[u8]) -> Vec<(String, image::RgbaImage)> {
     let mut zip = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+    let count = zip.len();
     let read = |number: usize| {
         let mut file = zip.by_index(number).unwrap();
         let name = file.name().unwrap().into_owned();
@@ -81,7 +82,7 @@ fn pictures(zip: &[u8]) -> Vec<(String, image::RgbaImage)> {
         file.read_to_end(&mut png).unwrap();
         (name, image::load_from_memory_with_format(&png, image::ImageFormat::Png).unwrap().into_rgba8())
     };
-    (0..zip.len()).map(read).collect()
+    (0..count).map(read).collect()
 }
 
 fn stored<'r>(run: &'r Value, kind: &str) -> Vec<&'r Value> {

@@ -111,6 +111,6 @@ pub struct Metrics {
 
 /// Controls and marks of no width draw nothing.
 fn is_drawn(character: &char) -> bool {
-    !(character.is_control() && !character.is_whitespace())
+    (!character.is_control() || character.is_whitespace())
         && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
