@@ -126,14 +126,14 @@ fn analysed_pages(run: &Run, id: &InstanceId, seg: &SegObject) -> Option<Vec<Pag
         frames: frames.to_vec(),
     };
     let of_volume = run.segmentation.as_ref().is_some_and(|volume| volume.seg_instance_uid.as_ref() == uid);
-    let slices = run.slices.iter().filter(|_| of_volume);
     // Orthanc's frames, as a slice has them, count from 0.
-    let slices = slices.map(|s| page(&s.instance_id, s.frame.map(|frame| frame + 1), &s.mask_frames));
+    let slices = run.slices.iter().map(|s| page(&s.instance_id, s.frame.map(|frame| frame + 1), &s.mask_frames));
     let images = run.results.iter().filter_map(|result| {
         let of_image = result.image.segmentation.as_ref().filter(|of| of.seg_instance_uid.as_ref() == uid)?;
         Some(page(&result.instance_id, result.image.frame_number, &of_image.mask_frames))
     });
-    let pages: Vec<Page> = slices.chain(images).collect();
+    // A series whose slices are segmented one by one is told both ways.
+    let pages: Vec<Page> = if of_volume { slices.collect() } else { images.collect() };
     let fits = pages.iter().flat_map(|page| &page.frames).all(|frame| *frame < seg.frames.len());
     (fits && !pages.is_empty()).then_some(pages)
 }

@@ -208,14 +208,25 @@ fn slices_without_a_mask_are_pictures_too(version: Version) {
     assert_eq!(run["State"], "Succeeded", "{run:#}");
     let full = server.get(&format!("/ai/runs/{}", run["ID"].as_str().unwrap())).ok();
     let series = stored(&run, "SEG")[0]["SeriesID"].as_str().unwrap();
-    let zip = server.get(&format!("/series/{series}/ai/overlays.zip?source=false"));
+    let seg = stored(&run, "SEG")[0]["Path"].as_str().unwrap();
+    let zip = server.get(&format!("/series/{series}/ai/overlays.zip?source=false&opacity=1"));
     let pictures = pictures(&zip.body);
     let slices = full["Slices"].as_array().unwrap();
     assert_eq!((pictures.len(), slices.len()), (20, 20));
+    let mut with_masks = 0;
     for ((name, picture), slice) in pictures.iter().zip(slices) {
-        let drawn = picture.pixels().any(|p| p[3] > 0);
-        assert_eq!(drawn, !slice["MaskFrames"].as_array().unwrap().is_empty(), "{name}");
+        match &slice["MaskFrames"].as_array().unwrap()[..] {
+            [] => assert!(picture.pixels().all(|p| p[3] == 0), "{name}"),
+            [frame] => {
+                // As it is when it is asked for alone.
+                let alone = server.get(&format!("{seg}/ai/overlay.png?frame={frame}&source=false&opacity=1")).body;
+                assert_eq!(*picture, image::load_from_memory(&alone).unwrap().into_rgba8(), "{name}");
+                with_masks += usize::from(picture.pixels().any(|p| p[3] == 255));
+            }
+            frames => panic!("one segment has one frame a slice: {frames:?}"),
+        }
     }
+    assert!(with_masks > 2, "{with_masks}");
 }
 
 fn a_classification_comes_with_what_readers_say(version: Version) {
