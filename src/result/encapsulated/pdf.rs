@@ -73,7 +73,7 @@ fn put_document(
     put(object, tags::CONTENT_TIME, &created.time)?;
     put_empty(object, tags::ACQUISITION_DATE_TIME);
     put(object, tags::BURNED_IN_ANNOTATION, if report.names_patient { "YES" } else { "NO" })?;
-    // Of a series of many languages the viewer shows one title: it is in ASCII, so that it fits any character set.
+    // In ASCII, so that it fits any character set.
     let title =
         demo_marked(ctx.manifest, &format!("AI report (not for diagnosis): {}", ctx.manifest.report.algorithm_name));
     put(object, tags::DOCUMENT_TITLE, &shortened(&title, 64))?;
