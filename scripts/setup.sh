@@ -53,6 +53,7 @@ packages() {
     echo orthanc orthanc-dicomweb curl jq       # the demonstration
     [ "$LEVEL" != demo ] || return 0
     echo dcmtk dicom3tools procps               # dsrdump, storescu; dciodvfy; kill
+    echo poppler-utils                          # pdftotext
     echo postgresql orthanc-postgresql          # a server of the tests' own (Debian's service is not used), and Orthanc's index in it
     echo chromium
     # A Node.js that is there already (a vendor's package brings its own npm) conflicts with Debian's: leave it.

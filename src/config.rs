@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::document::Language;
 use crate::run::Limits;
 use crate::run::automatic::Rule;
 use crate::run::marks::MarkSettings;
@@ -31,6 +32,8 @@ pub struct Config {
     pub background: bool,
     /// What one run may take.
     pub limits: Limits,
+    /// What runs store beside what they always store.
+    pub results: ResultsConfig,
     /// False: this server takes requests, others that share its store of runs carry them out.
     pub worker: bool,
     /// Every ready model that is no demo, on each stable study that its selection rule takes.
@@ -43,6 +46,13 @@ pub struct Config {
     /// The routes of the systems that this plugin takes the place of (docs/compatibility.md).
     pub compatibility_routes: bool,
     pub compatibility_models: CompatibilityModels,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+pub struct ResultsConfig {
+    /// The report as Encapsulated PDF, in this language ("en" or "ko"); absent: none is stored.
+    pub encapsulated_pdf: Option<Language>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -92,6 +102,7 @@ impl Default for Config {
             threads: None,
             background: true,
             limits: Limits::default(),
+            results: ResultsConfig::default(),
             worker: true,
             automatic: false,
             rules: Vec::new(),
@@ -237,6 +248,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Config, Contract, RunsConfig};
+    use crate::document::Language;
 
     #[test]
     fn off_by_default_and_by_absence() {
@@ -264,6 +276,9 @@ mod tests {
             (json!({"Threads": 0}), "Ai.Threads: found 0"),
             (json!({"Background": 1}), "Ai.Background: invalid type"),
             (json!({"Limits": {"MemoryMegabytes": 1}}), "Ai.Limits.MemoryMegabytes: found 1, expected at least 64"),
+            (json!({"Results": {"EncapsulatedPdf": "de"}}), "Ai.Results.EncapsulatedPdf: unknown variant `de`"),
+            (json!({"Results": {"EncapsulatedPdf": true}}), "Ai.Results.EncapsulatedPdf"),
+            (json!({"Results": {"Pdf": "en"}}), "Ai.Results.Pdf: unknown field `Pdf`"),
             (json!({"Limits": {"Memory": 1}}), "Ai.Limits.Memory: unknown field `Memory`"),
             (json!({"Runs": {"LeaseSeconds": 1}}), "Ai.Runs.LeaseSeconds: found 1, expected at least 5"),
             (json!({"Runs": {"Attempts": 0}}), "Ai.Runs.Attempts: found 0"),
@@ -294,6 +309,16 @@ mod tests {
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_reports_language_turns_its_pdf_on() {
+        let of = |results: Value| {
+            Config::from_orthanc(&json!({"Ai": {"Results": results}})).unwrap().results.encapsulated_pdf
+        };
+        assert_eq!(of(json!({})), None);
+        assert_eq!(of(json!({"EncapsulatedPdf": null})), None);
+        assert_eq!(of(json!({"EncapsulatedPdf": "ko"})), Some(Language::Korean));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod config;
+pub mod document;
 pub mod evaluate;
 pub mod imaging;
 pub mod manifest;

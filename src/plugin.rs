@@ -151,6 +151,7 @@ fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
             history: config.runs.history,
             history_days: config.runs.history_days,
             limits: config.limits,
+            encapsulated_pdf: config.results.encapsulated_pdf,
         },
     }
 }

@@ -120,7 +120,7 @@ fn write(dir: &Path, v: &Variant) -> Written {
         std::fs::write(&path, &object.bytes).unwrap();
         match object.kind {
             ResultKind::Sr => sr = path,
-            ResultKind::Sc | ResultKind::M3d => panic!("nobody asked for a {}", object.kind),
+            ResultKind::Sc | ResultKind::M3d | ResultKind::Doc => panic!("nobody asked for a {}", object.kind),
             ResultKind::Seg => {
                 std::fs::copy(&path, sources.join("seg.dcm")).unwrap();
                 seg = Some(path);

@@ -19,7 +19,9 @@ mod images;
 mod info;
 pub mod openapi;
 mod overlay;
+mod overlays;
 pub mod permissions;
+mod report;
 mod runs;
 mod surface;
 
@@ -38,8 +40,10 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/models/([^/]+)/card", handler: info::card },
     Route { pattern: "/(studies|series|instances)/([^/]+)/ai", handler: analyse::resource },
     Route { pattern: "/studies/([^/]+)/ai/report", handler: analyse::report },
+    Route { pattern: "/studies/([^/]+)/ai/(report.csv|report.html|report.pdf)", handler: report::of_study },
     Route { pattern: "/instances/([^/]+)/ai/overlay.png", handler: overlay::png },
     Route { pattern: "/instances/([^/]+)/ai/frames", handler: overlay::frame },
+    Route { pattern: "/(series|instances)/([^/]+)/ai/overlays.zip", handler: overlays::archive },
     Route { pattern: "/series/([^/]+)/ai/surface.stl", handler: surface::file },
     Route { pattern: "/series/([^/]+)/ai/surface.html", handler: surface::page },
     Route { pattern: "/ai/images", handler: images::post },
@@ -47,6 +51,7 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/runs", handler: runs::list },
     Route { pattern: "/ai/runs/([^/]+)", handler: runs::one },
     Route { pattern: "/ai/runs/([^/]+)/(cancel|retry)", handler: runs::action },
+    Route { pattern: "/ai/runs/([^/]+)/(report.csv|report.html|report.pdf)", handler: report::of_run },
     Route { pattern: "/ai/runs/([^/]+)/feedback", handler: feedback::of_run },
     Route { pattern: "/ai/models/([^/]+)/feedback", handler: feedback::of_model },
     Route { pattern: "/ai/feedback.csv", handler: feedback::table },

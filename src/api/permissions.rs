@@ -25,7 +25,7 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 40] = [
+pub static PERMISSIONS: [Permission; 43] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
@@ -75,14 +75,27 @@ pub static PERMISSIONS: [Permission; 40] = [
     entry(Method::Get, "^/(studies|series|instances)/([a-f0-9-]+)/ai$", READ, "which models apply, the study's runs"),
     entry(Method::Post, "^/(studies|series|instances)/([a-f0-9-]+)/ai$", ANALYSE, "analyse"),
     entry(Method::Get, "^/studies/([a-f0-9-]+)/ai/report$", READ, "the study's reports"),
+    entry(
+        Method::Get,
+        "^/studies/([a-f0-9-]+)/ai/(report.csv|report.html|report.pdf)$",
+        READ,
+        "the same as files, readers' comments included",
+    ),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/overlay.png$", READ, "a segmentation's picture"),
     entry(Method::Get, "^/instances/([a-f0-9-]+)/ai/frames$", READ, "a segmentation's mask"),
+    entry(Method::Get, "^/(series|instances)/([a-f0-9-]+)/ai/overlays.zip$", READ, "all pictures of a result"),
     entry(Method::Get, "^/series/([a-f0-9-]+)/ai/surface.stl$", READ, "a segment's surface"),
     entry(Method::Get, "^/series/([a-f0-9-]+)/ai/surface.html$", READ, "a segmentation's surface in 3D"),
     entry(Method::Post, "^/ai/images$", ANALYSE, "store pictures, and analyse them"),
     entry(Method::Post, "^/ai/demo$", ANALYSE, "store synthetic studies"),
     entry(Method::Get, "^/ai/runs$", READ, "runs, of all studies"),
     entry(Method::Get, "^/ai/runs/([a-f0-9-]+)$", READ, "one run, of whatever study"),
+    entry(
+        Method::Get,
+        "^/ai/runs/([a-f0-9-]+)/(report.csv|report.html|report.pdf)$",
+        READ,
+        "its report as a file, readers' comments included",
+    ),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/cancel$", ANALYSE, "cancel a run"),
     entry(Method::Post, "^/ai/runs/([a-f0-9-]+)/retry$", ANALYSE, "do a run again"),
     entry(Method::Delete, "^/ai/runs/([a-f0-9-]+)$", DELETE, "forget a run and delete its results"),

@@ -3,8 +3,9 @@
 
 use dicom_dictionary_std::{tags, uids};
 
-use super::overlay::{color_of, invalid};
+use super::overlay::invalid;
 use super::{allow, orthanc_id};
+use crate::document::overlay::color_of;
 use crate::imaging::SegVolume;
 use crate::imaging::seg_object::SegObjectSegment;
 use crate::orthanc::RestError;

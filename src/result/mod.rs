@@ -137,6 +137,8 @@ pub enum ResultKind {
     Sc,
     /// Encapsulated STL: a segment's surface.
     M3d,
+    /// Encapsulated PDF: the report for people.
+    Doc,
 }
 
 impl std::fmt::Display for ResultKind {
@@ -147,6 +149,7 @@ impl std::fmt::Display for ResultKind {
             Self::Seg => f.write_str("SEG"),
             Self::Sc => f.write_str("SC"),
             Self::M3d => f.write_str("M3D"),
+            Self::Doc => f.write_str("DOC"),
         }
     }
 }

@@ -94,6 +94,14 @@ pub fn valid_text(image: &ImageAttributes, tag: Tag) -> Option<String> {
     values.first().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
+/// As [`valid_text`], where its characters are known: for people. Of a name in another character set its Latin letters.
+pub fn readable_text(image: &ImageAttributes, tag: Tag) -> Option<String> {
+    let charset = SourceCharset::of(&image.dataset);
+    let text = valid_text(image, tag)?;
+    let text = if charset.is_convertible(&text) { text.as_str() } else { text.split('=').next().unwrap_or_default() };
+    Some(text.to_owned()).filter(|text| charset.is_convertible(text) && !text.is_empty())
+}
+
 /// The valid values of a multi-valued attribute, trimmed.
 pub fn valid_texts(image: &ImageAttributes, tag: Tag) -> Vec<String> {
     let pieces = image.dataset.get(tag).and_then(|e| SourceCharset::of(&image.dataset).pieces(e)).unwrap_or_default();

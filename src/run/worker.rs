@@ -16,10 +16,11 @@ use super::fault;
 use super::limits::Limits;
 use super::marks::Marks;
 use super::metrics::Metrics;
-use super::pipeline::{self, FirstModel, RunError, RunOutcome};
+use super::pipeline::{self, FirstModel, RunError, RunOutcome, RunSettings};
 use super::record::{Run, RunId};
 use super::stages::KnownRegions;
 use super::store::{Claim, Lease, RunStore, StoreError, TakeBack};
+use crate::document::Language;
 use crate::manifest::RegionOfInterestSpec;
 use crate::model::{LoadedModels, ModelRegistry};
 use crate::source::{InstanceSource, ResultStore};
@@ -92,6 +93,8 @@ pub struct WorkerSettings {
     pub history: usize,
     pub history_days: Option<u32>,
     pub limits: Limits,
+    /// Of the report that is stored as Encapsulated PDF; None: it is not.
+    pub encapsulated_pdf: Option<Language>,
 }
 
 /// What the worker works with.
@@ -205,8 +208,10 @@ impl Worker {
         let outcome = models.with_first_stage(name, |model, first| {
             let stage = FirstModel { model: first, regions: regions.as_ref() };
             let ports: (&dyn InstanceSource, &dyn ResultStore) = (&*self.source, &*self.results);
+            let settings =
+                RunSettings { limits: self.settings.limits, encapsulated_pdf: self.settings.encapsulated_pdf };
             // A panic in a third-party codec or in libtorch costs this attempt, not the worker.
-            let work = || pipeline::run_staged(ports, model, stage, &run.request, self.settings.limits, attempt);
+            let work = || pipeline::run_staged(ports, model, stage, &run.request, settings, attempt);
             catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(RunError::Panic))
         });
         outcome.unwrap_or_else(|| {

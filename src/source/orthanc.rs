@@ -14,6 +14,7 @@ use super::{
     Catalogue, Change, ChangeKind, InstanceBytes, InstanceHeader, InstanceId, InstanceSource, Level, Resource,
     ResultStore, SourceError, StoreStatus, StoredInstance,
 };
+use crate::document::Subject;
 use crate::imaging::{DecodedFrame, FrameDecoder, Pixels};
 use crate::orthanc::decode::{self, DecodedImage, PixelFormat};
 use crate::orthanc::rest_client::RestClient;
@@ -63,6 +64,35 @@ pub fn study_of(resource: &Resource) -> Result<String, SourceError> {
         Level::Series | Level::Instance => format!("{resource}/study"),
     };
     get_json::<Parent>(resource, &path).map(|p| p.id)
+}
+
+/// Patient and study as Orthanc has them, in UTF-8.
+///
+/// # Errors
+/// [`SourceError::UnknownResource`]
+pub fn subject_of(study: &str) -> Result<Subject, SourceError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Study {
+        main_dicom_tags: BTreeMap<String, Value>,
+        #[serde(default)]
+        patient_main_dicom_tags: BTreeMap<String, Value>,
+    }
+    let resource = Resource::new(Level::Study, study);
+    let study: Study = get_json(&resource, &resource.to_string())?;
+    let text = |keyword: &str| {
+        let value = study.patient_main_dicom_tags.get(keyword).or_else(|| study.main_dicom_tags.get(keyword));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    Ok(Subject {
+        patient_name: text("PatientName"),
+        patient_id: text("PatientID"),
+        birth_date: text("PatientBirthDate"),
+        sex: text("PatientSex"),
+        study_date: text("StudyDate"),
+        study_description: text("StudyDescription"),
+        accession_number: text("AccessionNumber"),
+    })
 }
 
 /// The SeriesInstanceUID of a series.

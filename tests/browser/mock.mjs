@@ -142,7 +142,7 @@ class Plugin {
     return {
       Results: [], Segmentation,
       Slices: instances.map(({ ID }, slice) => ({ InstanceID: ID, Frame: null, Analysed: slice > 1 && slice < instances.length - 1, MaskFrames: frames.includes(slice) ? [frames.indexOf(slice)] : [] })),
-      Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: "", StudyID: study })),
+      Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: `mock-${kind.toLowerCase()}-series`, StudyID: study })),
     };
   }
 
@@ -245,6 +245,13 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0, ans
         const own = await (await fetch(orthanc + path)).text();
         return send(200, TYPES.js, own + await readFile(new URL("explorer.js", WEB), "utf8"));
       }
+      const report = /^\/ai\/runs\/([^/]+)\/report\.(pdf|html|csv)$/.exec(path);
+      if (report) {
+        plugin.find(report[1]);
+        const [type, content] = { pdf: ["application/pdf", "%PDF-1.7"], html: [TYPES.html, "<!DOCTYPE html><title>mock</title>"], csv: ["text/csv; charset=utf-8", "\ufeffModel\r\n"] }[report[2]];
+        return send(200, type, content, { "Content-Disposition": `inline; filename="ai-report-${report[1]}.${report[2]}"` });
+      }
+      if (path === "/series/mock-seg-series/ai/overlays.zip") return send(200, "application/zip", "PK\u0005\u0006" + "\0".repeat(18));
       if (path === "/instances/mock-seg/ai/overlay.png") return send(200, "image/png", overlay(Number(url.searchParams.get("frame"))), { "Cache-Control": "private, max-age=3600" });
       const json = body.length && /json/.test(request.headers["content-type"] ?? "") ? JSON.parse(body) : {};
       const isAi = /^\/ai(\/|$)|^\/(studies|series|instances)\/[^/]+\/ai$/.test(path);

@@ -9,6 +9,7 @@ mod compat;
 #[path = "../support/ct_series.rs"]
 mod ct_series;
 mod demo_models;
+mod downloads;
 mod durable;
 mod end_to_end;
 mod evaluate;

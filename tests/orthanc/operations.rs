@@ -331,6 +331,8 @@ fn addresses(study: &str, instance: &str, run: &str) -> Vec<(Method, String)> {
     let address = |path: &str| {
         let path = path.trim_start_matches('^').trim_end_matches('$');
         let path = path.replace("(studies|series|instances)", "studies").replace("(suspend|resume)", "resume");
+        let path = path.replace("(series|instances)", "instances");
+        let path = path.replace("(report.csv|report.html|report.pdf)", "report.pdf");
         let path = path.replace("([^/]+)", DEMO).replace("(.*)", "index.html");
         // As the originals' pages call them.
         let path = path.replace("(mammography|segmentation)", "mammography").replace("/?", "/");
@@ -383,7 +385,7 @@ fn nobody_gets_in_without_credentials(version: Version) {
             "images" | "evaluate" => 400,
             "feedback" if *method == Method::Post => 400,
             "cancel" => 409,
-            "overlay.png" | "frames" => 422,
+            "overlay.png" | "frames" | "overlays.zip" => 422,
             "surface.stl" | "surface.html" => 404,
             _ => 200,
         };

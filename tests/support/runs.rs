@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use orthanc_ai::model::{Device, LoadedModel, ModelRegistry};
-use orthanc_ai::run::pipeline::{FirstModel, Monitor, RunError, RunOutcome, run_staged};
+use orthanc_ai::run::pipeline::{FirstModel, Monitor, RunError, RunOutcome, RunSettings, run_staged};
 use orthanc_ai::run::{Limits, Origin, RunRequest, Stage, select};
 use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
 use orthanc_ai::source::{InstanceSource, Level, Resource};
@@ -76,9 +76,18 @@ impl Bench {
     }
 
     pub fn run_staged(&self, model: &mut LoadedModel, first: FirstModel) -> Result<RunOutcome, RunError> {
+        self.run_with(model, first, Limits::default())
+    }
+
+    pub fn run_with(
+        &self,
+        model: &mut LoadedModel,
+        first: FirstModel,
+        settings: impl Into<RunSettings>,
+    ) -> Result<RunOutcome, RunError> {
         let (source, request) = self.request(model);
         let store = DirectoryStore::create(&self.folder.path().join("out")).unwrap();
-        run_staged((&source, &store), model, first, &request, Limits::default(), &Quiet)
+        run_staged((&source, &store), model, first, &request, settings, &Quiet)
     }
 
     /// What a run has stored of a kind.

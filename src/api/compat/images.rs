@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::frames::{mask_png, seg_of};
 use super::{AnyBody, Compat, read, route};
 use crate::api::analyse::source_error;
-use crate::api::overlay::{Options, picture};
+use crate::api::overlay::{picture, source_of};
 use crate::api::{orthanc_id, store_error};
 use crate::config::Contract;
 use crate::imaging::SegObject;
@@ -108,9 +108,9 @@ fn pictures(seg: &str, frames: &[usize]) -> Result<[String; 2], RestError> {
     let gone = |_| RestError::not_found("the segmentation is no longer on the server");
     let bytes = OrthancSource.fetch(&InstanceId(seg.to_owned())).map_err(gone)?;
     let seg = SegObject::read(&bytes).map_err(|e| RestError::internal(e.to_string()))?;
-    let options = Options { frame: frames.first().copied().unwrap_or_default(), opacity: OPACITY, source: true };
+    let source = frames.first().map(|frame| source_of(&seg, *frame)).transpose()?;
     let url = |png: Vec<u8>| format!("data:image/png;base64,{}", STANDARD.encode(png));
-    Ok([url(mask_png(&seg, frames, false)?), url(picture(&seg, options)?)])
+    Ok([url(mask_png(&seg, frames, false)?), url(picture(&seg, frames, source, OPACITY)?)])
 }
 
 fn segmentation_entry(

@@ -71,6 +71,15 @@ const fn found(operation: Operation) -> Operation {
     Operation { refusals: &[404, 503], ..operation }
 }
 
+/// For people.
+const fn report(media: &'static str, paths: &'static [&'static str]) -> Operation {
+    Operation {
+        query: &[Query { name: "language", what: "Unless given, as Accept-Language has it.", schema: language }],
+        refusals: &[400, 404, 409, 503],
+        ..get(ANALYSIS, paths, Answer::Media(media))
+    }
+}
+
 const SERVER: &str = "Server";
 const ANALYSIS: &str = "Analysis";
 const RUNS: &str = "Runs";
@@ -93,6 +102,9 @@ pub static OPERATIONS: &[Operation] = &[
     found(get(ANALYSIS, RESOURCES, Answer::Json(schemas::resource))),
     Operation { refusals: ANALYSED, ..post(ANALYSIS, RESOURCES, of::<RunBody>, Answer::Json(schemas::submitted)) },
     found(get(ANALYSIS, &["/studies/{id}/ai/report"], Answer::Json(of::<Vec<Report>>))),
+    report("text/csv", &["/studies/{id}/ai/report.csv"]),
+    report("text/html", &["/studies/{id}/ai/report.html"]),
+    report("application/pdf", &["/studies/{id}/ai/report.pdf"]),
     Operation {
         query: &[
             Query { name: "frame", what: "Of the segmentation, from 0.", schema: from_zero },
@@ -106,6 +118,18 @@ pub static OPERATIONS: &[Operation] = &[
         query: &[Query { name: "frame_index", what: "Of the analysed slices, from 0.", schema: from_zero }],
         refusals: &[400, 404, 422, 503],
         ..get(ANALYSIS, &["/instances/{id}/ai/frames"], Answer::Json(schemas::mask))
+    },
+    Operation {
+        query: &[
+            Query { name: "opacity", what: "Of masks; 0.5 unless given.", schema: share },
+            Query { name: "source", what: "false: masks alone, transparent around them.", schema: yes_or_no },
+        ],
+        refusals: &[400, 404, 422, 503],
+        ..get(
+            ANALYSIS,
+            &["/series/{id}/ai/overlays.zip", "/instances/{id}/ai/overlays.zip"],
+            Answer::Media("application/zip"),
+        )
     },
     Operation {
         query: &[Query { name: "segment", what: "Number of the segment, from 1.", schema: from_one }],
@@ -145,6 +169,9 @@ pub static OPERATIONS: &[Operation] = &[
         refusals: &[400, 404, 409, 415, 503],
         ..post(RUNS, &["/ai/runs/{id}/retry"], of::<EmptyBody>, Answer::Json(schemas::reference))
     },
+    report("text/csv", &["/ai/runs/{id}/report.csv"]),
+    report("text/html", &["/ai/runs/{id}/report.html"]),
+    report("application/pdf", &["/ai/runs/{id}/report.pdf"]),
     found(get(FEEDBACK, &["/ai/runs/{id}/feedback"], Answer::Json(schemas::feedback_of_run))),
     Operation {
         refusals: &[400, 404, 409, 415, 503],
@@ -217,6 +244,10 @@ pub static OPERATIONS: &[Operation] = &[
 
 fn text() -> Schema {
     json_schema!({"type": "string"})
+}
+
+fn language() -> Schema {
+    json_schema!({"type": "string", "enum": crate::document::Language::ALL.map(crate::document::Language::code)})
 }
 
 fn from_zero() -> Schema {

@@ -33,7 +33,7 @@ pub(super) fn threshold(value: f64) -> String {
 }
 
 /// A text within HTML, also within a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -17,6 +17,7 @@ use super::segmentation::SegmentEvaluation;
 use crate::manifest::{Manifest, Override, OverrideEvaluation, OverridePoint, TaskSpec, Thresholds};
 
 pub use cases::{cases_csv, plain_cell};
+pub use figures::escape;
 pub use html::html;
 
 /// How right a model was on the cases of one site.

@@ -7,6 +7,7 @@
 mod ahead;
 mod channels;
 mod classify;
+mod document;
 pub mod explain;
 mod plausible;
 mod regions;
@@ -31,6 +32,7 @@ use crate::model::LoadedModel;
 use crate::result::{Report, ResultError, ResultObject, Results};
 use crate::source::{InstanceSource, ResultStore, SourceError, StoreStatus, StoredInstance};
 use crate::transform::TransformError;
+pub use document::RunSettings;
 use regions::{Finder, FirstStage};
 use segment_images::Question;
 
@@ -172,7 +174,7 @@ pub struct FirstModel<'a> {
     pub regions: Option<&'a KnownRegions>,
 }
 
-/// As [`run`], of a model that may look at regions which another one finds.
+/// As [`run`], of a model that may look at regions which another one finds, with what is to be stored beside its results.
 ///
 /// # Errors
 /// As [`run`].
@@ -181,9 +183,10 @@ pub fn run_staged(
     model: &mut LoadedModel,
     first: FirstModel,
     request: &RunRequest,
-    limits: Limits,
+    settings: impl Into<RunSettings>,
     monitor: &dyn Monitor,
 ) -> Result<RunOutcome, RunError> {
+    let RunSettings { limits, encapsulated_pdf } = settings.into();
     let clock = Clock::start();
     let FirstStage { regions, objects, warnings: mut told } = match &model.manifest.input.region_of_interest {
         Some(spec) => {
@@ -208,9 +211,16 @@ pub fn run_staged(
     };
     told.extend(warnings);
     told.append(&mut results.warnings);
-    results.objects.splice(0..0, objects);
     told.extend(out_of_domain.iter().cloned());
     results.report.out_of_domain = out_of_domain;
+    if let Some(language) = encapsulated_pdf.filter(|_| !monitor.is_cancelled()) {
+        let made = clock.time(Stage::Encode, || document::object(source, model, request, &results, (language, &told)));
+        match made {
+            Ok(object) => results.objects.push(object),
+            Err(reason) => told.push(format!("the report was not stored as PDF: {reason}")),
+        }
+    }
+    results.objects.splice(0..0, objects);
     if monitor.is_cancelled() {
         return Err(RunError::Cancelled);
     }

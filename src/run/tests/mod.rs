@@ -184,6 +184,7 @@ fn settings() -> WorkerSettings {
         history: 100,
         history_days: None,
         limits: Limits::default(),
+        encapsulated_pdf: None,
     }
 }
 

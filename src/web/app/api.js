@@ -130,6 +130,9 @@ export async function getCard(model) {
 /** Address of what is made of a series that a run stored. */
 export const seriesFileUrl = (series, file) => new URL(`series/${id(series)}/ai/${file}`, ROOT).href;
 
+/** Address of a run's report as a file for people, in a language of the plugin's. */
+export const reportUrl = (run, kind, language) => new URL(`ai/runs/${id(run)}/report.${kind}?language=${id(language)}`, ROOT).href;
+
 /** Address of the picture of an instance in its own size and window. */
 export const pictureUrl = (instance) => new URL(`instances/${id(instance)}/preview`, ROOT).href;
 

@@ -1,6 +1,6 @@
 // `#/runs/ID`: one run. Its progress, then a card an image or the slices with their masks, with everything that is needed to trust
 // or doubt it.
-import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
+import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, reportUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { feedbackPanel } from "./feedback.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
@@ -188,7 +188,7 @@ function follow(run, again) {
   if (again?.ID && again.ID !== run.ID) location.hash = `#/runs/${encodeURIComponent(again.ID)}`;
 }
 
-const STORED = { SEG: "run.segmentation", SC: "run.heatMap", M3D: "run.surface" };
+const STORED = { SEG: "run.segmentation", SC: "run.heatMap", M3D: "run.surface", DOC: "run.document" };
 
 /** What a volume's segmentation looks like in 3D. */
 function surfaces(run) {
@@ -197,6 +197,18 @@ function surfaces(run) {
   const found = run.Segmentation.Segments.filter((segment) => segment.Found);
   const files = [["surface.page", "html"], ...(found.length === 1 ? [["surface.stl", "stl"]] : [])];
   return files.map(([key, kind]) => h("li", {}, h("a", { href: seriesFileUrl(seg.SeriesID, `surface.${kind}`), target: "_blank", rel: "noopener", "data-key": key }, t(key))));
+}
+
+/** The run as files: its report, and the pictures of each series of masks or heat maps. */
+function downloads(run) {
+  if (run.State !== "Succeeded") return null;
+  const link = (key, href) => h("li", {}, h("a", { href, target: "_blank", rel: "noopener", "data-key": `${key} ${href}` }, t(key)));
+  const reports = [["download.pdf", "pdf"], ["download.html", "html"], ["download.csv", "csv"]].map(([key, kind]) => link(key, reportUrl(run.ID, kind, language)));
+  const pictures = [["SEG", "download.overlays"], ["SC", "download.heatMaps"]].flatMap(([kind, key]) => {
+    const series = new Set((run.Stored ?? []).filter((object) => object.Kind === kind).map((object) => object.SeriesID));
+    return [...series].map((one) => link(key, seriesFileUrl(one, `overlays.zip`)));
+  });
+  return h("section", { class: "panel", "aria-label": t("download.title") }, h("h2", {}, t("download.title")), h("ul", { class: "links" }, reports, pictures));
 }
 
 function details(run, viewers) {
@@ -213,6 +225,7 @@ function details(run, viewers) {
         run.Study ? h("li", {}, explorerLink("study", run.Study, t("run.openStudy"))) : null,
         run.JobID ? h("li", {}, explorerLink("job", run.JobID, t("run.job"))) : null,
         run.Study ? h("li", {}, h("a", { href: `#/studies/${encodeURIComponent(run.Study)}`, "data-key": "all-runs" }, t("run.allOfStudy"))) : null)),
+    downloads(run),
     h("section", { class: "panel" }, h("h2", {}, t("run.model")),
       facts([[t("model.name"), h("code", {}, run.Model)], [t("model.version"), run.Version], [t("run.created"), moment(run.Created)], [t("run.origin"), run.Origin], [t("run.scope"), h("code", { class: "wrap" }, run.Resource)]])),
     timed.length ? h("section", { class: "panel" }, h("h2", {}, t("run.timings")),
