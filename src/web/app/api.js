@@ -201,7 +201,7 @@ export async function getNumbers(instance, path) {
   return numbers?.every(Number.isFinite) ? numbers : null;
 }
 
-const PICTURES = ["XC", "DMS", "ES", "GM", "SM", "OP", "OT", "SC", "CR", "DX", "MG", "US", "IO", "PX"];
+const PICTURES = ["XC", "DMS", "ES", "GM", "SM", "OP", "OT", "CR", "DX", "MG", "US", "IO", "PX"];
 const OURS = "orthanc-ai";
 
 /** Series of single images (photographs, radiographs), as `findStudies` finds studies; at most `limit`. */
