@@ -7,7 +7,9 @@ import { language, t } from "./text.js";
 const POLL_MS = 1000;
 const RETRY_MS = 5000;
 
-/** Address → view, loaded when it is gone to; a run's, whose results are waited for, at once. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act) -> nodes`. */
+/**
+ * Address → view, loaded when it is gone to; a run's, whose results are waited for, at once. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act, redraw) -> nodes`.
+ */
 const ROUTES = [
   [/^#?\/?$/, () => import("./overview.js").then(({ overview }) => overview)],
   [/^#\/runs\/([^/]+)$/, () => run],
@@ -50,16 +52,22 @@ function draw(page, data) {
   const json = JSON.stringify(data);
   if (json === page.json) return;
   const first = page.json === null;
-  page.json = json;
+  Object.assign(page, { json, data });
   document.title = `${page.view.title(data)} – ${t("title")}`;
-  swap(main, () => page.view.render(data, act));
+  swap(main, () => page.view.render(data, act, () => redraw(page)));
   if (first && page.moved) main.focus();
 }
 
-/** Runs what a button asks for, says what went wrong, and shows the new state. `redraw`: although the server says the same as before. */
-async function act(action, redraw = false) {
+/** Draws what is known of the same address once more. */
+function redraw(page) {
+  if (page !== shown) return;
+  page.json = `${page.json} `;
+  draw(page, page.data);
+}
+
+/** Runs what a button asks for, says what went wrong, and shows the new state. */
+async function act(action) {
   const page = shown;
-  if (redraw && page) page.json = `${page.json} `;
   say(null);
   try {
     await action();

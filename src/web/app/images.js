@@ -189,6 +189,7 @@ export function images() {
   async function store(file, patient) {
     if (file.size > MOST_BYTES * 0.98) throw new Error(t("images.tooLarge"));
     const stored = await storePicture(await base64(file), file.name, patient);
+    found.text = null; // the archive has one more
     return stored.Instances[0].ID;
   }
 }

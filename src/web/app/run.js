@@ -23,9 +23,10 @@ export function run(id) {
     },
     title: ({ run: data }) => data.ModelTitle ?? data.Model,
     active: ({ run: data }) => isActive(data),
-    render({ run: data, models, study }, act) {
+    render({ run: data, models, study }, act, redraw) {
       viewers.asked ??= viewersFor(study?.MainDicomTags?.StudyInstanceUID).then((found) => { // not waited for: the results come first
-        if (found.length) act(async () => { viewers.found = found; }, true);
+        viewers.found = found;
+        if (found.length) redraw();
       });
       const classes = classesByModel(models).get(data.Model) ?? new Map();
       const results = hangingOrder(data.Results ?? []);
@@ -45,7 +46,7 @@ export function run(id) {
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         heatMapView(data, classes, slices),
         explanations(data, previews),
-        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, () => act(async () => {}, true)) : null,
+        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, redraw) : null,
         details(data, viewers.found),
       ].filter(Boolean);
     },
@@ -120,7 +121,7 @@ function explanations(run, previews) {
 
 /** A stored picture in its own size, kept over redraws. */
 function picture(id, alt, previews) {
-  if (!previews.has(id)) previews.set(id, h("img", { src: pictureUrl(id), alt, loading: "lazy", decoding: "async" }));
+  if (!previews.has(id)) previews.set(id, h("img", { src: pictureUrl(id), alt, loading: "lazy", decoding: "async", fetchpriority: "low" }));
   return previews.get(id);
 }
 
@@ -168,7 +169,7 @@ function preview(result, previews, overlay) {
   if (!previews.has(key)) {
     const frame = h("div", { class: "preview" });
     frame.append(h("img", {
-      src: overlay ?? previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
+      src: overlay ?? previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async", fetchpriority: "low", // after the slice that is read
       onerror: () => frame.replaceChildren(h("span", {}, t("card.noPreview"))),
     }));
     previews.set(key, frame);

@@ -131,10 +131,16 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     said.textContent = caption(index);
     stage.setAttribute("aria-label", describe(index));
     stage.dataset.slice = index;
-    note.textContent = loaded.problem ?? (outside(index) ? t("slices.outside") : "");
-    note.classList.toggle("slice-problem", Boolean(loaded.problem));
+    tellNote();
     point(index);
     onShow(index, [height, width]);
+  }
+
+  function tellNote() {
+    // A heat map's picture was made in one window: under its colours there is no other.
+    const mixed = kind === "heat" && view && current.layers.length > 0;
+    note.textContent = current.problem ?? (outside(shown) ? t("slices.outside") : mixed ? t("slices.heatWindow") : "");
+    note.classList.toggle("slice-problem", Boolean(current.problem));
   }
 
   const outside = (index) => analysed && (index < analysed[0] || index > analysed[1]);
@@ -165,7 +171,9 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
       painting = true;
       requestAnimationFrame(() => {
         painting = false;
-        if (current && ready(current)) drawSource();
+        if (!current || !ready(current)) return;
+        drawSource();
+        tellNote();
       });
     }
   }
