@@ -139,7 +139,9 @@ mod tests {
         let later: HashSet<String> = ASSETS
             .iter()
             .filter(|(file, ..)| file.ends_with(".js"))
-            .flat_map(|(file, ..)| quoted_after(&text(file), "import(\"./").into_iter().map(str::to_owned).collect::<Vec<_>>())
+            .flat_map(|(file, ..)| {
+                quoted_after(&text(file), "import(\"./").into_iter().map(str::to_owned).collect::<Vec<_>>()
+            })
             .collect();
         let modules = ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")).count();
         assert_eq!(seen, 2 + modules - later.len(), "icon, stylesheet, and every module that is not loaded later");

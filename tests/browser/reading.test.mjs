@@ -52,10 +52,20 @@ const hu = (slice, row, column) => -1000 + 100 * column + 10 * row + slice;
 
 const HEADERS = { "0028-1050": "40", "0028-1051": "80", "0028-0030": "1\\1", "0008-0060": "CT", "0028-0004": "MONOCHROME2" };
 
-/** A canned CT of `count` slices: pictures are of the grey 60, heat maps have a red square on it and a white mark. */
+/** What a window makes of such a slice. */
+const grey = (slice, row, column, center, width) => Math.min(Math.max(Math.round((hu(slice, row, column) - center + width / 2) * 255 / width), 0), 255);
+
+/** A canned CT: in its own window pictures are of the grey 60, in others as a server draws them; heat maps have a red square and a white mark. */
 const pictures = ({ headers = HEADERS, asked = [], values = (slice) => ({ body: numpy(ROWS, COLUMNS, (row, column) => hu(slice, row, column)), contentType: "application/octet-stream" }) } = {}) => [
   [/^\/instances\/slice-\d+\/frames\/0\/numpy$/, (request) => { asked.push(request.url()); return values(Number(/slice-(\d+)/.exec(request.url())[1])); }],
-  [/^\/instances\/slice-\d+\/(rendered|preview)$/, (request) => { asked.push(request.url()); return { contentType: "image/png", body: png(ROWS, COLUMNS, () => [60, 60, 60, 255]) }; }],
+  [/^\/instances\/slice-\d+\/(rendered|preview)$/, (request) => {
+    asked.push(request.url());
+    const [, slice] = /slice-(\d+)/.exec(request.url()).map(Number);
+    const query = new URL(request.url()).searchParams;
+    const [center, width] = ["window-center", "window-width"].map((name) => Number(query.get(name)));
+    const own = !width || (center === 40 && width === 80);
+    return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => [...Array(3).fill(own ? 60 : grey(slice, row, column, center, width)), 255]) };
+  }],
   [/^\/instances\/heat-\d+\/preview$/, (request) => {
     asked.push(request.url());
     return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => (row < 2 && column < 3 ? [255, 255, 255, 255] : row > 5 && column > 9 ? [220, 30, 10, 255] : [61, 60, 59, 255])) };
@@ -118,14 +128,14 @@ describe("reading a series on the page", () => {
     });
   });
 
-  test("presets of a CT by choice and by key: the greys are those of the HU; no other picture is asked for", async () => {
+  test("presets of a CT by choice and by key: each slice in that window, neighbours too, and no window that was passed by", async () => {
     const asked = [];
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
       const preset = page.locator('[data-key="window-preset"]');
       await preset.waitFor();
       assert.deepEqual((await preset.locator("option").allInnerTexts()).slice(1), ["Brain 40 / 80 (1)", "Subdural 80 / 200 (2)", "Stroke 40 / 40 (3)", "Bone 600 / 2800 (4)", "Lung -600 / 1500 (5)", "Soft tissue, abdomen 40 / 400 (6)"]);
-      const expected = (center, width, slice = 20) => Array.from({ length: ROWS * COLUMNS }, (_, pixel) => Math.min(Math.max(Math.round((hu(slice, Math.floor(pixel / COLUMNS), pixel % COLUMNS) - center + width / 2) * 255 / width), 0), 255));
+      const expected = (center, width, slice = 20) => Array.from({ length: ROWS * COLUMNS }, (_, pixel) => grey(slice, Math.floor(pixel / COLUMNS), pixel % COLUMNS, center, width));
       const is = async (center, width, slice) => {
         await until(async () => (await greys(page)).every((grey, pixel) => Math.abs(grey - expected(center, width, slice)[pixel]) <= 1), `not the window ${center}/${width}`);
         assert.deepEqual(await window(page), [center, width]);
@@ -150,12 +160,15 @@ describe("reading a series on the page", () => {
       await field(page, "width").fill("");
       await field(page, "width").pressSequentially("400");
       await is(40, 400, 21);
-      const values = asked.filter((url) => url.endsWith("numpy")).map((url) => Number(/slice-(\d+)/.exec(url)[1]));
-      assert.equal(new Set(values).size, values.length, "values are asked for once a slice");
+      const inWindow = (width) => asked.filter((url) => new URL(url).searchParams.get("window-width") === width).map((url) => Number(/slice-(\d+)/.exec(url)[1]));
+      await until(async () => new Set(inWindow("400")).size === 9, "the slice and its neighbours in the last window");
+      assert.deepEqual([...new Set(inWindow("1575"))], [21], "no neighbour in a window that was passed by");
+      assert.deepEqual(asked.filter((url) => url.endsWith("numpy")), [], "values are for the mouse");
     }, { answers: answersOf(segmented(), { asked }) });
   });
 
-  test("the mouse: to the right wider, down darker; a click changes nothing, a finger scrolls", async () => {
+  test("the mouse: to the right wider, down darker; a click changes nothing", async () => {
+    const asked = [];
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
       await until(async () => (await window(page))[1] === 80, "the file's window is shown");
@@ -174,15 +187,31 @@ describe("reading a series on the page", () => {
       await until(async () => (await greys(page)).reduce((sum, grey) => sum + grey, 0) > dark, "up is brighter");
       await page.mouse.move(x, y);
       assert.deepEqual(await window(page), [20, 120], "the button is up");
-    }, { answers: answersOf(segmented()) });
+      assert.deepEqual(asked.filter((url) => url.endsWith("numpy")).map((url) => /slice-\d+/.exec(url)[0]), ["slice-20"], "its values, once");
+      const before = asked.filter((url) => /slice-20\/rendered/.test(url)).length;
+      await page.mouse.down();
+      await page.mouse.move(x + 64, y, { steps: 4 });
+      await page.mouse.up();
+      await until(async () => String(await window(page)) === "20,150", "the window follows again");
+      await until(async () => (await greys(page)).every((seen, pixel) => Math.abs(seen - grey(20, Math.floor(pixel / COLUMNS), pixel % COLUMNS, 20, 150)) <= 1), "drawn of the values");
+      assert.equal(asked.filter((url) => /slice-20\/rendered/.test(url)).length, before, "with its values nothing is asked for");
+    }, { answers: answersOf(segmented(), { asked }) });
   });
 
   test("MONOCHROME1 stays inverted; without a window in the file, from the smallest to the greatest value; a colour has none", async () => {
+    const drag = async (page) => {
+      const box = await stage(page).boundingBox();
+      await page.mouse.move(box.x + 50, box.y + 50);
+      await page.mouse.down();
+      await page.mouse.move(box.x + 70, box.y + 50, { steps: 4 });
+      await page.mouse.up();
+    };
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
       await page.locator('[data-key="window-preset"]').waitFor();
-      await stage(page).press("6");
-      await until(async () => { const seen = await greys(page); return seen[0] === 255 && seen.at(-1) === 0; }, "the smallest is white");
+      await stage(page).press("5");
+      await drag(page);
+      await until(async () => { const seen = await greys(page); return seen[0] > 150 && seen.at(-1) < 50; }, "the smallest is white");
     }, { answers: answersOf(segmented(), { headers: { ...HEADERS, "0028-0004": "MONOCHROME1 " } }) });
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
@@ -197,25 +226,32 @@ describe("reading a series on the page", () => {
     const colour = { body: numpy(ROWS, COLUMNS, () => 1, { channels: 3 }), contentType: "application/octet-stream" };
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
-      await stage(page).press("]");
       await page.locator(".window-tools").waitFor({ state: "hidden" });
-      assert.ok((await greys(page)).every((grey) => grey === 60), "the picture stays");
+      await stage(page).press("]");
       await stage(page).press("ArrowDown");
       await at(page, 21, 40);
-    }, { answers: answersOf(segmented(), { values: () => colour }) });
+      assert.ok((await greys(page)).every((seen) => seen === 60), "the picture stays");
+    }, { answers: answersOf(segmented(), { headers: { ...HEADERS, "0028-0004": "RGB" } }) });
+    await bench.on("#/runs/canned", async (page) => { // one that does not say so
+      await at(page, 20, 40);
+      await drag(page);
+      await page.locator(".window-tools").waitFor({ state: "hidden" });
+      await until(async () => (await greys(page)).every((seen) => seen === 60), "the picture comes back");
+    }, { answers: answersOf(segmented(), { values: () => colour, headers: { ...HEADERS, "0028-0004": undefined } }) });
   });
 
-  test("values that do not come are said in words, the slice is shown in its own window", async () => {
+  test("where values do not come, the server draws every window", async () => {
     await bench.on("#/runs/canned", async (page) => {
       await at(page, 20, 40);
-      await field(page, "width").fill("300");
-      await page.getByText("The values of this slice could not be loaded").waitFor();
-      assert.ok((await greys(page)).every((grey) => grey === 60));
-      await stage(page).press("ArrowDown");
-      await at(page, 21, 40);
-      await until(async () => (await greys(page)).some((grey) => grey !== 60), "the next one has its values");
+      const box = await stage(page).boundingBox();
+      await page.mouse.move(box.x + 50, box.y + 50);
+      await page.mouse.down();
+      await page.mouse.move(box.x + 306, box.y + 50, { steps: 4 });
+      await page.mouse.up();
+      await until(async () => String(await window(page)) === "40,160", "the window follows");
+      await until(async () => (await greys(page)).every((seen, pixel) => seen === grey(20, Math.floor(pixel / COLUMNS), pixel % COLUMNS, 40, 160)), "as the server draws it");
       assert.equal(await page.locator(".slice-note").innerText(), "");
-    }, { answers: answersOf(segmented(), { values: (slice) => (slice === 20 ? { status: 500, json: {} } : { body: numpy(ROWS, COLUMNS, (row, column) => hu(slice, row, column)), contentType: "application/octet-stream" }) }) });
+    }, { answers: answersOf(segmented(), { values: () => ({ status: 500, json: {} }) }) });
   });
 
   test("a classified series is browsed: heat maps over the slices that have one, marked on the strip, with each slice's probability", async () => {

@@ -28,8 +28,8 @@ export async function pixelShape(slice) {
 /** Whether the slice is of a CT, whose values are in HU. */
 export const isCt = async (slice) => (await getText(slice.InstanceID, "0008-0060")) === "CT";
 
-/** Whether the smallest value is white (PS3.3 C.7.6.3.1.2). */
-export const isInverted = async (slice) => (await getText(slice.InstanceID, "0028-0004")) === "MONOCHROME1";
+/** How the slice's values are shown: MONOCHROME1 (the smallest is white), MONOCHROME2, or of a colour (PS3.3 C.7.6.3.1.2); null where it does not say. */
+export const photometric = (slice) => getText(slice.InstanceID, "0028-0004");
 
 /**
  * The corners of a slice's plane in the patient (mm, LPS), going round; null where it does not say where it lies. `size`: `[rows, columns]`.

@@ -4,17 +4,18 @@
 // the number never belongs to another picture than the one in sight.
 import { getPicture, getValues, sliceUrl } from "./api.js";
 import { classColor, h, withVariables } from "./dom.js";
-import { isCt, isInverted, pixelShape, windowOf } from "./headers.js";
+import { isCt, photometric, pixelShape, windowOf } from "./headers.js";
 import { t } from "./text.js";
 import { differing, fullWindow, windowed } from "./values.js";
 import { windowTools } from "./window.js";
 
-const KEPT = 64; // decoded slices in memory: about a megabyte each at 512 x 512, two with their values
+const KEPT = 64; // decoded slices in memory: about a megabyte each at 512 x 512
 const AHEAD = 4; // neighbours loaded in advance, on either side
 const PAGE = 10; // slices by PageUp and PageDown
 const WHEEL_STEP = 50; // pixels of wheel travel; a notch of a mouse is 100 or more and moves one slice
 const LINE_PIXELS = 33; // wheels that count lines
 const SAY_WAITING_MS = 250;
+const SETTLED_MS = 200; // of a window that is being changed
 
 /** What the layer over the slices is called. */
 const WORDS = {
@@ -69,32 +70,41 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     return null;
   });
 
-  // Values are undefined while nobody has asked, null where they did not come, false where there are none: of colours.
-  const hasNone = ({ values }) => values === null || values === false;
-  const ready = (loaded) => loaded && (view && !hasNone(loaded) ? loaded.values !== undefined : loaded.image !== undefined);
+  const named = (window) => String(window ?? "own");
+  /** Whether it can be drawn in the window that is wanted now: its picture was made in it, or its values are there to make one of. */
+  const ready = (loaded) => loaded && ((view && loaded.values) || (loaded.image !== undefined && loaded.window === named(view)));
 
   async function pictures(index, signal) {
     const loaded = cache.get(index) ?? {};
     if (ready(loaded)) return loaded;
     const slice = slices[index];
+    const window = named(view);
     const over = layers(slice);
-    const image = async () => loaded.image ?? quietly(own.then((window) => getPicture(sliceUrl(slice, window), signal)));
-    // Under a heat map lies the picture that it was made of: both are needed to tell them apart.
-    const needsImage = !view || (kind === "heat" && over?.length > 0);
-    [loaded.values, loaded.image, loaded.layers] = await Promise.all([
-      view && loaded.values === undefined ? quietly(getValues(slice, signal)) : loaded.values,
-      needsImage ? image() : loaded.image,
-      loaded.layers ?? Promise.all((over ?? []).map((url) => quietly(getPicture(url, signal)))),
-    ]);
-    if (hasNone(loaded)) loaded.image = await image();
-    const { width, height } = sizeOf(loaded);
-    const fits = loaded.layers.every((one) => one && (!width || (one.width === width && one.height === height)));
-    if (!fits) loaded.layers = [];
-    else if (kind === "heat" && loaded.image && !loaded.apart) loaded.layers = await Promise.all(loaded.layers.map((one) => hotOnly(one, loaded.image)));
-    loaded.apart = true;
-    loaded.problem = !loaded.image && !loaded.values ? t("slices.noPicture") : !fits || !over ? t(words.lost) : loaded.values === null ? t("slices.noValues") : null;
+    const draw = (wanted) => quietly(getPicture(sliceUrl(slice, wanted), signal));
+    // A heat map is told apart from the picture that it was made of, in the image's own window.
+    const ground = view && kind === "heat" && over?.length > 0 && !loaded.layers ? own.then(draw) : null;
+    const [image, drawn, base] = await Promise.all([view ? draw(view) : own.then(draw), loaded.layers ?? Promise.all((over ?? []).map((url) => quietly(getPicture(url, signal)))), ground]);
+    const fits = drawn.every((one) => one && (!image || (one.width === image.width && one.height === image.height)));
+    if (!loaded.layers) {
+      const under = base ?? image;
+      loaded.layers = !fits ? [] : kind === "heat" && under ? await Promise.all(drawn.map((one) => hotOnly(one, under))) : drawn;
+      loaded.lost = !fits || !over;
+      base?.close();
+    }
+    loaded.image?.close();
+    Object.assign(loaded, { image, window, problem: !image ? t("slices.noPicture") : loaded.lost ? t(words.lost) : null });
     if (!loaded.problem) keep(index, loaded);
     return loaded;
+  }
+
+  /** Values of the slice that is wanted, with which a window follows the mouse at once; without them Orthanc draws every one. */
+  async function loadValues() {
+    const loaded = cache.get(wanted);
+    if (!loaded || loaded.values) return;
+    const values = await quietly(getValues(slices[wanted]));
+    if (values === false) colourless();
+    else if (values) loaded.values = values;
+    if (loaded === current) drawSource();
   }
 
   function keep(index, loaded) {
@@ -107,8 +117,6 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     }
   }
 
-  const sizeOf = ({ image, values }) => (image ? { width: image.width, height: image.height } : { width: values?.columns, height: values?.rows });
-
   function drawSource() {
     const context = source.getContext("2d");
     if (view && current.values) context.putImageData(new ImageData(windowed(current.values, view, inverted), current.values.columns), 0, 0);
@@ -118,14 +126,14 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   function present(index, loaded) {
     if (cache.has(index)) keep(index, loaded); // now the most recently used
     current = loaded;
-    const { width = 1, height = 1 } = sizeOf(loaded);
+    const { width = 1, height = 1 } = loaded.image ?? {};
     for (const canvas of [source, layer]) {
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
       else canvas.getContext("2d").clearRect(0, 0, width, height);
     }
     drawSource();
     for (const one of loaded.layers) layer.getContext("2d").drawImage(one, 0, 0);
-    if (loaded.image || loaded.values) withVariables(picture, { columns: width, rows: height });
+    if (loaded.image) withVariables(picture, { columns: width, rows: height });
     shown = index;
     number.textContent = `${index + 1} / ${slices.length}`;
     said.textContent = caption(index);
@@ -156,12 +164,20 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     const now = view ?? await own;
     if (now) return now;
     const values = await quietly(getValues(slices[wanted]));
+    if (values === false) colourless();
     return values ? view ?? fullWindow(values) : null;
   }
 
   let painting = false;
+  let settling = null; // neighbours are not loaded for windows that are passed by
   function changeWindow(window) {
-    if ((view === null) !== (window === null)) prefetch?.abort(); // neighbours are now wanted otherwise
+    if (tools.element.hidden && window) return; // a mouse that was still on its way
+    prefetch?.abort();
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      settling = null;
+      pump();
+    }, SETTLED_MS);
     view = window;
     tools.tell(view ?? windowOfFile);
     if (!current || !ready(current)) {
@@ -193,13 +209,12 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
         stale = false;
         const waiting = setTimeout(() => stage.classList.add("waiting"), SAY_WAITING_MS);
         const loaded = await pictures(index).finally(() => clearTimeout(waiting));
-        if (loaded.values === false) colourless();
         present(index, loaded);
         stage.classList.remove("waiting");
         described ??= describeSeries();
       }
       let index;
-      while (wanted === shown && !stale && element.isConnected && (index = neighbour()) !== undefined) {
+      while (wanted === shown && !stale && settling === null && element.isConnected && (index = neighbour()) !== undefined) {
         prefetch = new AbortController();
         const loaded = await pictures(index, prefetch.signal).catch((error) => { if (error.name !== "AbortError") throw error; });
         if (loaded?.problem) failed.add(index);
@@ -231,7 +246,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   }
 
   let windowOfFile = null;
-  const tools = windowTools({ start: windowNow, change: changeWindow });
+  const tools = windowTools({ start: windowNow, change: changeWindow, prepare: loadValues });
   tools.drag(stage);
   own.then((window) => {
     windowOfFile = window;
@@ -240,14 +255,15 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   /** To colours no window applies. */
   function colourless() {
     tools.element.hidden = true;
-    view = null;
+    if (view) changeWindow(null);
   }
 
   /** What the tools need to know, and the first slice does not wait for. */
   let described = null;
   async function describeSeries() {
-    const [ct, white] = await Promise.all([isCt(slices[wanted]), isInverted(slices[wanted])]);
-    inverted = white;
+    const [ct, shows] = await Promise.all([isCt(slices[wanted]), photometric(slices[wanted])]);
+    inverted = shows === "MONOCHROME1";
+    if (shows && !shows.startsWith("MONOCHROME")) colourless();
     if (view && current) drawSource();
     if (ct) tools.presets();
     tools.tell(view ?? windowOfFile);

@@ -15,10 +15,11 @@ const shown = (value) => String(Number(value.toPrecision(Math.abs(value) >= 1000
 export const dragged = ([center, width], [right, down]) => [center + (down / DRAG) * width, Math.max(width * (1 + right / DRAG), width * 0.02, LEAST)];
 
 /**
- * `start()` resolves to the window that is shown now, null where there is none to be had; `change(window)` shows another, null the image's own again.
+ * `start()` resolves to the window that is shown now, null where there is none to be had; `change(window)` shows another, null the image's own again;
+ * `prepare()`: a window will follow the mouse.
  * Gives the element, `key(event)` (whether the key was one of ours), `drag(stage)`, `presets()` to offer those of a CT, and `tell(window)` to show what it is.
  */
-export function windowTools({ start, change }) {
+export function windowTools({ start, change, prepare }) {
   const field = (key, label) => h("input", { type: "number", step: "any", inputmode: "decimal", "data-key": key, "aria-label": label, disabled: true });
   const center = field("window-center", t("window.center"));
   const width = field("window-width", t("window.width"));
@@ -82,7 +83,10 @@ export function windowTools({ start, change }) {
       const follow = () => { if (begun && moved) set(dragged(begun, [at[0] - from[0], at[1] - from[1]]), false); };
       const move = (now) => {
         at = [now.clientX, now.clientY];
-        moved ||= Math.hypot(at[0] - from[0], at[1] - from[1]) > 2; // a click is no drag
+        if (!moved && Math.hypot(at[0] - from[0], at[1] - from[1]) > 2) { // a click is no drag
+          moved = true;
+          prepare();
+        }
         follow();
       };
       const end = () => {
