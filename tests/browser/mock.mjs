@@ -71,6 +71,24 @@ function overlay(frame) {
   return png(DCE.rows, DCE.columns, (row, column) => (inTumour(slice, row, column) ? [...color, 255] : [0, 0, 0, 0]));
 }
 
+/** The page of that SEG's surface, as the plugin makes one (src/web/surface.rs), of a tetrahedron about the tumour's size. */
+async function surface() {
+  const [three, viewer, style] = await Promise.all(["vendor/three/three.min.js", "surface/viewer.js", "surface/viewer.css"].map((name) => readFile(new URL(name, WEB), "utf8")));
+  const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const policy = `default-src 'none'; script-src ${hash(three)} ${hash(viewer)}; style-src ${hash(style)}; img-src data: blob:; base-uri 'none'; form-action 'none'`;
+  const { tumour: { center, radii }, sliceMm, rowMm, columnMm } = DCE;
+  const origin = [-80 + (center[2] - radii[2]) * columnMm, -70 + (center[1] - radii[1]) * rowMm, (center[0] - radii[0]) * sliceMm];
+  const extent = [2 * radii[2] * columnMm, 2 * radii[1] * rowMm, 2 * radii[0] * sliceMm];
+  const base64 = (array) => Buffer.from(array.buffer).toString("base64");
+  const positions = base64(Uint16Array.from([0, 0, 0, 65535, 0, 0, 0, 65535, 0, 0, 0, 65535]));
+  const triangles = base64(Uint32Array.from([0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3]));
+  const data = JSON.stringify({ segments: [{ number: 1, label: "Tumour", color: "#d32f2f", volumeMl: 3.2, origin, extent, positions, triangles }] });
+  const html = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>3D</title><style>${style}</style></head><body><header><h1 data-text="title"></h1><p class="mark" data-text="mark"></p></header>
+<main><div id="view"><p id="problem" role="alert" hidden></p></div><aside><h2 data-text="segments">Segments</h2><ul id="segments"></ul><h2 data-text="look">Look</h2><div id="sides"></div></aside></main>
+<script type="application/json" id="data">${data}</script><script>${three}</script><script>${viewer}</script></body></html>`;
+  return { html, policy: `${policy}; frame-ancestors 'self'` };
+}
+
 /** The mock of the plugin: `orthanc` is the base URL of the real server. */
 class Plugin {
   runs = [];
@@ -142,7 +160,7 @@ class Plugin {
     return {
       Results: [], Segmentation,
       Slices: instances.map(({ ID }, slice) => ({ InstanceID: ID, Frame: null, Analysed: slice > 1 && slice < instances.length - 1, MaskFrames: frames.includes(slice) ? [frames.indexOf(slice)] : [] })),
-      Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: `mock-${kind.toLowerCase()}-series`, StudyID: study })),
+      Stored: ["SEG", "SR"].map((kind) => ({ ID: `mock-${kind.toLowerCase()}`, Kind: kind, Path: `/instances/mock-${kind.toLowerCase()}`, SeriesID: `mock-series-${kind.toLowerCase()}`, StudyID: study })),
     };
   }
 
@@ -251,7 +269,11 @@ export async function startMock(orthanc, prefix = "/pacs/orthanc", port = 0, ans
         const [type, content] = { pdf: ["application/pdf", "%PDF-1.7"], html: [TYPES.html, "<!DOCTYPE html><title>mock</title>"], csv: ["text/csv; charset=utf-8", "\ufeffModel\r\n"] }[report[2]];
         return send(200, type, content, { "Content-Disposition": `inline; filename="ai-report-${report[1]}.${report[2]}"` });
       }
-      if (path === "/series/mock-seg-series/ai/overlays.zip") return send(200, "application/zip", "PK\u0005\u0006" + "\0".repeat(18));
+      if (path === "/series/mock-series-seg/ai/overlays.zip") return send(200, "application/zip", "PK\u0005\u0006" + "\0".repeat(18));
+      if (path === "/series/mock-series-seg/ai/surface.html") {
+        const { html, policy: own } = await surface();
+        return send(200, TYPES.html, html, { "Content-Security-Policy": own });
+      }
       if (path === "/instances/mock-seg/ai/overlay.png") return send(200, "image/png", overlay(Number(url.searchParams.get("frame"))), { "Cache-Control": "private, max-age=3600" });
       const json = body.length && /json/.test(request.headers["content-type"] ?? "") ? JSON.parse(body) : {};
       const isAi = /^\/ai(\/|$)|^\/(studies|series|instances)\/[^/]+\/ai$/.test(path);

@@ -1,6 +1,7 @@
 // The REST interface: Orthanc's own routes and the plugin's. All addresses are relative to this file, two levels below
 // Orthanc's root, so that a reverse proxy's path prefix needs no configuration.
 import { t } from "./text.js";
+import { readNumpy } from "./values.js";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -57,7 +58,22 @@ const id = encodeURIComponent;
 
 export const getServer = () => request("GET", "ai");
 export const getRuns = (limit, { state, model } = {}) => request("GET", `ai/runs?${new URLSearchParams({ limit, ...(state ? { state } : {}), ...(model ? { model } : {}) })}`);
-export const getRun = (run) => request("GET", `ai/runs/${id(run)}`);
+const early = new Map(); // runs that were asked for before the page stood
+
+export function getRun(run) {
+  const asked = early.get(run);
+  early.delete(run); // once: what is polled is to be new
+  return asked ?? request("GET", `ai/runs/${id(run)}`);
+}
+
+/** Asks for a run, its study and the models; who needs them later waits no longer. */
+export function getRunEarly(run) {
+  const asked = getRun(run);
+  early.set(run, asked);
+  getModels().catch(() => {});
+  asked.then(({ Study: study }) => study && getStudy(study), () => {});
+}
+
 export const getApplicability = (level, resource) => request("GET", `${level}/${id(resource)}/ai`);
 export const startRun = (level, resource, body) => request("POST", `${level}/${id(resource)}/ai`, body);
 export const cancelRun = (run) => request("POST", `ai/runs/${id(run)}/cancel`, {});
@@ -152,12 +168,14 @@ export const maskUrl = (segmentation, frame) => new URL(`instances/${id(segmenta
 /** The same over its source image. */
 export const overlayUrl = (segmentation, frame) => new URL(`instances/${id(segmentation)}/ai/overlay.png?frame=${id(frame)}`, ROOT).href;
 
-/** A picture, decoded, so that drawing it takes no time. Throws an `ApiError`; an `AbortError` where `signal` says so. */
-export async function getPicture(url, signal) {
+const ask = (url, accept, signal) => fetch(url, { headers: { Accept: accept, ...TOKENS }, credentials: "same-origin", signal });
+
+/** What `read(response)` makes of the answer. Throws an `ApiError`; an `AbortError` where `signal` says so. */
+async function binary(url, accept, signal, read) {
   let response;
   try {
-    response = await fetch(url, { headers: { Accept: "image/png", ...TOKENS }, credentials: "same-origin", signal });
-    if (response.ok) return await createImageBitmap(await response.blob());
+    response = await ask(url, accept, signal);
+    if (response.ok) return await read(response);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(response?.status ?? 0, t("error.offline"));
@@ -165,10 +183,38 @@ export async function getPicture(url, signal) {
   throw new ApiError(response.status, t("error.refused"));
 }
 
-/** Numbers of one attribute of an instance, by Orthanc's path (`0028-1050`, `5200-9229/0/…`); null where it is not there. */
-export async function getNumbers(instance, path) {
-  const response = await fetch(new URL(`instances/${id(instance)}/content/${path}`, ROOT), { headers: TOKENS, credentials: "same-origin" }).catch(() => null);
-  if (!response?.ok) return null;
-  const numbers = (await response.text()).replaceAll("\0", "").split("\\").map((text) => (text.trim() === "" ? NaN : Number(text)));
-  return numbers.every(Number.isFinite) ? numbers : null;
+/** A picture, decoded, so that drawing it takes no time. */
+export const getPicture = (url, signal) => binary(url, "image/png", signal, async (response) => createImageBitmap(await response.blob()));
+
+/** A slice's pixel values after the modality LUT, `{rows, columns, values}`; false where they are no single grey value each. */
+export function getValues({ InstanceID, Frame }, signal) {
+  const url = new URL(`instances/${id(InstanceID)}/frames/${id(Frame ?? 0)}/numpy`, ROOT);
+  return binary(url, "application/octet-stream", signal, async (response) => readNumpy(await response.arrayBuffer()) ?? false);
 }
+
+/** One attribute of an instance, by Orthanc's path (`0028-1050`, `5200-9229/0/…`); null where it is not there. */
+export async function getText(instance, path) {
+  const response = await fetch(new URL(`instances/${id(instance)}/content/${path}`, ROOT), { headers: TOKENS, credentials: "same-origin" }).catch(() => null);
+  return response?.ok ? (await response.text()).replaceAll("\0", "").trim() : null;
+}
+
+/** The same as numbers. */
+export async function getNumbers(instance, path) {
+  const numbers = (await getText(instance, path))?.split("\\").map((text) => (text.trim() === "" ? NaN : Number(text)));
+  return numbers?.every(Number.isFinite) ? numbers : null;
+}
+
+const PICTURES = ["XC", "DMS", "ES", "GM", "SM", "OP", "OT", "CR", "DX", "MG", "US", "IO", "PX"];
+const OURS = "orthanc-ai";
+
+/** Series of single images (photographs, radiographs), as `findStudies` finds studies; at most `limit`. */
+export async function findImageSeries(text, limit) {
+  const part = text.trim().replace(/[*?\\]/g, "");
+  const queries = part ? [{ PatientName: `*${part}*` }, { PatientID: `*${part}*` }] : [{}];
+  const find = (query) => request("POST", "tools/find", { Level: "Series", Expand: true, Limit: limit, CaseSensitive: false, Query: { Modality: PICTURES.join("\\"), ...query } });
+  const found = (await Promise.all(queries.map(find))).flat();
+  return [...new Map(found.map((series) => [series.ID, series])).values()].filter((series) => series.MainDicomTags?.Manufacturer !== OURS);
+}
+
+/** Stores one picture (JPEG or PNG, base64) of a patient. */
+export const storePicture = (content, name, patient) => request("POST", "ai/images", { Images: [{ Content: content, Name: name }], Patient: patient });

@@ -1,23 +1,22 @@
 // The page's frame: which view an address shows, loading it, and polling only while something is under way and seen.
 import { getServer } from "./api.js";
 import { h, swap } from "./dom.js";
-import { model } from "./model.js";
-import { overview } from "./overview.js";
-import { resource } from "./resource.js";
 import { run } from "./run.js";
-import { studies } from "./studies.js";
 import { language, t } from "./text.js";
 
 const POLL_MS = 1000;
 const RETRY_MS = 5000;
 
-/** Address → view. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act) -> nodes`. */
+/**
+ * Address → view, loaded when it is gone to; a run's, whose results are waited for, at once. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act, redraw) -> nodes`.
+ */
 const ROUTES = [
-  [/^#?\/?$/, overview],
-  [/^#\/runs\/([^/]+)$/, run],
-  [/^#\/models\/([^/]+)$/, model],
-  [/^#\/studies$/, studies],
-  [/^#\/(studies|series|instances)\/([^/]+)$/, resource],
+  [/^#?\/?$/, () => import("./overview.js").then(({ overview }) => overview)],
+  [/^#\/runs\/([^/]+)$/, () => run],
+  [/^#\/models\/([^/]+)$/, () => import("./model.js").then(({ model }) => model)],
+  [/^#\/studies$/, () => import("./studies.js").then(({ studies }) => studies)],
+  [/^#\/images$/, () => import("./images.js").then(({ images }) => images)],
+  [/^#\/(studies|series|instances)\/([^/]+)$/, () => import("./resource.js").then(({ resource }) => resource)],
 ];
 
 const main = document.getElementById("main");
@@ -53,16 +52,22 @@ function draw(page, data) {
   const json = JSON.stringify(data);
   if (json === page.json) return;
   const first = page.json === null;
-  page.json = json;
+  Object.assign(page, { json, data });
   document.title = `${page.view.title(data)} – ${t("title")}`;
-  swap(main, () => page.view.render(data, act));
+  swap(main, () => page.view.render(data, act, () => redraw(page)));
   if (first && page.moved) main.focus();
 }
 
-/** Runs what a button asks for, says what went wrong, and shows the new state. `redraw`: although the server says the same as before. */
-async function act(action, redraw = false) {
+/** Draws what is known of the same address once more. */
+function redraw(page) {
+  if (page !== shown) return;
+  page.json = `${page.json} `;
+  draw(page, page.data);
+}
+
+/** Runs what a button asks for, says what went wrong, and shows the new state. */
+async function act(action) {
   const page = shown;
-  if (redraw && page) page.json = `${page.json} `;
   say(null);
   try {
     await action();
@@ -73,20 +78,29 @@ async function act(action, redraw = false) {
   if (page === shown) await refresh(page);
 }
 
-function show(moved) {
+async function show(moved) {
   const hash = location.hash;
-  const [pattern, view] = ROUTES.find(([candidate]) => candidate.test(hash)) ?? [];
+  const [pattern, load] = ROUTES.find(([candidate]) => candidate.test(hash)) ?? [];
   if (shown) clearTimeout(shown.timer);
   say(null);
-  if (!view) {
+  if (!load) {
     shown = null;
     say(t("error.noSuchPage"));
     main.replaceChildren(h("p", {}, h("a", { href: "#/" }, t("action.back"))));
     return;
   }
-  shown = { view: view(...pattern.exec(hash).slice(1).map(decodeURIComponent)), json: null, timer: null, moved, offline: false };
+  const page = { view: null, json: null, timer: null, moved, offline: false };
+  shown = page;
   main.replaceChildren(h("p", { class: "muted" }, t("loading")));
-  refresh(shown);
+  const view = await Promise.resolve(load()).catch(() => null);
+  if (page !== shown) return;
+  if (!view) {
+    say(t("error.offline"));
+    main.replaceChildren(h("p", {}, h("a", { href: "#/" }, t("action.back"))));
+    return;
+  }
+  page.view = view(...pattern.exec(hash).slice(1).map(decodeURIComponent));
+  refresh(page);
 }
 
 async function showServer() {
@@ -101,6 +115,7 @@ document.documentElement.lang = language;
 document.getElementById("brand").textContent = t("title");
 document.getElementById("to-runs").textContent = t("nav.runs");
 document.getElementById("to-studies").textContent = t("nav.studies");
+document.getElementById("to-images").textContent = t("nav.images");
 document.getElementById("skip").textContent = t("skip");
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // a hash of its own would be taken for an address of the page
@@ -108,7 +123,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", () => show(true));
 document.addEventListener("visibilitychange", () => {
-  if (!shown) return;
+  if (!shown?.view) return;
   if (document.hidden) clearTimeout(shown.timer);
   else refresh(shown);
 });

@@ -24,7 +24,10 @@ export function swap(container, render) {
   const keyed = (selector) => [...container.querySelectorAll(selector)].map((element) => element.dataset.key);
   const open = new Set(keyed("details[open][data-key]"));
   const focused = container.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  container.replaceChildren(...render()); // not before: it may move elements that are kept, and they lose the focus
+  const next = render(); // not before: it may move elements that are kept, and they lose the focus
+  // An element that is there before and after is not touched: a frame that is moved loads anew.
+  for (const child of [...container.childNodes]) if (!next.includes(child)) child.remove();
+  next.forEach((node, at) => { if (container.childNodes[at] !== node) container.insertBefore(node, container.childNodes[at] ?? null); });
   for (const element of container.querySelectorAll("[data-key]")) {
     if (open.has(element.dataset.key)) element.open = true;
     if (focused !== undefined && element.dataset.key === focused) element.focus({ preventScroll: true });

@@ -20,12 +20,18 @@ export function feedbackPanel(runId, kept, changed) {
   if (!findings.length) return null;
   const mine = new Map(given.filter((one) => one.Current && (one.User ?? null) === (user ?? null)).map((one) => [one.Finding, one]));
   const others = (key) => given.filter((one) => one.Current && one.Finding === key && (one.User ?? null) !== (user ?? null));
-  const rows = findings.map((finding) => row(runId, finding, mine.get(finding.Finding), others(finding.Finding), kept, changed));
-  const rest = rows.slice(SHOWN);
+  const rows = (some) => some.map((finding) => row(runId, finding, mine.get(finding.Finding), others(finding.Finding), kept, changed));
+  const rest = findings.slice(SHOWN);
+  const list = h("ul", { class: "feedback-list" }, kept.open ? rows(rest) : []);
+  // Hundreds of rows are made when they are asked for.
+  const unfold = ({ target }) => {
+    kept.open = target.open;
+    if (target.open && !list.childElementCount) list.append(...rows(rest));
+  };
   return h("section", { class: "panel feedback", "aria-label": t("feedback.title") },
     h("h2", {}, t("feedback.title")), h("p", { class: "muted" }, t("feedback.text")),
-    h("ul", { class: "feedback-list" }, rows.slice(0, SHOWN)),
-    rest.length ? h("details", { "data-key": "feedback-rest" }, h("summary", {}, t("feedback.more", { count: rest.length })), h("ul", { class: "feedback-list" }, rest)) : null);
+    h("ul", { class: "feedback-list" }, rows(findings.slice(0, SHOWN))),
+    rest.length ? h("details", { "data-key": "feedback-rest", ontoggle: unfold }, h("summary", {}, t("feedback.more", { count: rest.length })), list) : null);
 }
 
 function row(runId, finding, mine, others, kept, changed) {

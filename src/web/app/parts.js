@@ -75,7 +75,7 @@ function studyCell(run, studies) {
 }
 
 /** One line for a table: each image's class or each segment's volume, or how far the run is, or why it failed. */
-function resultCell(run, classes) {
+export function resultCell(run, classes) {
   if (isActive(run)) return progress(run);
   if (run.State === "Failed") return h("span", { class: "error-text" }, run.Error ?? "–");
   const dot = (color) => withVariables(h("span", { class: "dot" }), { "class-color": classColor(color) });

@@ -3,6 +3,7 @@
 import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, pictureUrl, previewUrl, reportUrl, retryRun, seriesFileUrl, viewersFor } from "./api.js";
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { feedbackPanel } from "./feedback.js";
+import { heatMapView } from "./heat.js";
 import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
 import { className, language, moment, named, percent, seconds, t } from "./text.js";
@@ -12,16 +13,21 @@ const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 export function run(id) {
   const previews = new Map(); // kept over redraws, so that a finished image does not load again at every poll
   const slices = {}; // the slice browser, likewise
+  const viewers = { asked: null, found: [] };
   const feedback = {}; // and what the reader is typing
   return {
     async load() {
       const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
       const study = data.Study ? await getStudy(data.Study) : null;
-      return { run: data, models, study, viewers: await viewersFor(study?.MainDicomTags?.StudyInstanceUID) };
+      return { run: data, models, study };
     },
     title: ({ run: data }) => data.ModelTitle ?? data.Model,
     active: ({ run: data }) => isActive(data),
-    render({ run: data, models, study, viewers }, act) {
+    render({ run: data, models, study }, act, redraw) {
+      viewers.asked ??= viewersFor(study?.MainDicomTags?.StudyInstanceUID).then((found) => { // not waited for: the results come first
+        viewers.found = found;
+        if (found.length) redraw();
+      });
       const classes = classesByModel(models).get(data.Model) ?? new Map();
       const results = hangingOrder(data.Results ?? []);
       // Where all images have one answer, those that carry it are on its card.
@@ -38,9 +44,10 @@ export function run(id) {
         // The slices of a volume are browsed, not laid out.
         cards.length && !data.Segmentation ? h("div", { class: "cards" }, cards.map((result) => card(result, classes, previews, data))) : null,
         data.Segmentation ? segmentationView(data, classes, slices) : null,
+        heatMapView(data, classes, slices),
         explanations(data, previews),
-        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, () => act(async () => {}, true)) : null,
-        details(data, viewers),
+        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, redraw) : null,
+        details(data, viewers.found),
       ].filter(Boolean);
     },
   };
@@ -114,7 +121,7 @@ function explanations(run, previews) {
 
 /** A stored picture in its own size, kept over redraws. */
 function picture(id, alt, previews) {
-  if (!previews.has(id)) previews.set(id, h("img", { src: pictureUrl(id), alt, loading: "lazy", decoding: "async" }));
+  if (!previews.has(id)) previews.set(id, h("img", { src: pictureUrl(id), alt, loading: "lazy", decoding: "async", fetchpriority: "low" }));
   return previews.get(id);
 }
 
@@ -162,7 +169,7 @@ function preview(result, previews, overlay) {
   if (!previews.has(key)) {
     const frame = h("div", { class: "preview" });
     frame.append(h("img", {
-      src: overlay ?? previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async",
+      src: overlay ?? previewUrl(result), alt: t("card.preview", { view: result.View }), loading: "lazy", decoding: "async", fetchpriority: "low", // after the slice that is read
       onerror: () => frame.replaceChildren(h("span", {}, t("card.noPreview"))),
     }));
     previews.set(key, frame);

@@ -1,7 +1,9 @@
-// A segmentation run's result: the slice browser beside a card a segment with its numbers.
+// A segmentation run's result: the slice browser beside its surface in 3D and a card a segment with its numbers.
+import { maskUrl } from "./api.js";
 import { classColor, h, textOn, withVariables } from "./dom.js";
 import { facts, spreadTitle } from "./parts.js";
 import { sliceBrowser } from "./slices.js";
+import { solidPanel } from "./solid.js";
 import { className, decimals, millilitres, percent, t } from "./text.js";
 
 /** First and last slice that the network saw, as indices; null where it saw all of them. */
@@ -13,26 +15,39 @@ function analysedRange(slices) {
 /** Where reading begins: on the slice with the first found segment's largest area, else in the middle. */
 const startSlice = (segments, count) => segments.find((segment) => segment.Found)?.OutlineSlice ?? Math.floor(count / 2);
 
+/** Indices of the slices on which a segment can have mask: those with frames in its span. */
+const slicesOf = (segment, slices) => (segment.Found ? [...slices.keys()].filter((index) => index >= segment.FirstSlice && index <= segment.LastSlice && slices[index].MaskFrames?.length) : []);
+
 /**
- * The nodes of a run with `Segmentation`. `kept` holds the browser over redraws: a page that is drawn again must not lose
- * the slice that its reader is looking at.
+ * The nodes of a run with `Segmentation`. `kept` holds them over redraws: a page that is drawn again must not lose the slice that its reader is
+ * looking at, nor load the surface anew.
  */
 export function segmentationView(run, names, kept) {
+  const key = JSON.stringify([run.Segmentation, run.Finished]);
+  if (kept.key !== key) Object.assign(kept, { key, view: view(run, names) });
+  return kept.view;
+}
+
+function view(run, names) {
   const { Segmentation: found, Slices: slices = [] } = run;
   const segments = found.Segments.map((segment) => ({ ...segment, Label: className(names.get(segment.Name), segment.Name) }));
   const analysed = analysedRange(slices);
-  if (slices.length && !kept.browser) {
-    kept.browser = sliceBrowser({
-      slices, analysed, start: startSlice(segments, slices.length),
-      segmentation: run.Stored?.find((stored) => stored.Kind === "SEG")?.ID ?? null,
-      segments: segments.map((segment) => ({ ...segment, Name: segment.Label })),
-    });
-  }
-  return h("div", { class: slices.length ? "segmentation" : "segments" },
-    kept.browser?.element,
+  const seg = run.Stored?.find((stored) => stored.Kind === "SEG");
+  const element = h("div", { class: slices.length ? "segmentation" : "segments" });
+  const solid = seg?.SeriesID && segments.some((segment) => segment.Found) ? solidPanel(seg.SeriesID, (open) => element.classList.toggle("with-solid", open)) : null;
+  const browser = slices.length ? sliceBrowser({
+    slices, analysed, kind: "mask", start: startSlice(segments, slices.length),
+    layers: ({ MaskFrames: frames = [] }) => (seg ? frames.map((frame) => maskUrl(seg.ID, frame)) : frames.length ? null : []),
+    spans: segments.map((segment) => ({ name: segment.Label, color: segment.Color, indices: new Set(slicesOf(segment, slices)) })),
+    onShow: (index, size) => solid?.show(slices[index], size),
+  }) : null;
+  element.append(...[
+    browser?.element, solid?.element,
     h("div", { class: "segments" },
-      segments.map((segment) => card(segment, kept.browser, run.Answers)),
-      analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: slices.length, first: analysed[0] + 1, last: analysed[1] + 1 })) : null));
+      segments.map((segment) => card(segment, browser, run.Answers)),
+      analysed ? h("p", { class: "muted" }, t("segment.analysed", { count: analysed[1] - analysed[0] + 1, total: slices.length, first: analysed[0] + 1, last: analysed[1] + 1 })) : null),
+  ].filter(Boolean));
+  return element;
 }
 
 function card(segment, browser, answers) {

@@ -1,10 +1,13 @@
-// The slice browser of a segmentation: the source's slices as Orthanc draws them, the masks over them.
+// The slice browser: a series' slices as Orthanc draws them, or in the reader's own window, with masks or heat maps over them.
 //
-// Source and mask are drawn in the same moment as their slice's number, and only when all of them are decoded: nothing flickers, and
+// Source and layer are drawn in the same moment as their slice's number, and only when all of them are decoded: nothing flickers, and
 // the number never belongs to another picture than the one in sight.
-import { getNumbers, getPicture, maskUrl, sliceUrl } from "./api.js";
+import { getPicture, getValues, sliceUrl } from "./api.js";
 import { classColor, h, withVariables } from "./dom.js";
+import { isCt, photometric, pixelShape, windowOf } from "./headers.js";
 import { t } from "./text.js";
+import { differing, fullWindow, windowed } from "./values.js";
+import { windowTools } from "./window.js";
 
 const KEPT = 64; // decoded slices in memory: about a megabyte each at 512 x 512
 const AHEAD = 4; // neighbours loaded in advance, on either side
@@ -12,6 +15,13 @@ const PAGE = 10; // slices by PageUp and PageDown
 const WHEEL_STEP = 50; // pixels of wheel travel; a notch of a mouse is 100 or more and moves one slice
 const LINE_PIXELS = 33; // wheels that count lines
 const SAY_WAITING_MS = 250;
+const SETTLED_MS = 200; // of a window that is being changed
+
+/** What the layer over the slices is called. */
+const WORDS = {
+  mask: { layer: "slices.mask", opacity: "slices.opacity", holds: "slices.holds", holdsNone: "slices.holdsNone", lost: "slices.noMask" },
+  heat: { layer: "slices.heat", opacity: "slices.heatOpacity", holds: "slices.holdsHeat", holdsNone: "slices.holdsNoHeat", lost: "slices.noHeat" },
+};
 
 /** Sorted indices as ranges `[first, last]`. */
 export function ranges(indices) {
@@ -23,117 +33,170 @@ export function ranges(indices) {
   return found;
 }
 
-/** Indices of the slices on which a segment can have mask: those with frames in its span. */
-const slicesOf = (segment, slices) => (segment.Found ? [...slices.keys()].filter((index) => index >= segment.FirstSlice && index <= segment.LastSlice && slices[index].MaskFrames?.length) : []);
-
-/** A look-up in the functional groups of a multi-frame instance (shared, then the frame's own), or in a classic instance. */
-async function attribute(slice, macro, tag) {
-  const multi = slice.Frame !== null && slice.Frame !== undefined;
-  const places = multi ? [`5200-9229/0/${macro}/0/${tag}`, `5200-9230/${Number(slice.Frame)}/${macro}/0/${tag}`, tag] : [tag];
-  for (const place of places) {
-    const numbers = await getNumbers(slice.InstanceID, place);
-    if (numbers) return numbers;
-  }
-  return null;
-}
-
-/** `[center, width]` of the slice's first window; null where it has none. One window serves all slices, so that they compare. */
-async function windowOf(slice) {
-  const [center, width] = await Promise.all([attribute(slice, "0028-9132", "0028-1050"), attribute(slice, "0028-9132", "0028-1051")]);
-  return center && width && width[0] > 0 ? [center[0], width[0]] : null;
-}
-
-/** Height of a pixel over its width (PixelSpacing: rows first). */
-async function pixelShape(slice) {
-  const [row, column] = await attribute(slice, "0028-9110", "0028-0030") ?? [];
-  return row > 0 && column > 0 ? row / column : 1;
-}
-
 /**
- * The browser of `slices` with the masks of `segmentation` (Orthanc id of the SEG; null: there is none), at first on slice `start`.
- * `segments`: `{Name, Color, Found, FirstSlice, LastSlice}`, with `Name` as people shall read it; `analysed`: `[first, last]` index.
- * Gives the element and `go(index)`.
+ * The browser of `slices` (`{InstanceID, Frame, Analysed}`), at first on slice `start`. `kind`: what lies over them, "mask" or "heat";
+ * `layers(slice)`: the addresses of what lies over one, none for most, null where it is lost; `spans`: what a row of the strip marks,
+ * `{name, color, indices: Set}`; `analysed`: `[first, last]` index, null for all; `caption(index)`: what is said in the picture;
+ * `onShow(index, [rows, columns])`: a slice is in sight. Gives the element and `go(index)`.
  */
-export function sliceBrowser({ slices, segmentation, segments, analysed, start }) {
+export function sliceBrowser({ slices, kind, layers, spans, analysed = null, start, caption = () => "", onShow = () => {} }) {
+  const words = WORDS[kind];
   const source = h("canvas", { class: "slice-source", width: 1, height: 1 });
-  const mask = h("canvas", { class: "slice-mask", width: 1, height: 1 });
-  const picture = h("div", { class: "slice-picture" }, source, mask);
+  const layer = h("canvas", { class: `slice-layer slice-${kind}`, width: 1, height: 1 });
+  const picture = h("div", { class: "slice-picture" }, source, layer);
   const number = h("span", { class: "slice-number" });
+  const said = h("span", { class: "slice-caption" });
   const note = h("p", { class: "slice-note", role: "status" });
-  const stage = h("div", { class: "slice-stage", tabindex: 0, role: "img", "data-key": "slice-stage" }, picture, number);
+  const stage = h("div", { class: "slice-stage", tabindex: 0, role: "img", "data-key": "slice-stage" }, picture, said, number);
   const slider = h("input", { type: "range", min: 1, max: slices.length, step: 1, value: start + 1, "aria-label": t("slices.slider"), "data-key": "slice-slider" });
-  const spans = segments.map((segment) => ({ segment, indices: new Set(slicesOf(segment, slices)) }));
   const { strip, point } = marks(slices.length, spans, analysed);
   const element = h("section", { class: "panel slices", "aria-label": t("slices.title") });
 
-  const cache = new Map(); // index -> pictures, least recently used first
+  const cache = new Map(); // index -> what was loaded, least recently used first
   const failed = new Set(); // neighbours that did not load are not asked for again and again
   let wanted = Math.min(Math.max(start, 0), slices.length - 1);
   let shown = null;
+  let current = null; // what was loaded of the slice that is shown
   let ahead = 1; // direction of the last step
   let prefetch = null; // AbortController of the neighbour that is being loaded
   let pumping = false;
-  let voi = null; // once known: [center, width], or false
+  let view = null; // the reader's own window; null: the image's
+  let stale = false; // the slice that is shown was not loaded for the window that is wanted
+  let inverted = false;
+  const own = windowOf(slices[wanted]); // one window serves all slices, so that they compare
+
+  const quietly = (promise) => promise.catch((error) => {
+    if (error.name === "AbortError" || error.status === undefined) throw error;
+    return null;
+  });
+
+  const named = (window) => String(window ?? "own");
+  /** Whether it can be drawn in the window that is wanted now: its picture was made in it, or its values are there to make one of. */
+  const ready = (loaded) => loaded && ((view && loaded.values) || (loaded.image !== undefined && loaded.window === named(view)));
 
   async function pictures(index, signal) {
-    if (cache.has(index)) return cache.get(index);
+    const loaded = cache.get(index) ?? {};
+    if (ready(loaded)) return loaded;
     const slice = slices[index];
-    const frames = segmentation ? slice.MaskFrames ?? [] : [];
-    const [image, ...masks] = await Promise.all([sliceUrl(slice, voi || null), ...frames.map((frame) => maskUrl(segmentation, frame))]
-      .map((url) => getPicture(url, signal).catch((error) => {
-        if (error.name === "AbortError" || error.status === undefined) throw error;
-        return null;
-      })));
-    const fits = masks.every((one) => one && (!image || (one.width === image.width && one.height === image.height)));
-    const missing = !segmentation && slice.MaskFrames?.length > 0;
-    const loaded = { image, masks: fits ? masks : [], problem: image ? (fits && !missing ? null : t("slices.noMask")) : t("slices.noPicture") };
+    const window = named(view);
+    const over = layers(slice);
+    const draw = (wanted) => quietly(getPicture(sliceUrl(slice, wanted), signal));
+    // A heat map is told apart from the picture that it was made of, in the image's own window.
+    const ground = view && kind === "heat" && over?.length > 0 && !loaded.layers ? own.then(draw) : null;
+    const [image, drawn, base] = await Promise.all([view ? draw(view) : own.then(draw), loaded.layers ?? Promise.all((over ?? []).map((url) => quietly(getPicture(url, signal)))), ground]);
+    const fits = drawn.every((one) => one && (!image || (one.width === image.width && one.height === image.height)));
+    if (!loaded.layers) {
+      const under = base ?? image;
+      loaded.layers = !fits ? [] : kind === "heat" && under ? await Promise.all(drawn.map((one) => hotOnly(one, under))) : drawn;
+      loaded.lost = !fits || !over;
+      base?.close();
+    }
+    loaded.image?.close();
+    Object.assign(loaded, { image, window, problem: !image ? t("slices.noPicture") : loaded.lost ? t(words.lost) : null });
     if (!loaded.problem) keep(index, loaded);
     return loaded;
   }
 
+  /** Values of the slice that is wanted, with which a window follows the mouse at once; without them Orthanc draws every one. */
+  async function loadValues() {
+    const loaded = cache.get(wanted);
+    if (!loaded || loaded.values) return;
+    const values = await quietly(getValues(slices[wanted]));
+    if (values === false) colourless();
+    else if (values) loaded.values = values;
+    if (loaded === current) drawSource();
+  }
+
   function keep(index, loaded) {
+    cache.delete(index);
     cache.set(index, loaded);
     for (const [oldest, old] of cache) {
       if (cache.size <= KEPT) break;
       cache.delete(oldest);
-      for (const bitmap of [old.image, ...old.masks]) bitmap?.close();
+      if (old !== current) for (const bitmap of [old.image, ...old.layers]) bitmap?.close();
     }
   }
 
+  function drawSource() {
+    const context = source.getContext("2d");
+    if (view && current.values) context.putImageData(new ImageData(windowed(current.values, view, inverted), current.values.columns), 0, 0);
+    else if (current.image) context.drawImage(current.image, 0, 0);
+  }
+
   function present(index, loaded) {
-    if (cache.has(index)) { // now the most recently used
-      cache.delete(index);
-      cache.set(index, loaded);
-    }
-    const { image, masks, problem } = loaded;
-    const [width, height] = [image?.width ?? 1, image?.height ?? 1];
-    for (const [canvas, layers] of [[source, image ? [image] : []], [mask, masks]]) {
-      const context = canvas.getContext("2d");
+    if (cache.has(index)) keep(index, loaded); // now the most recently used
+    current = loaded;
+    const { width = 1, height = 1 } = loaded.image ?? {};
+    for (const canvas of [source, layer]) {
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-      else context.clearRect(0, 0, width, height);
-      for (const layer of layers) context.drawImage(layer, 0, 0);
+      else canvas.getContext("2d").clearRect(0, 0, width, height);
     }
-    if (image) withVariables(picture, { columns: width, rows: height });
+    drawSource();
+    for (const one of loaded.layers) layer.getContext("2d").drawImage(one, 0, 0);
+    if (loaded.image) withVariables(picture, { columns: width, rows: height });
     shown = index;
     number.textContent = `${index + 1} / ${slices.length}`;
+    said.textContent = caption(index);
     stage.setAttribute("aria-label", describe(index));
     stage.dataset.slice = index;
-    note.textContent = problem ?? (outside(index) ? t("slices.outside") : "");
-    note.classList.toggle("slice-problem", Boolean(problem));
+    tellNote();
     point(index);
+    onShow(index, [height, width]);
+  }
+
+  function tellNote() {
+    // A heat map's picture was made in one window: under its colours there is no other.
+    const mixed = kind === "heat" && view && current.layers.length > 0;
+    note.textContent = current.problem ?? (outside(shown) ? t("slices.outside") : mixed ? t("slices.heatWindow") : "");
+    note.classList.toggle("slice-problem", Boolean(current.problem));
   }
 
   const outside = (index) => analysed && (index < analysed[0] || index > analysed[1]);
 
   function describe(index) {
-    const names = spans.filter(({ indices }) => indices.has(index)).map(({ segment }) => segment.Name);
-    const holds = names.length ? t("slices.holds", { names: names.join(", ") }) : t(outside(index) ? "slices.outside" : "slices.holdsNone");
-    return `${t("slices.position", { number: index + 1, total: slices.length })}, ${holds}`;
+    const names = spans.filter(({ indices }) => indices.has(index)).map(({ name }) => name);
+    const holds = names.length ? t(words.holds, { names: names.join(", ") }) : t(outside(index) ? "slices.outside" : words.holdsNone);
+    return [t("slices.position", { number: index + 1, total: slices.length }), holds, caption(index)].filter(Boolean).join(", ");
+  }
+
+  /** The window that is shown; null where pixels have no values to be windowed. */
+  async function windowNow() {
+    const now = view ?? await own;
+    if (now) return now;
+    const values = await quietly(getValues(slices[wanted]));
+    if (values === false) colourless();
+    return values ? view ?? fullWindow(values) : null;
+  }
+
+  let painting = false;
+  let settling = null; // neighbours are not loaded for windows that are passed by
+  function changeWindow(window) {
+    if (tools.element.hidden && window) return; // a mouse that was still on its way
+    prefetch?.abort();
+    clearTimeout(settling);
+    settling = setTimeout(() => {
+      settling = null;
+      pump();
+    }, SETTLED_MS);
+    view = window;
+    tools.tell(view ?? windowOfFile);
+    if (!current || !ready(current)) {
+      stale = true;
+      pump();
+    } else if (!painting) { // a mouse tells its place more often than a screen draws
+      painting = true;
+      requestAnimationFrame(() => {
+        painting = false;
+        if (!current || !ready(current)) return;
+        drawSource();
+        tellNote();
+      });
+    }
   }
 
   function neighbour() {
     const steps = Array.from({ length: AHEAD }, (_, step) => [ahead * (step + 1), -ahead * (step + 1)]).flat();
-    return steps.map((step) => wanted + step).find((index) => index >= 0 && index < slices.length && !cache.has(index) && !failed.has(index));
+    return steps.map((step) => wanted + step).find((index) => index >= 0 && index < slices.length && !ready(cache.get(index)) && !failed.has(index));
   }
 
   /** One thing at a time: the slice that is wanted now, whatever was wanted meanwhile left out; then its neighbours. */
@@ -141,15 +204,17 @@ export function sliceBrowser({ slices, segmentation, segments, analysed, start }
     if (pumping) return;
     pumping = true;
     try {
-      voi ??= await windowOf(slices[wanted]) ?? false;
-      while (wanted !== shown) {
+      while (wanted !== shown || stale) {
         const index = wanted;
+        stale = false;
         const waiting = setTimeout(() => stage.classList.add("waiting"), SAY_WAITING_MS);
-        present(index, await pictures(index).finally(() => clearTimeout(waiting)));
+        const loaded = await pictures(index).finally(() => clearTimeout(waiting));
+        present(index, loaded);
         stage.classList.remove("waiting");
+        described ??= describeSeries();
       }
       let index;
-      while (wanted === shown && element.isConnected && (index = neighbour()) !== undefined) {
+      while (wanted === shown && !stale && settling === null && element.isConnected && (index = neighbour()) !== undefined) {
         prefetch = new AbortController();
         const loaded = await pictures(index, prefetch.signal).catch((error) => { if (error.name !== "AbortError") throw error; });
         if (loaded?.problem) failed.add(index);
@@ -158,7 +223,7 @@ export function sliceBrowser({ slices, segmentation, segments, analysed, start }
       prefetch = null;
       pumping = false;
     }
-    if (wanted !== shown) pump();
+    if (wanted !== shown || stale) pump();
   }
 
   function go(index) {
@@ -170,22 +235,46 @@ export function sliceBrowser({ slices, segmentation, segments, analysed, start }
     slider.value = next + 1;
     slider.setAttribute("aria-valuetext", describe(next));
     prefetch?.abort();
-    if (cache.has(next)) present(next, cache.get(next));
+    if (ready(cache.get(next))) present(next, cache.get(next));
     pump();
   }
 
-  const maskButton = h("button", { type: "button", "aria-pressed": "true", "aria-keyshortcuts": "m", "data-key": "slice-mask", onclick: toggle }, `${t("slices.mask")} (M)`);
+  const layerButton = h("button", { type: "button", "aria-pressed": "true", "aria-keyshortcuts": "m", "data-key": "slice-layer", onclick: toggle }, `${t(words.layer)} (M)`);
   function toggle() {
-    mask.hidden = !mask.hidden;
-    maskButton.setAttribute("aria-pressed", String(!mask.hidden));
+    layer.hidden = !layer.hidden;
+    layerButton.setAttribute("aria-pressed", String(!layer.hidden));
+  }
+
+  let windowOfFile = null;
+  const tools = windowTools({ start: windowNow, change: changeWindow, prepare: loadValues });
+  tools.drag(stage);
+  own.then((window) => {
+    windowOfFile = window;
+    tools.tell(view ?? window);
+  });
+  /** To colours no window applies. */
+  function colourless() {
+    tools.element.hidden = true;
+    if (view) changeWindow(null);
+  }
+
+  /** What the tools need to know, and the first slice does not wait for. */
+  let described = null;
+  async function describeSeries() {
+    const [ct, shows] = await Promise.all([isCt(slices[wanted]), photometric(slices[wanted])]);
+    inverted = shows === "MONOCHROME1";
+    if (shows && !shows.startsWith("MONOCHROME")) colourless();
+    if (view && current) drawSource();
+    if (ct) tools.presets();
+    tools.tell(view ?? windowOfFile);
   }
 
   const keys = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -Infinity, End: Infinity };
   element.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input[type=number], select")) return;
     if (event.key.toLowerCase() === "m") toggle();
     else if (event.key in keys && (event.target === stage || event.target === slider)) go(wanted + keys[event.key]);
-    else return;
+    else if (tools.element.hidden || !tools.key(event)) return;
     event.preventDefault();
   });
   slider.addEventListener("input", () => go(slider.valueAsNumber - 1));
@@ -200,10 +289,9 @@ export function sliceBrowser({ slices, segmentation, segments, analysed, start }
     stage,
     h("div", { class: "slice-place" }, slider, strip),
     h("div", { class: "slice-tools" },
-      maskButton,
-      adjuster("mask-opacity", t("slices.opacity"), 50, 100, picture),
-      adjuster("brightness", t("slices.brightness"), 100, 300, picture),
-      adjuster("contrast", t("slices.contrast"), 100, 300, picture)),
+      layerButton,
+      adjuster("layer-opacity", t(words.opacity), kind === "heat" ? 100 : 50, 100, picture)),
+    tools.element,
     h("p", { class: "muted slice-help" }, t("slices.help")));
   stage.setAttribute("aria-label", describe(wanted));
   slider.setAttribute("aria-valuetext", describe(wanted));
@@ -213,14 +301,27 @@ export function sliceBrowser({ slices, segmentation, segments, analysed, start }
   return { element, go };
 }
 
-/** Which slices hold mask (a row a segment), which were analysed, and which one is shown. */
+/** What a heat map's picture adds to the image: its heat, its outlines and letters. */
+async function hotOnly(heat, image) {
+  const { width, height } = image;
+  const pixels = [heat, image].map((one) => {
+    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    context.drawImage(one, 0, 0);
+    return context.getImageData(0, 0, width, height);
+  });
+  differing(pixels[0].data, pixels[1].data);
+  heat.close();
+  return createImageBitmap(pixels[0]);
+}
+
+/** Which slices hold a layer (a row a span), which were analysed, and which one is shown. */
 function marks(count, spans, analysed) {
   const place = (index) => `${Math.min(Math.max(index / Math.max(count - 1, 1), 0), 1) * 100}%`;
   const mark = (kind, [first, last], color) => withVariables(h("span", { class: `strip-${kind}` }), { from: place(first - 0.5), to: place(last + 0.5), ...(color ? { "class-color": color } : {}) });
   const pointer = h("span", { class: "strip-pointer" });
   const strip = h("div", { class: "strip", "aria-hidden": "true" },
     analysed ? mark("analysed", analysed) : null,
-    spans.map(({ segment, indices }) => h("div", { class: "strip-row" }, ranges(indices).map((range) => mark("mask", range, classColor(segment.Color))))),
+    spans.map(({ color, indices }) => h("div", { class: "strip-row" }, ranges(indices).map((range) => mark("mask", range, classColor(color))))),
     pointer);
   return { strip, point: (index) => withVariables(pointer, { from: place(index) }) };
 }

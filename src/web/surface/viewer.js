@@ -115,6 +115,50 @@
   lines.setAttribute("position", new THREE.BufferAttribute(new Float32Array(ends), 3));
   scene.add(new THREE.LineSegments(lines, new THREE.LineBasicMaterial({ color: 0x7d8a96 })));
 
+  // The slice that is read beside this page, where one shows it in a frame: `{plane: [four corners in mm]}`, null for none.
+  const slice = [
+    [THREE.Mesh, [0, 1, 2, 0, 2, 3], new THREE.MeshStandardMaterial({ color: 0x85bdf2, emissive: 0x85bdf2, transparent: true, opacity: 0.22, side: 2, depthWrite: false })], // 2: both sides
+    [THREE.LineSegments, [0, 1, 1, 2, 2, 3, 3, 0], new THREE.LineBasicMaterial({ color: 0x85bdf2 })],
+  ].map(([Kind, index, material]) => {
+    const geometry = new THREE.BufferGeometry();
+    geometry.setAttribute("position", new THREE.BufferAttribute(new Float32Array(12), 3));
+    geometry.setIndex(index);
+    const part = new Kind(geometry, material);
+    part.visible = false;
+    part.renderOrder = radius * 4;
+    part.frustumCulled = false; // its place changes
+    scene.add(part);
+    return part;
+  });
+  const showPlane = (corners) => {
+    for (const part of slice) part.visible = false;
+    const valid = Array.isArray(corners) && corners.length === 4 && corners.every((corner) => Array.isArray(corner) && corner.length === 3 && corner.every(Number.isFinite));
+    if (!valid) return;
+    const [first, second, , last] = corners.map((corner) => new THREE.Vector3(...corner).sub(centre));
+    // As much of it as lies around the surface: a whole slice would hide all else.
+    const sides = [second, last].map((end) => end.clone().sub(first));
+    const shares = sides.map((side) => {
+      const length = side.length();
+      const middle = side.dot(first) / -length;
+      return [Math.max(middle - radius * 1.3, 0) / length, Math.min(middle + radius * 1.3, length) / length];
+    });
+    if (!shares.every(([from, to]) => from < to)) return;
+    const [[left, right], [top, bottom]] = shares;
+    const places = [[left, top], [right, top], [right, bottom], [left, bottom]].flatMap(([across, down]) => first.clone().addScaledVector(sides[0], across).addScaledVector(sides[1], down).toArray());
+    for (const part of slice) {
+      part.geometry.attributes.position.array.set(places);
+      part.geometry.attributes.position.needsUpdate = true;
+      if (part.isMesh) part.geometry.computeVertexNormals();
+      part.visible = true;
+    }
+  };
+  window.addEventListener("message", (event) => {
+    if (window.parent === window || event.source !== window.parent) return;
+    showPlane(event.data?.plane);
+    view.dataset.plane = String(slice[0].visible);
+    draw();
+  });
+
   const controls = new THREE.OrbitControls(camera, canvas);
   let waiting = false;
   const draw = () => {
