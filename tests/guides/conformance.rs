@@ -8,6 +8,8 @@ use dicom_core::header::Header;
 use dicom_core::{Length, Tag};
 use dicom_dictionary_std::{StandardDataDictionary, tags, uids};
 use dicom_object::{InMemDicomObject, from_reader, open_file};
+use orthanc_ai::result::codes::PRIVATE;
+use orthanc_ai::result::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, MANUFACTURER};
 use orthanc_ai::source::pictures::{NewPatient, PictureParent, dicom_picture};
 
 use super::author::{followed, tool};
@@ -66,6 +68,19 @@ fn every_class_that_is_created_is_named() {
         );
     }
     assert_eq!(found.len(), CREATED.len(), "{found:?}");
+}
+
+#[test]
+fn codes_and_names_of_our_own_are_named() {
+    let statement = statement();
+    let codes = fs::read_to_string(root().join("src/result/codes.rs")).unwrap();
+    let private: Vec<&str> = codes.split("= private(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(private.len() >= 5, "{private:?}");
+    for name in
+        private.into_iter().chain([PRIVATE, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, MANUFACTURER])
+    {
+        assert!(statement.contains(name), "docs/dicom-conformance.md does not name {name}");
+    }
 }
 
 #[test]
