@@ -18,7 +18,9 @@ RUN scripts/fetch_ohif.sh
 
 FROM nginx:1.28 AS ohif
 COPY --from=viewer /opt/orthanc-ai/ohif-3.13.2/dist /usr/share/nginx/html
-COPY docker/ohif/app-config.js /usr/share/nginx/html/app-config.js
+COPY docs/ohif /tmp/ohif
+# OHIF's configuration, and in it the extension that opens a study with its results.
+RUN cat /tmp/ohif/app-config.js /tmp/ohif/orthanc-ai.js > /usr/share/nginx/html/app-config.js
 COPY docker/ohif/nginx.conf /etc/nginx/conf.d/default.conf
 
 FROM debian:12-slim AS orthanc

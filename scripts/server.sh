@@ -2,7 +2,12 @@
 
 ORTHANC_VERSION=${ORTHANC_VERSION:-system}
 
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# Below the ports that the kernel gives to connections (from 32768): one of these may be taken before the server listens.
+free_port() {
+    local port
+    until port=$(shuf -i 12000-31999 -n 1) && port_is_free "$port"; do :; done
+    echo "$port"
+}
 port_is_free() { python3 -c 'import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1])))' "$1" 2>/dev/null; }
 
 # write_config FOLDER PORT: runs do not stand back (Background): who looks at a demonstration waits for it.

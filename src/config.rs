@@ -1,5 +1,7 @@
 //! The "Ai" section of Orthanc's configuration.
 
+mod compatibility;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +12,8 @@ use serde_json::Value;
 use crate::run::Limits;
 use crate::run::automatic::Rule;
 use crate::run::marks::MarkSettings;
+
+pub use compatibility::{CompatibilityModels, Contract};
 
 /// Keys as an administrator writes them; `ORTHANC__AI__MODELS_DIRECTORY` in the Docker image maps to `Ai.ModelsDirectory`.
 #[derive(Debug, Clone, Deserialize)]
@@ -36,6 +40,9 @@ pub struct Config {
     /// What is written on a study whose analyses have ended.
     pub marks: MarkSettings,
     pub runs: RunsConfig,
+    /// The routes of the systems that this plugin takes the place of (docs/compatibility.md).
+    pub compatibility_routes: bool,
+    pub compatibility_models: CompatibilityModels,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -90,6 +97,8 @@ impl Default for Config {
             rules: Vec::new(),
             marks: MarkSettings::default(),
             runs: RunsConfig::default(),
+            compatibility_routes: false,
+            compatibility_models: CompatibilityModels::default(),
         }
     }
 }
@@ -227,7 +236,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{Config, RunsConfig};
+    use super::{Config, Contract, RunsConfig};
 
     #[test]
     fn off_by_default_and_by_absence() {
@@ -241,6 +250,12 @@ mod tests {
             Config::from_orthanc(&json!({"Ai": {"Enable": true, "ModelsDirectory": "/m", "Runs": {"QueueLimit": 3}}}));
         let config = config.unwrap();
         assert!(config.enable && config.runs.queue_limit == 3 && config.runs.history == 1000);
+        assert!(!config.compatibility_routes);
+        let compat = json!({"CompatibilityRoutes": true, "CompatibilityModels": {"ImageSegmentation": "m"}});
+        let config = Config::from_orthanc(&json!({"Ai": compat})).unwrap();
+        assert!(config.compatibility_routes);
+        let named = Contract::ALL.map(|contract| config.compatibility_models.get(contract));
+        assert_eq!(named, [None, None, Some("m"), None]);
         for (section, expected) in [
             (json!({"ModelDirectory": "/m"}), "unknown field `ModelDirectory`"),
             (json!({"Enable": "yes"}), "Ai.Enable: invalid type"),
@@ -271,6 +286,8 @@ mod tests {
             (json!({"Marks": {"DoneLabel": "is done"}}), "Ai.Marks.DoneLabel: expected at most 64 letters"),
             (json!({"Marks": {"DoneLabel": "ai-failed"}}), "Ai.Marks.FailedLabel: found the same"),
             (json!({"Marks": {"Metadata": 7}}), "Ai.Marks.Metadata: found 7, expected 0 (none) or 1024 to 65535"),
+            (json!({"CompatibilityRoutes": "on"}), "Ai.CompatibilityRoutes: invalid type"),
+            (json!({"CompatibilityModels": {"Skin": "m"}}), "Ai.CompatibilityModels.Skin: unknown field `Skin`"),
             (json!({"Worker": false}), "Ai.Worker: found false without Runs.PostgreSql or"),
         ] {
             let error = Config::from_orthanc(&json!({"Ai": section})).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config::{Config, ConfigError, stable_age};
+use crate::config::{CompatibilityModels, Config, ConfigError, Contract, stable_age};
 use crate::model::{Device, ModelError, ModelRegistry};
 use crate::orthanc::events::{self, Event, EventKind, ResourceLevel};
 use crate::orthanc::{Host, HostError, audit, explorer, host, http_filter, metrics, rest_server, thread};
@@ -32,6 +32,8 @@ pub enum PluginError {
     Device(#[from] ModelError),
     #[error("configuration, Ai.Rules[{rule}].Model: found \"{found}\", known models: {known}")]
     RuleModel { rule: usize, found: String, known: String },
+    #[error("configuration, Ai.CompatibilityModels.{contract:?}: found \"{found}\", known models: {known}")]
+    CompatibilityModel { contract: Contract, found: String, known: String },
     #[error("configuration, Ai.ModelsDirectory: the folder cannot be listed: {0}")]
     ModelsDirectory(std::io::Error),
 }
@@ -40,6 +42,8 @@ pub enum PluginError {
 pub struct Life {
     pub service: Arc<RunService>,
     pub automatic: Automatic,
+    /// Which models answer the originals' routes; None: those routes are unknown.
+    pub compatibility: Option<CompatibilityModels>,
 }
 
 /// `/tools/reset` ends one life and begins the next in the same process.
@@ -95,7 +99,8 @@ fn start(host: &Host) -> Result<(), PluginError> {
     let store = run_store(host, &config, &orthanc);
     let service = RunService::new(settings(&config, &orthanc), models, device, store, ports);
     let automatic = automatic(&config, &orthanc, &service)?;
-    let life = Life { service: Arc::new(service), automatic };
+    let compatibility = compatibility(&config, &service)?;
+    let life = Life { service: Arc::new(service), automatic, compatibility };
     *LIFE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(life));
 
     #[cfg(feature = "fault-injection")]
@@ -164,6 +169,19 @@ fn automatic(config: &Config, orthanc: &Value, service: &RunService) -> Result<A
         automatic: config.automatic,
         stable_age: stable_age(orthanc),
     }))
+}
+
+/// # Errors
+/// A contract's model is not there.
+fn compatibility(config: &Config, service: &RunService) -> Result<Option<CompatibilityModels>, PluginError> {
+    for contract in Contract::ALL {
+        let named = config.compatibility_models.get(contract);
+        if let Some(found) = named.filter(|name| service.models.get(name).is_none()) {
+            let known: Vec<String> = service.models.list().into_iter().map(|m| m.name).collect();
+            return Err(PluginError::CompatibilityModel { contract, found: found.into(), known: known.join(", ") });
+        }
+    }
+    Ok(config.compatibility_routes.then(|| config.compatibility_models.clone()))
 }
 
 /// Runs on the thread that all plugins share: everything here returns at once, but for the stop.

@@ -177,17 +177,32 @@ pub(super) fn reference(run: &Run) -> Value {
     json!({"ID": run.id, "Path": format!("/ai/runs/{}", run.id), "Model": run.request.model})
 }
 
-/// Waits for a run and gives it; a failed run is an error of this request.
+/// Waits for a run and gives its view; a failed run is an error of this request.
 pub(super) fn finish(service: &RunService, run: &Run) -> Result<Value, RestError> {
-    let finished = service.store.wait_finished(&run.id, service.settings.synchronous_timeout);
+    let run = wait(service, run)?;
+    serde_json::to_value(run.view()).map_err(|e| RestError::new(500, e.to_string()))
+}
+
+/// Waits for a run until it has succeeded.
+///
+/// # Errors
+/// 422: it failed; 409: it was cancelled; 404: it was deleted; 504: it goes on; 503: the store is away, the queue is suspended, or the server is stopping.
+pub(super) fn wait(service: &RunService, run: &Run) -> Result<Run, RestError> {
+    let finished = service.wait_finished(&run.id);
     let run =
         finished.map_err(store_error)?.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;
     match run.state {
-        RunState::Succeeded => serde_json::to_value(run.view()).map_err(|e| RestError::new(500, e.to_string())),
+        RunState::Succeeded => Ok(run),
         RunState::Failed => {
             Err(RestError::unprocessable(format!("run {}: {}", run.id, run.error.as_deref().unwrap_or("failed"))))
         }
         RunState::Cancelled => Err(RestError::new(409, format!("run {} was cancelled", run.id))),
+        _ if service.is_stopping() => {
+            Err(RestError::unavailable(format!("the server is stopping: run {} goes on at its next start", run.id), 10))
+        }
+        RunState::Queued if service.store.is_suspended().map_err(store_error)? => {
+            Err(RestError::new(503, format!("run {0} waits, as the queue is suspended: see /ai/runs/{0}", run.id)))
+        }
         RunState::Queued | RunState::Running => {
             Err(RestError::new(504, format!("run {} goes on: see /ai/runs/{}", run.id, run.id)))
         }

@@ -44,6 +44,10 @@ pub fn read<T: DeserializeOwned + Default>(request: &Request<'_>) -> Result<T, R
     if request.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
+    // serde takes an array for a struct, too: its fields in their order.
+    if request.body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(RestError::bad_request("body: found an array, expected an object"));
+    }
     let deserializer = &mut serde_json::Deserializer::from_slice(request.body);
     let body = serde_path_to_error::deserialize(&mut *deserializer)
         .map_err(|e| RestError::bad_request(format!("body, at {}: {}", e.path(), e.inner())))?;
@@ -75,6 +79,14 @@ mod tests {
         assert_eq!(status(&[("content-type", "Application/JSON; charset=utf-8"), origin], b"{}"), 200);
         assert_eq!(status(&[], b""), 200);
         assert_eq!(status(&[], b"{\"Force\": true}"), 200);
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        let json = [("content-type", "application/json")];
+        for body in [&b"[]"[..], b" [\"mammography-4view-demo\"]", b"null", b"3"] {
+            assert_eq!(status(&json, body), 400, "{}", String::from_utf8_lossy(body));
+        }
     }
 
     #[test]

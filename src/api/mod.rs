@@ -7,6 +7,7 @@ mod analyse;
 mod assets;
 mod audit;
 mod body;
+mod compat;
 mod demo;
 mod evaluate;
 mod explorer2;
@@ -54,6 +55,13 @@ pub static ROUTES: &[Route] = &[
     Route { pattern: "/ai/evaluations", handler: evaluate::list },
     Route { pattern: "/ai/evaluations/([^/]+)", handler: evaluate::one },
     Route { pattern: "/ai/evaluations/([^/]+)/(report.html|cases.csv|override.json)", handler: evaluate::file },
+    Route { pattern: "/ai/compat/api/mri/mammography/analyze", handler: compat::mammography::analyze },
+    Route { pattern: "/ai/compat/api/mri/(mammography|segmentation)/health", handler: compat::health },
+    Route { pattern: "/ai/compat/api/mri/segmentation/series/([^/]+)/segment", handler: compat::series::segment },
+    Route { pattern: "/ai/compat/api/mri/segmentation/instances/([^/]+)/frames", handler: compat::frame },
+    Route { pattern: "/ai/compat/api/medical-images/([^/]+)/analyze", handler: compat::images::analyze },
+    Route { pattern: "/ai/compat/api/medical-images/([^/]+)/tumor_analysis", handler: compat::images::tumor_analysis },
+    Route { pattern: "/ai/compat/api/medical-images/generate_3d_visualization", handler: compat::visualization },
     Route { pattern: "/ai/openapi.json", handler: openapi::get },
     Route { pattern: "/ai/explorer2.json", handler: explorer2::buttons },
     Route { pattern: "/ai/app", handler: assets::entry },

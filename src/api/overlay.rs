@@ -23,10 +23,10 @@ const DEFAULT_COLOR: [u8; 3] = [211, 47, 47];
 /// `frame` from 0, as Orthanc counts them; `opacity` of the mask from 0 to 1; `source=false` leaves the source away:
 /// the mask alone on a transparent ground, for a page that lays it over the source itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Options {
-    frame: usize,
-    opacity: f32,
-    source: bool,
+pub(super) struct Options {
+    pub frame: usize,
+    pub opacity: f32,
+    pub source: bool,
 }
 
 pub fn png(request: &Request<'_>) -> Result<Response, RestError> {
@@ -67,7 +67,7 @@ pub fn frame(request: &Request<'_>) -> Result<Response, RestError> {
 }
 
 /// The segmentation that the request's path names.
-fn segmentation(request: &Request<'_>) -> Result<(InstanceId, SegObject), RestError> {
+pub(super) fn segmentation(request: &Request<'_>) -> Result<(InstanceId, SegObject), RestError> {
     let id = InstanceId(orthanc_id(request.groups.first().copied().unwrap_or_default())?.to_string());
     let bytes = OrthancSource.fetch(&id).map_err(|_| RestError::not_found("unknown resource"))?;
     let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
@@ -95,7 +95,7 @@ fn options(request: &Request<'_>) -> Result<Options, RestError> {
     Ok(options)
 }
 
-fn picture(seg: &SegObject, options: Options) -> Result<Vec<u8>, RestError> {
+pub(super) fn picture(seg: &SegObject, options: Options) -> Result<Vec<u8>, RestError> {
     let mut image = RgbaImage::new(seg.columns as u32, seg.rows as u32);
     if options.source && options.frame < seg.frames.len() {
         draw_source(seg, options.frame, &mut image)?;

@@ -25,12 +25,49 @@ const fn entry(method: Method, path: &'static str, needs: &'static str, what: &'
 }
 
 /// Every method of every route.
-pub static PERMISSIONS: [Permission; 33] = [
+pub static PERMISSIONS: [Permission; 40] = [
     entry(Method::Get, "^/ai$", READ, "version, device, queue, models"),
     entry(Method::Get, "^/ai/health$", READ, "200 or 503, for probes"),
     entry(Method::Get, "^/ai/models$", READ, "models"),
     entry(Method::Get, "^/ai/models/([^/]+)$", READ, "one model"),
     entry(Method::Get, "^/ai/models/([^/]+)/card$", READ, "its card: README.md of its folder"),
+    entry(Method::Post, "^/ai/compat/api/mri/mammography/analyze/?$", ANALYSE, "analyse an exam, as the original did"),
+    entry(
+        Method::Get,
+        "^/ai/compat/api/mri/(mammography|segmentation)/health/?$",
+        READ,
+        "whether its model is ready, as the originals did",
+    ),
+    entry(
+        Method::Post,
+        "^/ai/compat/api/mri/segmentation/series/([a-f0-9-]+)/segment/?$",
+        ANALYSE,
+        "segment four series, as the original did",
+    ),
+    entry(
+        Method::Get,
+        "^/ai/compat/api/mri/segmentation/instances/([a-f0-9-]+)/frames/?$",
+        READ,
+        "its masks, as the original did",
+    ),
+    entry(
+        Method::Post,
+        "^/ai/compat/api/medical-images/([a-f0-9-]+)/analyze/?$",
+        ANALYSE,
+        "segment an image, as the original did",
+    ),
+    entry(
+        Method::Post,
+        "^/ai/compat/api/medical-images/([a-f0-9-]+)/tumor_analysis/?$",
+        ANALYSE,
+        "judge what it shows, as the original did",
+    ),
+    entry(
+        Method::Get,
+        "^/ai/compat/api/medical-images/generate_3d_visualization/?$",
+        READ,
+        "a patient's latest segmentation in 3D, as the original did",
+    ),
     entry(Method::Get, "^/ai/openapi.json$", READ, "this interface, as OpenAPI has it"),
     entry(Method::Get, "^/ai/explorer2.json$", READ, "buttons for Orthanc Explorer 2's configuration"),
     entry(Method::Get, "^/ai/app$", READ, "the page"),

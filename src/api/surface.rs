@@ -24,7 +24,7 @@ pub fn file(request: &Request<'_>) -> Result<Response, RestError> {
             other => return Err(invalid("query", other, "segment")),
         }
     }
-    let seg = segmentation(request)?;
+    let seg = segmentation(request.groups.first().copied().unwrap_or_default())?;
     let segments = segments(&seg);
     let numbers = || segments.iter().map(|s| s.number.to_string()).collect::<Vec<_>>().join(", ");
     let number: u16 = match (wanted, &segments[..]) {
@@ -50,7 +50,12 @@ pub fn page(request: &Request<'_>) -> Result<Response, RestError> {
     if let Some((other, _)) = request.query.first() {
         return Err(invalid("query", other, "none"));
     }
-    let seg = segmentation(request)?;
+    page_of(request.groups.first().copied().unwrap_or_default())
+}
+
+/// Of the segmentation that makes up the series with this id of Orthanc's.
+pub(super) fn page_of(series: &str) -> Result<Response, RestError> {
+    let seg = segmentation(series)?;
     let segments = segments(&seg);
     let each = MAX_TRIANGLES / segments.len().max(1);
     let mut parts = Vec::new();
@@ -76,9 +81,9 @@ fn mesh(seg: &SegVolume, number: u16, max_triangles: usize) -> Result<Option<Mes
     made.map_err(|e| RestError::unprocessable(format!("segment {number}: {e}")))
 }
 
-/// The segmentation that makes up the series of the request's path.
-fn segmentation(request: &Request<'_>) -> Result<SegVolume, RestError> {
-    let id = orthanc_id(request.groups.first().copied().unwrap_or_default())?;
+/// The segmentation that makes up the series.
+fn segmentation(series: &str) -> Result<SegVolume, RestError> {
+    let id = orthanc_id(series)?;
     let headers = OrthancSource.headers(&Resource::new(Level::Series, id)).map_err(|e| match e {
         SourceError::UnknownResource(_) => RestError::not_found("unknown resource"),
         other => RestError::internal(other.to_string()),

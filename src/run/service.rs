@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::audit::{Action, Audit, AuditEvent};
 use super::enqueue::Queue;
@@ -292,6 +292,29 @@ impl RunService {
     pub fn retry(&self, id: &RunId) -> Result<Run, ChangeError> {
         let run = self.finished(id, "Succeeded, Failed or Cancelled")?;
         Ok(self.put(run.request, false)?.run)
+    }
+
+    /// Waits until the run is finished, by whichever node, as long as a synchronous request may wait; but not for a queue that is suspended, and
+    /// not over the server's stop, which waits for its requests. Gives the run as it is then; None where there is no such run (any more).
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn wait_finished(&self, id: &RunId) -> Result<Option<Run>, StoreError> {
+        const LOOK: Duration = Duration::from_secs(1);
+        let deadline = Instant::now() + self.settings.synchronous_timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let run = self.store.wait_finished(id, left.min(LOOK))?;
+            let Some(found) = &run else { return Ok(None) };
+            let is_held = found.state == RunState::Queued && self.store.is_suspended()?;
+            if found.state.is_final() || is_held || left.is_zero() || self.is_stopping() {
+                return Ok(run);
+            }
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.control.is_stopping()
     }
 
     /// The run, if it is finished.

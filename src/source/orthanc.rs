@@ -80,16 +80,50 @@ pub fn series_uid(id: &str) -> Result<String, SourceError> {
 /// # Errors
 /// [`SourceError::Host`]
 pub fn instance_with_uid(uid: &str) -> Result<Option<InstanceId>, SourceError> {
+    Ok(lookup(uid)?.into_iter().find(|f| f.level == "Instance").map(|f| InstanceId(f.id)))
+}
+
+/// A resource that has the identifier that was looked up.
+#[derive(Deserialize)]
+struct Found {
+    #[serde(rename = "Type")]
+    level: String,
+    #[serde(rename = "ID")]
+    id: String,
+}
+
+/// Resources with this SOPInstanceUID, SeriesInstanceUID, StudyInstanceUID or PatientID.
+fn lookup(identifier: &str) -> Result<Vec<Found>, SourceError> {
+    let answer =
+        client()?.post("/tools/lookup", identifier.as_bytes()).map_err(|e| SourceError::Host(e.to_string()))?;
+    serde_json::from_slice(&answer).map_err(|e| SourceError::Host(e.to_string()))
+}
+
+/// Orthanc's ids of the studies of a patient, who is named by Orthanc's id or by the PatientID; none where there is no such patient.
+///
+/// # Errors
+/// [`SourceError::Host`]
+pub fn studies_of_patient(patient: &str) -> Result<Vec<String>, SourceError> {
     #[derive(Deserialize)]
-    struct Found {
-        #[serde(rename = "Type")]
-        level: String,
-        #[serde(rename = "ID")]
-        id: String,
+    #[serde(rename_all = "PascalCase")]
+    struct Patient {
+        studies: Vec<String>,
     }
-    let answer = client()?.post("/tools/lookup", uid.as_bytes()).map_err(|e| SourceError::Host(e.to_string()))?;
-    let found: Vec<Found> = serde_json::from_slice(&answer).map_err(|e| SourceError::Host(e.to_string()))?;
-    Ok(found.into_iter().find(|f| f.level == "Instance").map(|f| InstanceId(f.id)))
+    let found = lookup(patient)?.into_iter().filter(|found| found.level == "Patient");
+    let mut ids: Vec<String> = found.map(|found| found.id).collect();
+    if ids.is_empty() && patient.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        ids = vec![patient.to_owned()];
+    }
+    let mut studies = Vec::new();
+    for id in ids {
+        match client()?.get_json::<Patient>(&format!("/patients/{id}")) {
+            Ok(found) => studies.extend(found.studies),
+            Err(e) if e.is_not_found() || e.code() == Some(ErrorCode::BAD_PARAMETER_TYPE) => {}
+            // Without the path, which may hold a PatientID.
+            Err(_) => return Err(SourceError::Host("the patient cannot be looked up".into())),
+        }
+    }
+    Ok(studies)
 }
 
 impl InstanceSource for OrthancSource {

@@ -14,11 +14,10 @@ export const CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run",
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const freePort = () => new Promise((resolve) => {
-  const server = net.createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address();
-    server.close(() => resolve(port));
-  });
+/** Below the ports that the kernel gives to connections (from 32768): one of these may be taken before the server listens. */
+const freePort = (port = 12000 + Math.floor(20000 * Math.random())) => new Promise((resolve) => {
+  const server = net.createServer().listen(port, "127.0.0.1", () => server.close(() => resolve(port)));
+  server.on("error", () => resolve(freePort()));
 });
 
 async function startOrthanc() {

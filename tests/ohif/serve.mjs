@@ -4,7 +4,7 @@ import http from "node:http";
 import path from "node:path";
 
 const TYPES = { html: "text/html; charset=utf-8", js: "text/javascript", mjs: "text/javascript", css: "text/css", json: "application/json", svg: "image/svg+xml", wasm: "application/wasm", png: "image/png", ico: "image/x-icon", woff2: "font/woff2" };
-const CONFIG = new URL("../../docker/ohif/app-config.js", import.meta.url);
+const DOCUMENTS = new URL("../../docs/ohif/", import.meta.url);
 
 /** The files below `folder`: address path -> path on disk. Nothing but these can be asked for. */
 async function filesBelow(folder) {
@@ -26,16 +26,17 @@ function proxy(orthanc, request, response) {
   request.pipe(upstream);
 }
 
-/** Serves the viewer in `dist` before `orthanc` (a base URL) on a free loopback port. */
-export async function serveViewer(dist, orthanc) {
+/** Serves the viewer in `dist` before `orthanc` (a base URL) on a free loopback port; its configuration is these files of docs/ohif, one after the other. */
+export async function serveViewer(dist, orthanc, configuration = ["app-config.js"]) {
   const files = await filesBelow(dist);
+  const config = Buffer.concat(await Promise.all(configuration.map((name) => readFile(new URL(name, DOCUMENTS)))));
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://viewer");
     if (/^\/(dicom-web|wado)(\/|$)/.test(pathname)) return proxy(orthanc, request, response);
     // Addresses inside the viewer (/viewer?…) have no file: they lead to its only page.
     const name = files.has(decodeURIComponent(pathname)) ? decodeURIComponent(pathname) : path.extname(pathname) ? null : "/index.html";
     if (name === null) return response.writeHead(404).end();
-    const body = await readFile(name === "/app-config.js" ? CONFIG : files.get(name));
+    const body = name === "/app-config.js" ? config : await readFile(files.get(name));
     return response.writeHead(200, { "Content-Type": TYPES[path.extname(name).slice(1)] ?? "application/octet-stream", "Content-Length": body.length }).end(body);
   });
   await new Promise((resolve) => { server.listen(0, "127.0.0.1", resolve); });

@@ -254,13 +254,17 @@ fn one_receives_and_another_works(version: Version) {
     let receiver = json!({"Worker": false, "Rules": rules(), "Runs": settings("receiver")});
     let receiver = cluster.node("receiver", receiver);
     let worker = cluster.node("worker", json!({"Runs": settings("worker")}));
-    std::thread::sleep(Duration::from_secs(2));
     let sessions = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE datname = current_database() AND";
     let count = |of: &str| cluster.database.query(&cluster.index, &format!("SELECT count(*) {sessions} {of}"));
-    assert_eq!((count("application_name = 'orthanc-ai' AND ssl").trim(), count("NOT ssl").trim()), ("2", "0"));
-    let studies: Vec<String> = (0..4).map(|i| receiver.upload_study(&exam::files(&small(71_000 + i)))).collect();
+    wait_until("a session of each node", || count("application_name = 'orthanc-ai' AND ssl").trim() == "2");
+    assert_eq!(count("NOT ssl").trim(), "0");
+    // The position in the log of changes is known after a moment.
+    std::thread::sleep(Duration::from_secs(2));
+    let exams: Vec<_> = (0..4).map(|i| exam::files(&small(71_000 + i))).collect();
+    let studies: Vec<String> = exams.iter().map(|exam| upload(&receiver, exam)).collect();
     let runs = wait_succeeded(&receiver, 4);
-    assert!(runs.iter().all(|r| r["Node"] == "worker" && r["Attempts"] == 1), "{runs:#?}");
+    // Another attempt: Orthanc's database may refuse a result, as the receiver's transaction went first.
+    assert!(runs.iter().all(|r| r["Node"] == "worker" && r["Attempts"].as_u64() <= Some(2)), "{runs:#?}");
     assert!(studies.iter().all(|study| reports(&receiver, study) == 1 && reports(&worker, study) == 1));
     assert_eq!(receiver.get("/ai").ok()["Worker"], false);
     assert_eq!((receiver.get("/ai/health").status, worker.get("/ai/health").status), (200, 200));
@@ -284,7 +288,7 @@ fn one_receives_and_another_works(version: Version) {
     assert_eq!(reports(&worker, &studies[0]), 1);
 
     // The receiver ends what the worker is at.
-    let study = worker.upload_study(&large_files(71_100));
+    let study = upload(&worker, &large_files(71_100));
     let stopped = (0..20).any(|_| {
         let run = receiver.post(&format!("/studies/{study}/ai"), &json!({"Model": DEMO, "Force": true})).ok();
         let run = format!("/ai/runs/{}", run["ID"].as_str().unwrap());
@@ -294,6 +298,18 @@ fn one_receives_and_another_works(version: Version) {
         cancelled.status == 200 && finished["State"] == "Cancelled" && finished["Stored"] == json!([])
     });
     assert!(stopped, "no run that the worker was at could be cancelled at the receiver");
+}
+
+/// As a modality does: an image that the server refused, since another server's transaction went first, is sent again.
+#[track_caller]
+fn upload(server: &Orthanc, files: &[Vec<u8>]) -> String {
+    let mut study = String::new();
+    for file in files {
+        let taken = (0..10).find_map(|_| server.try_upload(file).filter(|a| a.status == 200));
+        let answer = taken.unwrap_or_else(|| panic!("an image is refused ten times\n{}", server.log()));
+        study = answer.json()["ParentStudy"].as_str().unwrap().to_string();
+    }
+    study
 }
 
 #[track_caller]
@@ -326,7 +342,7 @@ fn servers_of_one_name_leave_each_other_their_runs(version: Version) {
     let Some(cluster) = Cluster::new(version) else { return };
     let ai = json!({"Runs": {"PostgreSql": cluster.index, "Node": "twin"}});
     let mut first = cluster.node("first", ai.clone());
-    let study = first.upload_study(&large_files(72_000));
+    let study = upload(&first, &large_files(72_000));
     ask(&first, &study, 12);
     let second = cluster.node("second", ai);
     let done = wait_succeeded(&second, 12);
@@ -355,7 +371,7 @@ fn servers_share_a_sqlite_file(version: Version) {
     let mut nodes = ["one", "two"].map(start);
     std::thread::sleep(Duration::from_secs(2));
     let studies: Vec<String> =
-        exams(73_000, STUDIES).iter().enumerate().map(|(i, exam)| nodes[i % 2].upload_study(exam)).collect();
+        exams(73_000, STUDIES).iter().enumerate().map(|(i, exam)| upload(&nodes[i % 2], exam)).collect();
     wait_until("a run that runs", || is_running(&nodes[1]));
     nodes[0].kill();
     let done = wait_succeeded(&nodes[1], STUDIES);

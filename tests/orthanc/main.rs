@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_volumes;
 mod breast_mri;
 mod cluster;
+mod compat;
 #[path = "../support/ct_series.rs"]
 mod ct_series;
 mod demo_models;

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use serde_json::{Value, json};
+
+#[allow(clippy::duplicate_mod)]
+#[path = "../support/ports.rs"]
+mod ports;
+use ports::free_port;
 
 /// The servers that every live test runs on: the oldest and the newest supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +103,6 @@ pub struct Options {
     pub fault: bool,
     /// Files of Orthanc's own plugins that it loads, too.
     pub plugins: &'static [&'static str],
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn merge(into: &mut Value, from: &Value) {

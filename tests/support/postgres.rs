@@ -6,6 +6,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+// Also the live servers' own: this file stands in the library's tests without them.
+#[allow(clippy::duplicate_mod)]
+#[path = "ports.rs"]
+mod ports;
+
 pub struct PostgresServer {
     programs: PathBuf,
     folder: PathBuf,
@@ -65,7 +70,7 @@ impl PostgresServer {
     /// One that will listen at `localhost`, too.
     fn make_with_port() -> Option<Self> {
         let mut server = Self::make()?;
-        server.port = Some(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+        server.port = Some(ports::free_port());
         Some(server)
     }
 

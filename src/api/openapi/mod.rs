@@ -3,6 +3,7 @@
 //! Paths are those of [`super::ROUTES`], what a method is for is told by [`PERMISSIONS`], parameters and bodies by [`OPERATIONS`], and the shapes
 //! of answers by the types that are serialized. A route or method that one of them lacks fails a test.
 
+mod compat;
 mod operations;
 mod paths;
 mod schemas;
@@ -22,7 +23,8 @@ use crate::orthanc::rest_server::{Method, Request, Response};
 pub use paths::{example, paths};
 
 const DESCRIPTION: &str = "Runs AI models inside Orthanc and stores the results as DICOM: for research use only. The routes lie beside Orthanc's \
-    own, with its authentication. What is required of a body may be more than its schema says; the error names it. Keys may be added to answers.";
+    own, with its authentication. What is required of a body may be more than its schema says; the error names it. Keys may be added to answers. \
+    The routes below /ai/compat are there where Ai.CompatibilityRoutes is set; their errors are {\"success\": false, \"error\": text}.";
 
 pub fn get(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
@@ -134,7 +136,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
         let (what, pattern) = match (name, path) {
             ("name", _) => ("The model's name.", "^[a-z0-9][a-z0-9-]*$"),
             ("file", _) => ("A file of the page.", "^[a-z.]+$"),
-            (_, path) if path.starts_with("/ai/") => ("The identifier that an answer gave.", "^[0-9a-f-]{36}$"),
+            (_, path) if path.starts_with("/ai/") && !path.starts_with("/ai/compat/") => {
+                ("The identifier that an answer gave.", "^[0-9a-f-]{36}$")
+            }
             _ => ("Orthanc's identifier of the resource.", "^[0-9a-f]{8}(-[0-9a-f]{8}){4}$"),
         };
         json!({"name": name, "in": "path", "required": true, "description": what, "schema": {"type": "string", "pattern": pattern}})
@@ -149,7 +153,7 @@ fn query_parameter(query: &Query) -> Value {
 /// `getAiRunsById`
 fn operation_id(path: &str, method: Method) -> String {
     let mut id = method.as_str().to_ascii_lowercase();
-    for word in path.split(['/', '.', '_']).filter(|word| !word.is_empty()) {
+    for word in path.split(['/', '.', '_', '-']).filter(|word| !word.is_empty()) {
         match word.strip_prefix('{') {
             Some(parameter) => id.push_str(&format!("By{}", capitalised(parameter.trim_end_matches('}')))),
             None => id.push_str(&capitalised(word)),

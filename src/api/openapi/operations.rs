@@ -2,8 +2,10 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::schemas;
+use super::{compat, schemas};
 use crate::api::body::{EmptyBody, RunBody};
+use crate::api::compat::mammography::MammographyBody;
+use crate::api::compat::series::SegmentBody;
 use crate::api::demo::DemoBody;
 use crate::api::evaluate::EvaluateBody;
 use crate::api::feedback::FeedbackBody;
@@ -74,6 +76,9 @@ const RUNS: &str = "Runs";
 const FEEDBACK: &str = "Feedback";
 const EVALUATION: &str = "Evaluation";
 const PAGE: &str = "Page";
+const COMPAT: &str = "Compatibility";
+/// Of a request that waits for a run.
+const ANALYSED: &[u16] = &[400, 404, 409, 415, 422, 503, 504];
 const RESOURCES: &[&str] = &["/studies/{id}/ai", "/series/{id}/ai", "/instances/{id}/ai"];
 
 pub static OPERATIONS: &[Operation] = &[
@@ -85,10 +90,7 @@ pub static OPERATIONS: &[Operation] = &[
     get(SERVER, &["/ai/openapi.json", "/ai/explorer2.json"], Answer::Json(schemas::object)),
     post(SERVER, &["/ai/queue/suspend", "/ai/queue/resume"], of::<EmptyBody>, Answer::Json(schemas::suspended)),
     found(get(ANALYSIS, RESOURCES, Answer::Json(schemas::resource))),
-    Operation {
-        refusals: &[400, 404, 409, 415, 422, 503, 504],
-        ..post(ANALYSIS, RESOURCES, of::<RunBody>, Answer::Json(schemas::submitted))
-    },
+    Operation { refusals: ANALYSED, ..post(ANALYSIS, RESOURCES, of::<RunBody>, Answer::Json(schemas::submitted)) },
     found(get(ANALYSIS, &["/studies/{id}/ai/report"], Answer::Json(of::<Vec<Report>>))),
     Operation {
         query: &[
@@ -160,6 +162,54 @@ pub static OPERATIONS: &[Operation] = &[
     found(get(EVALUATION, &["/ai/evaluations/{id}/report.html"], Answer::Media("text/html"))),
     found(get(EVALUATION, &["/ai/evaluations/{id}/cases.csv"], Answer::Media("text/csv"))),
     found(get(EVALUATION, &["/ai/evaluations/{id}/override.json"], Answer::Json(of::<Override>))),
+    Operation {
+        refusals: ANALYSED,
+        ..post(
+            COMPAT,
+            &["/ai/compat/api/mri/mammography/analyze"],
+            of::<MammographyBody>,
+            Answer::Json(compat::mammography),
+        )
+    },
+    found(get(
+        COMPAT,
+        &["/ai/compat/api/mri/mammography/health", "/ai/compat/api/mri/segmentation/health"],
+        Answer::Json(compat::health),
+    )),
+    Operation {
+        refusals: ANALYSED,
+        ..post(
+            COMPAT,
+            &["/ai/compat/api/mri/segmentation/series/{id}/segment"],
+            of::<SegmentBody>,
+            Answer::Json(compat::series),
+        )
+    },
+    Operation {
+        query: &[
+            Query { name: "frame_index", what: "Of the analysed slices, from 0.", schema: from_zero },
+            Query { name: "mirrored", what: "false: as it lies on the source, not left to right.", schema: yes_or_no },
+        ],
+        refusals: &[400, 404, 422, 503],
+        ..get(COMPAT, &["/ai/compat/api/mri/segmentation/instances/{id}/frames"], Answer::Json(schemas::mask))
+    },
+    Operation {
+        refusals: ANALYSED,
+        ..post(
+            COMPAT,
+            &["/ai/compat/api/medical-images/{id}/analyze", "/ai/compat/api/medical-images/{id}/tumor_analysis"],
+            of::<EmptyBody>,
+            Answer::Json(compat::image),
+        )
+    },
+    Operation {
+        query: &[
+            Query { name: "patient_id", what: "PatientID, or Orthanc's identifier of the patient.", schema: text },
+            Query { name: "visualization_type", what: "Changes nothing.", schema: text },
+        ],
+        refusals: &[400, 404, 422, 503],
+        ..get(COMPAT, &["/ai/compat/api/medical-images/generate_3d_visualization"], Answer::Media("text/html"))
+    },
     get(PAGE, &["/ai/app"], Answer::Media("text/html")),
     found(get(PAGE, &["/ai/app/{file}"], Answer::Media("*/*"))),
 ];

@@ -52,6 +52,23 @@ fn a_node_that_does_not_work_takes_requests() {
 }
 
 #[test]
+fn who_waits_waits_neither_for_a_suspended_queue_nor_over_the_stop() {
+    let (_models, mut service) = service(10);
+    service.settings.synchronous_timeout = Duration::from_secs(3600);
+    let run = service.submit(request("1")).unwrap().run;
+    service.store.set_suspended(true).unwrap();
+    assert_eq!(service.wait_finished(&run.id).unwrap().unwrap().state, RunState::Queued);
+    service.store.set_suspended(false).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| service.wait_finished(&run.id).unwrap().unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished() && !service.is_stopping());
+        service.ask_to_stop();
+        assert_eq!(waiting.join().unwrap().state, RunState::Queued);
+    });
+}
+
+#[test]
 fn refusals_are_in_words() {
     let (_models, service) = service(1);
     let error = |request: RunRequest| service.submit(request).unwrap_err().to_string();
