@@ -59,6 +59,30 @@ fn a_folder_is_inspected_and_analysed_without_a_server() {
     assert!(ok(&["inspect", exam]).contains("would not run"));
 }
 
+/// `orthanc-ai schema | head -1`: no panic, no trace.
+#[test]
+fn a_reader_that_has_seen_enough_is_no_panic() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_orthanc-ai"))
+        .arg("schema")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Longer than a pipe holds, so that the tool is still writing, or begins to.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    for args in [&["inspect", "no-such-folder"][..], &["run", DEMO, "no-such-folder", "-o", "out"]] {
+        let error = refused(args);
+        assert!(error.contains("no-such-folder: the folder cannot be listed"), "{error}");
+    }
+}
+
 #[test]
 fn models_are_checked() {
     let text = ok(&["check"]);

@@ -132,7 +132,7 @@ fn cases(args: &EvaluateArgs, folder: &Path) -> Result<(), Box<dyn Error>> {
         Some(spec) => Some(load(&registry, &spec.model, device)?),
         None => None,
     };
-    let source = DirectorySource::open(folder)?;
+    let source = super::studies::open(folder)?;
     let mut evaluator = Evaluator::new(model.manifest.clone(), model.weights_sha256.clone(), settings(&args.cases)?)?;
     let headers = source.headers(&Resource::new(Level::Study, "folder"))?;
     evaluator.leave_out(headers.iter().filter(|h| h.unreadable_reason().is_some()).count());

@@ -8,7 +8,6 @@ use orthanc_ai::model::ModelRegistry;
 use orthanc_ai::run::automatic;
 use orthanc_ai::run::select;
 use orthanc_ai::source::InstanceHeader;
-use orthanc_ai::source::directory::DirectorySource;
 
 use super::{ModelsArgs, configuration, studies};
 
@@ -29,7 +28,7 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs) -> Result<(), Box<dyn Error>> {
     let registry = args.models.registry()?;
     let rules = args.config.as_deref().map(rules).transpose()?;
-    let source = DirectorySource::open(&args.folder)?;
+    let source = studies::open(&args.folder)?;
     let studies = studies::of(&source)?;
     println!("{} files, {} studies", source.len(), studies.len());
     for study in &studies {

@@ -7,7 +7,7 @@ use orthanc_ai::result::report::{Classification, ImageReport};
 use orthanc_ai::run::pipeline::{self, FirstModel};
 use orthanc_ai::run::select;
 use orthanc_ai::run::{Limits, Origin, RunRequest};
-use orthanc_ai::source::directory::{DirectorySource, DirectoryStore};
+use orthanc_ai::source::directory::DirectoryStore;
 use orthanc_ai::source::{InstanceSource, Level, Resource, ResultStore, StoreStatus};
 
 use super::studies::{self, Study};
@@ -37,7 +37,7 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         Some(spec) => Some(load(&registry, &spec.model, device)?),
         None => None,
     };
-    let source = DirectorySource::open(&args.folder)?;
+    let source = studies::open(&args.folder)?;
     let store = DirectoryStore::create(&args.out)?;
     let (mut refused, mut failed) = (Vec::new(), Vec::new());
     let mut done = 0usize;
@@ -75,6 +75,9 @@ pub fn run(args: &RunArgs) -> Result<(), Box<dyn Error>> {
         if let Some(o) = overall {
             println!("  {:<8} {}", "all", in_words(&o.result));
             println!("  {}; {} of {} analysed; carried by:", o.method, o.analysed, o.total);
+        }
+        for segment in outcome.report.segmentation.iter().flat_map(|s| &s.segments) {
+            println!("  {:<8} {}", "volume", segment.finding);
         }
         let images = outcome.report.images.iter().enumerate();
         let told = |i: usize, image: &ImageReport| overall.is_none_or(|o| o.carrying.contains(&i) || !image.success);

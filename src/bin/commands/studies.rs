@@ -1,8 +1,16 @@
 //! A folder's instances by study, numbered: a study's UID or folder name is nobody's business on a screen.
 
+use std::error::Error;
+use std::path::Path;
+
 use dicom_dictionary_std::tags;
 use orthanc_ai::source::directory::DirectorySource;
 use orthanc_ai::source::{InstanceHeader, InstanceSource, Level, Resource, SourceError};
+
+/// The folder that was named on the command line.
+pub fn open(folder: &Path) -> Result<DirectorySource, Box<dyn Error>> {
+    DirectorySource::open(folder).map_err(|e| format!("{}: {e}", folder.display()).into())
+}
 
 pub struct Study {
     /// 1, 2, … in the order of the study's first file.

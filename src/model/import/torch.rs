@@ -98,7 +98,8 @@ fn recognise(state_dict: &StateDict, notes: &mut Vec<String>) -> Result<NetworkS
     }
     let keys: Vec<String> = shapes.iter().map(|(key, shape)| format!("{key} {shape:?}")).collect();
     Err(WeightsError::Format(format!(
-        "found the tensors of no known network, expected a ResNet50 ({RESNET50}), UNet ({UNET}) or SwinUNETR ({SWIN_UNETR}): {}",
+        "found the tensors of no known network, expected a ResNet50 ({RESNET50}), UNet ({UNET}) or SwinUNETR ({SWIN_UNETR}); any other network is taken as TorchScript \
+         (torch.jit.save). Found: {}",
         first(&keys, 20)
     )))
 }

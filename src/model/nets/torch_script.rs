@@ -23,8 +23,13 @@ impl TorchScript {
     /// [`WeightsError::Format`] when the file is not a TorchScript archive.
     pub fn load(spec: &TorchScriptSpec, file: &Path, device: Device) -> Result<Self, ModelError> {
         let mut reader = std::fs::File::open(file).map_err(WeightsError::from)?;
-        let not_script =
-            |e: tch::TchError| WeightsError::Format(format!("not a TorchScript module: {}", torch_reason(&e)));
+        let not_script = |e: tch::TchError| {
+            // What follows libtorch's first sentence guesses at a corrupt file, also where it is a good one of another kind.
+            let reason = torch_reason(&e);
+            let reason = reason.split(". ").next().unwrap_or_default();
+            let expected = "expected a file of torch.jit.save, not of torch.save or torch.export";
+            WeightsError::Format(format!("not a TorchScript module: {expected} ({reason})"))
+        };
         let mut module = CModule::load_data_on_device(&mut reader, device.torch()).map_err(not_script)?;
         module.f_set_eval()?;
         Ok(Self { module, spec: spec.clone(), device })

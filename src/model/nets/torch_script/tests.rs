@@ -50,5 +50,6 @@ fn a_file_that_is_no_module_says_so() {
     std::fs::write(&file, b"PK\x03\x04 and then nothing").unwrap();
     let error = TorchScript::load(&SPEC, &file, Device::cpu()).err().unwrap().to_string();
     assert!(error.starts_with("not a TorchScript module: "), "{error}");
+    assert!(error.contains("expected a file of torch.jit.save, not of torch.save or torch.export"), "{error}");
     assert!(!error.contains(folder.path().to_str().unwrap()) && !error.contains('\n'), "{error}");
 }
