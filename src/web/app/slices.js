@@ -61,7 +61,6 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   let prefetch = null; // AbortController of the neighbour that is being loaded
   let pumping = false;
   let view = null; // the reader's own window; null: the image's
-  let stale = false; // the slice that is shown was not loaded for the window that is wanted
   let inverted = false;
   const own = windowOf(slices[wanted]); // one window serves all slices, so that they compare
 
@@ -180,10 +179,8 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     }, SETTLED_MS);
     view = window;
     tools.tell(view ?? windowOfFile);
-    if (!current || !ready(current)) {
-      stale = true;
-      pump();
-    } else if (!painting) { // a mouse tells its place more often than a screen draws
+    if (!current || !ready(current)) pump();
+    else if (!painting) { // a mouse tells its place more often than a screen draws
       painting = true;
       requestAnimationFrame(() => {
         painting = false;
@@ -199,14 +196,16 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     return steps.map((step) => wanted + step).find((index) => index >= 0 && index < slices.length && !ready(cache.get(index)) && !failed.has(index));
   }
 
+  /** Whether another slice is wanted than the one that is shown, or another window. */
+  const isBehind = () => wanted !== shown || !ready(current);
+
   /** One thing at a time: the slice that is wanted now, whatever was wanted meanwhile left out; then its neighbours. */
   async function pump() {
     if (pumping) return;
     pumping = true;
     try {
-      while (wanted !== shown || stale) {
+      while (isBehind()) {
         const index = wanted;
-        stale = false;
         const waiting = setTimeout(() => stage.classList.add("waiting"), SAY_WAITING_MS);
         const loaded = await pictures(index).finally(() => clearTimeout(waiting));
         present(index, loaded);
@@ -214,7 +213,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
         described ??= describeSeries();
       }
       let index;
-      while (wanted === shown && !stale && settling === null && element.isConnected && (index = neighbour()) !== undefined) {
+      while (!isBehind() && settling === null && element.isConnected && (index = neighbour()) !== undefined) {
         prefetch = new AbortController();
         const loaded = await pictures(index, prefetch.signal).catch((error) => { if (error.name !== "AbortError") throw error; });
         if (loaded?.problem) failed.add(index);
@@ -223,7 +222,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
       prefetch = null;
       pumping = false;
     }
-    if (wanted !== shown || stale) pump();
+    if (isBehind()) pump();
   }
 
   function go(index) {
