@@ -137,11 +137,18 @@ fn run_store(host: &Host, config: &Config, orthanc: &Value) -> Arc<dyn RunStore>
     if config.runs.database.is_some() { store::sqlite::open_shared(path) } else { store::sqlite::open(path) }
 }
 
+/// Orthanc's default is 50.
+fn http_threads(orthanc: &Value) -> usize {
+    let set = orthanc.get("HttpThreadsCount").and_then(Value::as_u64);
+    set.and_then(|count| usize::try_from(count).ok()).unwrap_or(50)
+}
+
 fn settings(config: &Config, orthanc: &Value) -> ServiceSettings {
     let host_name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     ServiceSettings {
         queue_limit: config.runs.queue_limit,
         synchronous_timeout: Duration::from_secs(config.runs.synchronous_timeout),
+        synchronous_limit: http_threads(orthanc).div_ceil(2),
         works: config.worker,
         worker: WorkerSettings {
             node: config.runs.node_name(orthanc, host_name.trim()),

@@ -186,8 +186,13 @@ pub(super) fn finish(service: &RunService, run: &Run) -> Result<Value, RestError
 /// Waits for a run until it has succeeded.
 ///
 /// # Errors
-/// 422: it failed; 409: it was cancelled; 404: it was deleted; 504: it goes on; 503: the store is away, the queue is suspended, or the server is stopping.
+/// 422: it failed; 409: it was cancelled; 404: it was deleted; 504: it goes on; 503: the store is away, the queue is suspended, too many wait, or the server is stopping.
 pub(super) fn wait(service: &RunService, run: &Run) -> Result<Run, RestError> {
+    let _place = service.place_to_wait().ok_or_else(|| {
+        let limit = service.settings.synchronous_limit;
+        let reason = format!("{limit} requests wait for runs already: run {0} goes on, see /ai/runs/{0}", run.id);
+        RestError::unavailable(reason, 10)
+    })?;
     let finished = service.wait_finished(&run.id);
     let run =
         finished.map_err(store_error)?.ok_or_else(|| RestError::new(404, format!("the run {} was deleted", run.id)))?;

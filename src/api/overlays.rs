@@ -2,6 +2,7 @@
 //! was analysed with its masks (of one that no run here has stored, every image that it names); of heat maps each as it is.
 
 use std::io::{Cursor, Write};
+use std::sync::{Mutex, TryLockError};
 
 use dicom_dictionary_std::{tags, uids};
 use image::{DynamicImage, RgbImage};
@@ -22,6 +23,8 @@ use crate::source::{InstanceBytes, InstanceHeader, InstanceId, InstanceSource, L
 
 /// Of all pictures together: they are held until they are sent.
 const MAX_BYTES: usize = 256 << 20;
+/// For the same reason one archive is made at a time.
+static MAKING: Mutex<()> = Mutex::new(());
 
 pub fn archive(request: &Request<'_>) -> Result<Response, RestError> {
     allow(request, &[Method::Get])?;
@@ -31,8 +34,14 @@ pub fn archive(request: &Request<'_>) -> Result<Response, RestError> {
     };
     let level = Level::from_collection(level).ok_or_else(|| RestError::not_found("unknown resource"))?;
     let headers = OrthancSource.headers(&Resource::new(level, orthanc_id(id)?)).map_err(source_error)?;
+    let _alone = match MAKING.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            return Err(RestError::unavailable("another archive of pictures is being made", 5));
+        }
+        guard => guard,
+    };
     let files = pages(results(headers)?)?;
-    let mut images = Images { options, last: None };
+    let mut images = Images { options, seg: None, last: None };
     let pictures = files.iter().flat_map(|file| file.pages.iter().map(move |page| (file, page)));
     let count = files.iter().map(|file| file.pages.len()).sum();
     let zip = zipped(pictures.map(|(file, page)| images.draw(file, page)), count, MAX_BYTES)?;
@@ -82,8 +91,8 @@ fn results(mut headers: Vec<InstanceHeader>) -> Result<Vec<(InstanceId, bool)>, 
 /// One result object and the pictures that it makes.
 struct File {
     id: InstanceId,
-    /// None: the object is the picture.
-    seg: Option<SegObject>,
+    /// Else the object is the picture.
+    is_segmentation: bool,
     pages: Vec<Page>,
 }
 
@@ -105,17 +114,22 @@ fn pages(results: Vec<(InstanceId, bool)>) -> Result<Vec<File>, RestError> {
     let mut files = Vec::with_capacity(results.len());
     for (id, is_segmentation) in results {
         if !is_segmentation {
-            files.push(File { id, seg: None, pages: vec![Page { source: None, frames: Vec::new() }] });
+            files.push(File { id, is_segmentation, pages: vec![Page { source: None, frames: Vec::new() }] });
             continue;
         }
-        let bytes = OrthancSource.fetch(&id).map_err(|_| RestError::not_found("unknown resource"))?;
-        let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
+        // Its masks are read again when they are drawn: a series may have more of them than there is memory.
+        let seg = segmentation(&id)?;
         let filter = RunFilter { stored: Some(id.0.clone()), limit: Some(1), ..RunFilter::default() };
         let runs = service()?.store.list(&filter).map_err(store_error)?;
         let pages = runs.first().and_then(|run| analysed_pages(run, &id, &seg)).unwrap_or_else(|| named_pages(&seg));
-        files.push(File { id, seg: Some(seg), pages });
+        files.push(File { id, is_segmentation, pages });
     }
     Ok(files)
+}
+
+fn segmentation(id: &InstanceId) -> Result<SegObject, RestError> {
+    let bytes = OrthancSource.fetch(id).map_err(|_| RestError::not_found("unknown resource"))?;
+    SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))
 }
 
 /// Every slice, or image, that the run has looked at for this segmentation; None where it is another's (a region of interest, say).
@@ -158,6 +172,8 @@ fn named_pages(seg: &SegObject) -> Vec<Page> {
 
 struct Images {
     options: Options,
+    /// Of the file that is being drawn.
+    seg: Option<(InstanceId, SegObject)>,
     /// The frames of one instance follow each other: it is fetched once.
     last: Option<(InstanceId, InstanceBytes)>,
 }
@@ -165,10 +181,10 @@ struct Images {
 impl Images {
     /// A PNG.
     fn draw(&mut self, file: &File, page: &Page) -> Result<Vec<u8>, RestError> {
-        let Some(seg) = &file.seg else {
+        if !file.is_segmentation {
             let heat_map = DynamicImage::from(self.image(&file.id, None)?).into_rgba8();
             return png(&heat_map).map_err(RestError::internal);
-        };
+        }
         let gone = || RestError::not_found("a source image of the segmentation is not on the server");
         let source = match page.source.as_ref().filter(|_| self.options.source) {
             Some(Source::Instance(id, frame)) => Some(self.image(id, *frame)?),
@@ -178,6 +194,10 @@ impl Images {
             }
             None if self.options.source => return Err(gone()),
             None => None,
+        };
+        let (_, seg) = match self.seg.take() {
+            Some(seg) if seg.0 == file.id => self.seg.insert(seg),
+            _ => self.seg.insert((file.id.clone(), segmentation(&file.id)?)),
         };
         picture(seg, &page.frames, source, self.options.opacity)
     }

@@ -140,7 +140,8 @@ fn lines(report: &Report) -> Vec<Line> {
             let key = format!("{}/{}", place(image), result.class);
             lines.extend(classes("Image", result, &key).map(|line| line.image(image)));
         }
-        lines.extend(image_segments(image));
+        // Of slices that make a volume the readers judge the volume's segments.
+        lines.extend(image_segments(image, report.segmentation.is_none()));
         if let Some(error) = &image.error {
             lines.push(Line::of("Failed").image(image).with("Error", error));
         }
@@ -172,12 +173,12 @@ fn classes<'r>(kind: &'r str, result: &'r Classification, key: &'r str) -> impl 
     })
 }
 
-fn image_segments(image: &ImageReport) -> impl Iterator<Item = Line> + '_ {
+fn image_segments(image: &ImageReport, is_judged: bool) -> impl Iterator<Item = Line> + '_ {
     let segments = image.segmentation.iter().flat_map(|s| (1..).zip(&s.segments));
     segments.map(move |(number, segment): (usize, _)| {
         let line = Line::of("ImageSegment")
             .image(image)
-            .with("FindingKey", format!("{}/segment/{number}", place(image)))
+            .maybe("FindingKey", is_judged.then(|| format!("{}/segment/{number}", place(image))))
             .with("Name", &segment.name)
             .with("Finding", &segment.finding)
             .with("Found", segment.found);

@@ -59,7 +59,16 @@ impl Subject {
             (words.accession_number, self.accession_number.trim().to_owned()),
         ];
         let known = known.into_iter().filter(|(_, value)| !value.is_empty());
-        known.map(|(key, value)| Fact { key: key.to_owned(), value, wide: false }).collect()
+        known.map(|(key, value)| Fact { key: key.to_owned(), value: shortened(value), wide: false }).collect()
+    }
+}
+
+/// DICOM's longest component has 64 characters; what is in an archive may have any number, and a page has so many.
+fn shortened(value: String) -> String {
+    const MOST: usize = 256;
+    match value.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value,
     }
 }
 
@@ -88,6 +97,14 @@ mod tests {
         assert_eq!(person_name("==홍^길동"), "홍 길동");
         assert_eq!(person_name("=洪^吉洞"), "洪 吉洞");
         assert_eq!(person_name("^"), "");
+    }
+
+    #[test]
+    fn a_value_without_end_has_one() {
+        let subject = Subject { study_description: "가.".repeat(40_000), ..Subject::default() };
+        let facts = subject.facts(super::super::words::words(crate::document::Language::English));
+        assert_eq!(facts[0].value.chars().count(), 257);
+        assert_eq!(shortened("x".repeat(256)), "x".repeat(256));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What REST and events ask of runs: submit, cancel, retry, forget, suspend. Owns the worker's thread.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -67,6 +68,8 @@ pub struct RunService {
     /// To be told of each instance that arrives.
     pub receiving: Arc<Receiving>,
     pub evaluations: Arc<Evaluations>,
+    /// Synchronous requests that wait.
+    waiting: AtomicUsize,
     control: Arc<Control>,
     background: Option<fn()>,
     results: Arc<dyn ResultStore + Send>,
@@ -81,6 +84,8 @@ pub struct ServiceSettings {
     pub queue_limit: usize,
     /// How long a synchronous request waits.
     pub synchronous_timeout: Duration,
+    /// How many may wait at once: each holds one of the server's HTTP threads, and others want answers too.
+    pub synchronous_limit: usize,
     /// False: this node takes requests, other nodes carry them out.
     pub works: bool,
     pub worker: WorkerSettings,
@@ -133,6 +138,7 @@ impl RunService {
             audit: ports.audit,
             receiving: Arc::default(),
             evaluations,
+            waiting: AtomicUsize::new(0),
             control,
             background: ports.background,
             results: ports.results,
@@ -294,6 +300,12 @@ impl RunService {
         Ok(self.put(run.request, false)?.run)
     }
 
+    /// A place for a synchronous request, which is given back when it is dropped; None where [`ServiceSettings::synchronous_limit`] wait already.
+    pub fn place_to_wait(&self) -> Option<WaitingPlace<'_>> {
+        let free = |waiting| (waiting < self.settings.synchronous_limit).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).ok().map(|_| WaitingPlace(&self.waiting))
+    }
+
     /// Waits until the run is finished, by whichever node, as long as a synchronous request may wait; but not for a queue that is suspended, and
     /// not over the server's stop, which waits for its requests. Gives the run as it is then; None where there is no such run (any more).
     ///
@@ -324,6 +336,16 @@ impl RunService {
     pub fn finished(&self, id: &RunId, expected: &'static str) -> Result<Run, ChangeError> {
         let run = self.store.get(id)?.ok_or_else(|| ChangeError::UnknownRun(id.clone()))?;
         if run.state.is_final() { Ok(run) } else { Err(ChangeError::State { found: run.state, expected }) }
+    }
+}
+
+/// See [`RunService::place_to_wait`].
+#[derive(Debug)]
+pub struct WaitingPlace<'a>(&'a AtomicUsize);
+
+impl Drop for WaitingPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -172,8 +172,7 @@ fn objects_are_as_the_statement_says() {
         *seen.entry(class).or_default() += 1;
     }
     // The plugin alone writes PDF (tests/stored_report.rs), pictures have a test of their own.
-    let never =
-        [uids::COMPREHENSIVE_SR_STORAGE, uids::ENCAPSULATED_PDF_STORAGE, uids::VL_PHOTOGRAPHIC_IMAGE_STORAGE];
+    let never = [uids::COMPREHENSIVE_SR_STORAGE, uids::ENCAPSULATED_PDF_STORAGE, uids::VL_PHOTOGRAPHIC_IMAGE_STORAGE];
     for (name, uid) in CREATED.iter().filter(|(_, uid)| !never.contains(uid)) {
         assert!(seen.contains_key(*uid), "no {name} was looked at: {seen:?}");
     }

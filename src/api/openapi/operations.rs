@@ -4,8 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{compat, schemas};
 use crate::api::body::{EmptyBody, RunBody};
-use crate::api::compat::mammography::MammographyBody;
 use crate::api::compat::AnyBody;
+use crate::api::compat::mammography::MammographyBody;
 use crate::api::compat::series::SegmentBody;
 use crate::api::demo::DemoBody;
 use crate::api::evaluate::EvaluateBody;

@@ -26,12 +26,20 @@ pub fn wrap(text: &str, width: f32, measure: &dyn Fn(&str) -> f32) -> Vec<String
 
 /// Pushes the full lines of one word, and gives what is left of it.
 fn broken(word: &str, width: f32, measure: &dyn Fn(&str) -> f32, lines: &mut Vec<String>) -> String {
+    /// What closes, one after the other.
+    const MOST_HANGING: usize = 3;
     let mut line = String::new();
+    let mut hanging = 0;
     for character in word.chars() {
         line.push(character);
-        if measure(&line) <= width || line.chars().count() == 1 || closes(character) {
+        if measure(&line) <= width || line.chars().count() == 1 {
             continue;
         }
+        if closes(character) && hanging < MOST_HANGING {
+            hanging += 1;
+            continue;
+        }
+        hanging = 0;
         line.pop();
         lines.push(std::mem::replace(&mut line, character.to_string()));
     }
@@ -60,6 +68,7 @@ mod tests {
         assert_eq!(lines("가나다라. 마", 4.0), ["가나다라.", "마"]);
         assert_eq!(lines("one\ntwo", 20.0), ["one", "two"]);
         assert_eq!(lines("", 4.0), [""]);
+        assert_eq!(lines("0123.........", 4.0), ["0123...", "......"]);
     }
 
     #[test]

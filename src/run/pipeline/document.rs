@@ -1,5 +1,7 @@
 //! The report as Encapsulated PDF, where the archive's administrator wants it beside the run's other objects.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::{Limits, RunError};
 use crate::document::{Answered, File, Language, PROGRAM, Pictures, Subject, describe, pdf};
 use crate::imaging::{self, ImageAttributes};
@@ -24,8 +26,19 @@ impl From<Limits> for RunSettings {
     }
 }
 
-/// The object of a run whose other results are all there; or in words why there is none: a run does not fail for it.
+/// The object of a run whose other results are all there; or in words why there is none: a run does not fail for it, be it that a codec panics.
 pub(super) fn object(
+    source: &dyn InstanceSource,
+    model: &LoadedModel,
+    request: &RunRequest,
+    results: &Results,
+    told: (Language, &[String]),
+) -> Result<ResultObject, String> {
+    let made = AssertUnwindSafe(|| document(source, model, request, results, told));
+    catch_unwind(made).unwrap_or_else(|_| Err("a panic, see the log".into()))
+}
+
+fn document(
     source: &dyn InstanceSource,
     model: &LoadedModel,
     request: &RunRequest,
@@ -39,8 +52,8 @@ pub(super) fn object(
     let mut pictures = Pictures::new(&fetch, source.frame_decoder());
     let warnings: Vec<String> = request.warnings.iter().chain(warnings).cloned().collect();
     let answered = Answered { report: &results.report, manifest: Some(&model.manifest), warnings: &warnings };
-    let document = describe(&subject, &[answered], language, PROGRAM, &mut |wanted| pictures.draw(wanted));
-    let bytes = pdf::pdf(&document).map_err(|e| e.to_string())?;
+    let described = describe(&subject, &[answered], language, PROGRAM, &mut |wanted| pictures.draw(wanted));
+    let bytes = pdf::pdf(&described).map_err(|e| e.to_string())?;
     let images = [&image];
     let ctx = ResultContext {
         manifest: &model.manifest,

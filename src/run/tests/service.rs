@@ -17,8 +17,13 @@ fn service(queue_limit: usize) -> (tempfile::TempDir, RunService) {
         std::fs::write(models.path().join(name).join("manifest.json"), manifest.to_string()).unwrap();
     }
     std::fs::write(models.path().join("model/weights.safetensors"), b"weights").unwrap();
-    let settings =
-        ServiceSettings { queue_limit, synchronous_timeout: Duration::from_secs(1), works: false, worker: settings() };
+    let settings = ServiceSettings {
+        queue_limit,
+        synchronous_timeout: Duration::from_secs(1),
+        synchronous_limit: 2,
+        works: false,
+        worker: settings(),
+    };
     let ports = Ports {
         source: Arc::new(NoSource),
         results: Arc::new(Archive::default()),
@@ -66,6 +71,15 @@ fn who_waits_waits_neither_for_a_suspended_queue_nor_over_the_stop() {
         service.ask_to_stop();
         assert_eq!(waiting.join().unwrap().state, RunState::Queued);
     });
+}
+
+#[test]
+fn requests_that_wait_leave_threads_for_others() {
+    let (_models, service) = service(10);
+    let places = [service.place_to_wait(), service.place_to_wait()];
+    assert!(places.iter().all(Option::is_some) && service.place_to_wait().is_none());
+    drop(places);
+    assert!(service.place_to_wait().is_some());
 }
 
 #[test]
