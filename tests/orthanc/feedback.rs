@@ -197,7 +197,9 @@ fn the_description_is_true(version: Version) {
         let Some(schema) = item.pointer("/get/responses/200/content/application~1json/schema") else { continue };
         let id = if template.starts_with("/ai/") { &run } else { &study };
         let path = template.replace("{name}", DEMO).replace("{id}", id);
-        if path.starts_with("/series/") || path.starts_with("/instances/") || path.starts_with("/ai/evaluations/") {
+        // The originals' routes are off.
+        let elsewhere = ["/series/", "/instances/", "/ai/evaluations/", "/ai/compat/"];
+        if elsewhere.iter().any(|start| path.starts_with(start)) {
             continue;
         }
         assert_fits(&document, &path, schema, &server.get(&path).ok());

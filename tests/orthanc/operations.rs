@@ -279,8 +279,13 @@ fn metrics_follow_what_happens(version: Version) {
     assert!(before["orthanc_ai_process_resident_memory_bytes"] > 5e7, "{before:#?}");
     server.analyse(&study);
     server.post(&format!("/studies/{bad}/ai"), &json!({"Model": DEMO, "Synchronous": true})).error(422);
+    // A run is counted when its end is on record, a moment after who waits for it knows.
+    let counted = |state: &str, n: f64| {
+        wait(&server, &format!("{n} runs {state}"), || (scrape(&server)[&runs(state)] == n).then_some(()));
+    };
+    counted("Succeeded", 1.0);
+    counted("Failed", 1.0);
     let after = scrape(&server);
-    assert_eq!((after[&runs("Succeeded")], after[&runs("Failed")]), (1.0, 1.0));
     assert!(after[&infer] > 0.0 && after[&infer] < 60.0, "{after:#?}");
     let now = chrono::Utc::now().timestamp() as f64;
     // 1.10.1 keeps numbers of 24 bits.
@@ -298,7 +303,7 @@ fn metrics_follow_what_happens(version: Version) {
     server.post("/ai/queue/resume", &json!({})).ok();
     ended(&server, 4);
     length(0.0);
-    assert_eq!(scrape(&server)[&runs("Succeeded")], 2.0);
+    counted("Succeeded", 2.0);
     assert_eq!(scrape(&server)["orthanc_ai_store_reachable"], 1.0);
 }
 
@@ -455,11 +460,14 @@ fn no_route_takes_a_path_of_the_disk(version: Version) {
         if method == Method::Post {
             for key in ["Path", "File", "Folder", "Weights", "ModelsDirectory", "Output", "Target"] {
                 let answer = server.post(&path, &json!({key: "/etc/passwd"}));
-                let details = match path.starts_with("/ai/compat/") {
-                    true => format!("{}: {}", answer.status, answer.json()["error"]),
-                    false => answer.error(400),
-                };
-                assert!(details.contains(key) && answer.status == 400, "{path}: {details}");
+                if path.starts_with("/ai/compat/") {
+                    // These pass over what they do not know, as the originals did.
+                    let body = String::from_utf8_lossy(&answer.body);
+                    assert!(matches!(answer.status, 400 | 404 | 422) && !body.contains("passwd"), "{path}: {body}");
+                } else {
+                    let details = answer.error(400);
+                    assert!(details.contains(key), "{path}: {details}");
+                }
             }
         }
     }
