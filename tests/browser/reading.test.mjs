@@ -63,7 +63,7 @@ const pictures = ({ headers = HEADERS, asked = [], values = (slice) => ({ body: 
     const [, slice] = /slice-(\d+)/.exec(request.url()).map(Number);
     const query = new URL(request.url()).searchParams;
     const [center, width] = ["window-center", "window-width"].map((name) => Number(query.get(name)));
-    const own = !width || (center === 40 && width === 80);
+    const own = !width || (center === 40 && width === 80) || (center === 39.5 && width === 79); // LINEAR, written as LINEAR_EXACT
     return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => [...Array(3).fill(own ? 60 : grey(slice, row, column, center, width)), 255]) };
   }],
   [/^\/instances\/heat-\d+\/preview$/, (request) => {
