@@ -9,7 +9,7 @@ import { differing, shares, voiShare } from "./values.js";
  */
 export async function cover(drawn, image, ground) {
   const { width, height } = image ?? drawn[0] ?? {};
-  const fits = (one) => one?.width === width && one.height === height;
+  const fits = (one) => Boolean(one) && one.width === width && one.height === height;
   if (!drawn.every(fits)) {
     for (const one of drawn) one?.close();
     return undefined;
