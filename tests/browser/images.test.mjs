@@ -12,7 +12,7 @@ let bench;
 const picture = (name, mimeType = "image/png") => ({ name, mimeType, buffer: png(4, 4, () => [200, 120, 90, 255]) });
 
 /** A server with `count` photographs; what it was asked for is kept in `asked`. Runs end at the second look. */
-function server({ count = 3, asked = [], refuse = () => null } = {}) {
+function server({ count = 3, asked = [], refuse = () => null, ends = () => true, find = () => null } = {}) {
   const runs = new Map();
   const start = (instance) => {
     const id = `run-${runs.size}`;
@@ -21,11 +21,15 @@ function server({ count = 3, asked = [], refuse = () => null } = {}) {
   };
   return [
     [/^\/ai\/models$/, { json: [SKIN, canned.model(), canned.segmentationModel(), { ...SKIN, Name: "no-weights", State: "NoWeights" }] }],
-    [/^\/tools\/find$/, (request) => {
+    [/^\/tools\/find$/, async (request) => {
       const query = JSON.parse(request.postData());
       asked.push(["find", query]);
+      const given = await find(query);
+      if (given) return { json: given };
       const all = [{ ID: "series", ParentStudy: "study", Instances: Array.from({ length: count }, (_, at) => `photo-${at}`), MainDicomTags: { Modality: "XC" } }, { ID: "ours", ParentStudy: "study", Instances: ["heat"], MainDicomTags: { Modality: "OT", Manufacturer: "orthanc-ai" } }];
-      return { json: JSON.stringify(query.Query).includes("nobody") ? [] : all };
+      const since = query.Since ?? 0;
+      const fitting = all.filter(({ MainDicomTags: { Modality } }) => query.Query.Modality.split("\\").includes(Modality));
+      return { json: JSON.stringify(query.Query).includes("nobody") ? [] : fitting.slice(since, since + query.Limit) };
     }],
     [/^\/studies\/study$/, { json: { PatientMainDicomTags: { PatientName: `Kim^${canned.HOSTILE}`, PatientID: "7" }, MainDicomTags: { StudyDate: "20260102" } } }],
     [/^\/instances\/[^/]+\/rendered$/, { contentType: "image/png", body: png(8, 8, () => [200, 120, 90, 255]) }],
@@ -44,7 +48,8 @@ function server({ count = 3, asked = [], refuse = () => null } = {}) {
       const id = request.url().split("/").pop();
       const known = runs.get(id);
       known.looks += 1;
-      const ended = known.looks > 1;
+      asked.push(["look", id]);
+      const ended = known.looks > 1 && ends(id);
       return { json: canned.run({ ID: id, Model: SKIN.Name, ModelTitle: SKIN.Title, State: ended ? "Succeeded" : "Running", Progress: ended ? 100 : 40, Stage: ended ? null : "infer", Results: ended ? [canned.result("Image 1", "Mass")] : [] }) };
     }],
   ];
@@ -70,7 +75,7 @@ describe("images in numbers", () => {
       await page.locator('[data-key="image-photo-1"]').check();
       await startButton(page).click();
       await page.getByText("A picture needs the ID of its patient.").waitFor();
-      assert.deepEqual(asked.filter(([what]) => what !== "find"), [], "nothing is sent without a patient");
+      assert.deepEqual(asked.filter(([what]) => !["find", "look"].includes(what)), [], "nothing is sent without a patient");
       await page.locator('[data-key="images-id"]').fill("4711");
       await page.locator('[data-key="images-name"]').fill("Lee^Mina");
       await page.locator('[data-key="images-model"]').selectOption("skin-demo");
@@ -85,7 +90,7 @@ describe("images in numbers", () => {
       await shot(page, "images-done");
       assert.deepEqual(await serious(page), []);
     }, { answers: server({ asked }) });
-    const sent = asked.filter(([what]) => what !== "find");
+    const sent = asked.filter(([what]) => !["find", "look"].includes(what));
     assert.deepEqual(sent.map(([what, which]) => (what === "store" ? which.Images[0].Name : which)), ["one.png", "stored-one.png", "two.jpg", "stored-two.jpg", "photo-1"]);
     const [, body] = sent[0];
     assert.deepEqual(body.Patient, { PatientID: "4711", PatientName: "Lee^Mina" });
@@ -137,9 +142,82 @@ describe("images in numbers", () => {
       await page.getByText("No image found.").waitFor();
     }, { answers: server({ count: 100, asked }) });
     const queries = asked.map(([, query]) => query.Query);
-    assert.deepEqual(queries.map(({ Modality, ...rest }) => rest), [{}, { PatientName: "*nobody*" }, { PatientID: "*nobody*" }]);
-    assert.ok(queries.every(({ Modality }) => Modality.split("\\").includes("XC") && !Modality.split("\\").includes("CT")));
+    for (const [first, others] of [["XC", (modality) => modality !== "OT"], ["OT", (modality) => modality === "OT"]]) {
+      const these = queries.filter(({ Modality }) => Modality.split("\\").includes(first));
+      assert.deepEqual(these.map(({ Modality, ...rest }) => rest), [{}, { PatientName: "*nobody*" }, { PatientID: "*nobody*" }]);
+      assert.ok(these.every(({ Modality }) => Modality.split("\\").every((one) => others(one) && one !== "CT")));
+    }
     await bench.on("#/images", async (page) => { await page.getByText("이 컴퓨터의 사진").waitFor(); }, { answers: server(), options: { locale: "ko-KR" } });
+  });
+
+  test("while runs are followed, who types keeps field, caret and selection, and a run that has ended is not asked for again", async () => {
+    const asked = [];
+    await bench.on("#/images", async (page) => {
+      for (const photo of [0, 1]) await page.locator(`[data-key="image-photo-${photo}"]`).check();
+      await startButton(page).click();
+      await page.locator("main").getByText("1 of 2 runs have ended").waitFor();
+      const looks = (id) => asked.filter(([what, which]) => what === "look" && which === id).length;
+      const before = [looks("run-0"), looks("run-1")];
+      const held = ["images-search", "images-id", "images-name", "images-model", "image-photo-2"];
+      await page.evaluate((keys) => { window.held = keys.map((key) => document.querySelector(`[data-key="${key}"]`)); }, held);
+      const search = page.locator('[data-key="images-search"]');
+      await search.pressSequentially("Kim Mina");
+      await search.evaluate((input) => input.setSelectionRange(1, 3));
+      await page.waitForTimeout(2500);
+      assert.deepEqual(await page.evaluate((keys) => keys.map((key, at) => document.querySelector(`[data-key="${key}"]`) === window.held[at]), held), held.map(() => true));
+      assert.deepEqual(await search.evaluate((input) => [input === document.activeElement, input.value, input.selectionStart, input.selectionEnd]), [true, "Kim Mina", 1, 3]);
+      assert.equal(looks("run-0"), before[0], "run-0 has ended");
+      assert.ok(looks("run-1") > before[1], "run-1 is followed");
+      assert.ok(asked.every(([what, query]) => what !== "find" || !JSON.stringify(query).includes("Kim")), "what is not sent is not searched");
+    }, { answers: server({ asked, ends: (id) => id === "run-0" }) });
+  });
+
+  test("an older search that answers later does not take the place of the newer", async () => {
+    const series = (name) => [{ ID: name, ParentStudy: "study", Instances: [`${name}-picture`], MainDicomTags: { Modality: "XC" } }];
+    let late = () => {};
+    const find = async ({ Query: { PatientName: name = "", PatientID: id = "", Modality } }) => {
+      if (Modality === "OT" || id) return [];
+      if (name.includes("slow")) await new Promise((resolve) => { late = resolve; });
+      return series(name.replaceAll("*", "") || "all");
+    };
+    await bench.on("#/images", async (page) => {
+      const search = async (text) => {
+        await page.locator('[data-key="images-search"]').fill(text);
+        await page.locator('[data-key="images-find"]').click();
+      };
+      await page.locator('[data-key="image-all-picture"]').waitFor();
+      await search("slow");
+      await page.waitForTimeout(200);
+      await search("fast");
+      await page.locator('[data-key="image-fast-picture"]').waitFor();
+      late();
+      await page.waitForTimeout(500);
+      assert.equal(await page.locator('[data-key="image-fast-picture"]').count(), 1);
+      assert.equal(await page.locator('[data-key="image-slow-picture"]').count(), 0);
+    }, { answers: server({ find }) });
+  });
+
+  test("this plugin's heat maps, however many, leave the pictures of others in sight", async () => {
+    const one = (id, tags) => ({ ID: id, ParentStudy: "study", Instances: [`${id}-picture`], MainDicomTags: { Modality: "OT", ...tags } });
+    const others = [...Array.from({ length: 150 }, (_, at) => one(`ours-${at}`, { Manufacturer: "orthanc-ai" })), one("theirs", { Manufacturer: "Camera" })];
+    const find = ({ Query, Since = 0, Limit }) => (Query.Modality === "OT" ? others.slice(Since, Since + Limit) : []);
+    await bench.on("#/images", async (page) => {
+      await page.locator('[data-key="image-theirs-picture"]').waitFor();
+      assert.equal(await page.locator(".image-grid li").count(), 1);
+    }, { answers: server({ find }) });
+  });
+
+  test("a file that is dropped beside its place does not take the page away", async () => {
+    await bench.on("#/images", async (page) => {
+      await page.locator(".drop").waitFor();
+      const prevented = await page.evaluate(() => ["dragover", "drop"].map((name) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(8)], "a.png", { type: "image/png" }));
+        return !document.querySelector("h1").dispatchEvent(new DragEvent(name, { bubbles: true, cancelable: true, dataTransfer: transfer }));
+      }));
+      assert.deepEqual(prevented, [true, true]);
+      assert.equal(await page.locator(".drop li").count(), 0, "nor is it taken");
+    }, { answers: server() });
   });
 
   test("an image of the archive itself is found and shown", async (context) => {

@@ -56,23 +56,27 @@ const HEADERS = { "0028-1050": "40", "0028-1051": "80", "0028-0030": "1\\1", "00
 const grey = (slice, row, column, center, width) => Math.min(Math.max(Math.round((hu(slice, row, column) - center + width / 2) * 255 / width), 0), 255);
 
 /** A canned CT: in its own window pictures are of the grey 60, in others as a server draws them; heat maps have a red square and a white mark. */
-const pictures = ({ headers = HEADERS, asked = [], values = (slice) => ({ body: numpy(ROWS, COLUMNS, (row, column) => hu(slice, row, column)), contentType: "application/octet-stream" }) } = {}) => [
+const pictures = ({ headers = HEADERS, asked = [], values = (slice) => ({ body: numpy(ROWS, COLUMNS, (row, column) => hu(slice, row, column)), contentType: "application/octet-stream" }), refuse = () => false, heat = () => null } = {}) => [
   [/^\/instances\/slice-\d+\/frames\/0\/numpy$/, (request) => { asked.push(request.url()); return values(Number(/slice-(\d+)/.exec(request.url())[1])); }],
   [/^\/instances\/slice-\d+\/(rendered|preview)$/, (request) => {
     asked.push(request.url());
+    if (refuse(request.url())) return { status: 500, json: {} };
     const [, slice] = /slice-(\d+)/.exec(request.url()).map(Number);
     const query = new URL(request.url()).searchParams;
-    const [center, width] = ["window-center", "window-width"].map((name) => Number(query.get(name)));
-    const own = !width || (center === 40 && width === 80);
+    const [center, width] = [Number(query.get("window-center")), query.has("window-width") ? Math.max(Number(query.get("window-width")), 1) : 0]; // as Orthanc
+    const own = !width || (center === 40 && width === 80) || (center === 39.5 && width === 79); // LINEAR, written as LINEAR_EXACT
     return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => [...Array(3).fill(own ? 60 : grey(slice, row, column, center, width)), 255]) };
   }],
   [/^\/instances\/heat-\d+\/preview$/, (request) => {
     asked.push(request.url());
-    return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => (row < 2 && column < 3 ? [255, 255, 255, 255] : row > 5 && column > 9 ? [220, 30, 10, 255] : [61, 60, 59, 255])) };
+    const slice = Number(/heat-(\d+)/.exec(request.url())[1]);
+    const under = (row, column) => { const byte = heat(slice, row, column); return byte === null ? [61, 60, 59, 255] : [byte, byte, byte, 255]; };
+    return { contentType: "image/png", body: png(ROWS, COLUMNS, (row, column) => (row < 2 && column < 3 ? [255, 255, 255, 255] : row > 5 && column > 9 ? [220, 30, 10, 255] : under(row, column))) };
   }],
   [/^\/instances\/seg\/ai\/overlay\.png$/, { contentType: "image/png", body: png(ROWS, COLUMNS, (row) => (row > 6 ? [211, 47, 47, 255] : [0, 0, 0, 0])) }],
   [/^\/instances\/slice-\d+\/content\//, (request) => {
-    const value = headers[request.url().split("/").pop()];
+    asked.push(request.url());
+    const value = (typeof headers === "function" ? headers(Number(/slice-(\d+)/.exec(request.url())[1])) : headers)[request.url().split("/").pop()];
     return value ? { body: value, contentType: "application/octet-stream" } : { status: 404, json: {} };
   }],
 ];
@@ -287,6 +291,187 @@ describe("reading a series on the page", () => {
       await shot(page, "heat-slices");
     }, { answers: answersOf(classified(), { asked }) });
     assert.ok(asked.filter((url) => /slice-\d+\/rendered/.test(url)).length < 35, "not all slices are loaded");
+  });
+
+  const hot = (page) => page.locator(".slice-heat").evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return Array.from({ length: data.length / 4 }, (_, pixel) => data[4 * pixel + 3]).filter(Boolean).length;
+  });
+  const HOT = 2 * 3 + 6 * 6;
+  /** A byte as the plugin draws it (`displayed`, src/transform/uint8.rs): PS3.3 C.11.2.1.2.1 and C.11.2.1.3.1. */
+  const DRAWN = {
+    LINEAR: (x, c, w) => (x <= c - 0.5 - (w - 1) / 2 ? 0 : x > c - 0.5 + (w - 1) / 2 ? 255 : Math.trunc(((x - (c - 0.5)) / (w - 1) + 0.5) * 255)),
+    SIGMOID: (x, c, w) => Math.trunc(255 / (1 + Math.exp(-4 * (x - c) / w))),
+  };
+
+  for (const name of ["LINEAR", "SIGMOID"]) {
+    for (const [center, width] of [[-200, 700], [-100, 20], [-300, 1.5]]) {
+      test(`heat is told apart from the slice in its own window, ${name} ${center}/${width}, not the one in sight`, async () => {
+        const own = (slice) => (slice === 12 ? { ...HEADERS, "0028-1050": String(center), "0028-1051": String(width), ...(name === "LINEAR" ? {} : { "0028-1056": `${name} ` }) } : HEADERS);
+        const heat = (slice, row, column) => (slice === 12 ? DRAWN[name](hu(slice, row, column), center, width) : null);
+        await bench.on("#/runs/canned", async (page) => {
+          await at(page, 30, 40);
+          assert.equal(await hot(page), HOT);
+          await page.getByRole("slider", { name: "Slice", exact: true }).fill("13");
+          await at(page, 12, 40);
+          // Pixels of the corner that are white anyhow are not told apart from it.
+          const white = Array.from({ length: 6 }, (_, pixel) => heat(12, Math.floor(pixel / 3), pixel % 3)).filter((byte) => byte > 249).length;
+          assert.equal(await hot(page), HOT - white);
+          await stage(page).press("4");
+          await page.waitForTimeout(200);
+          assert.equal(await hot(page), HOT - white);
+        }, { answers: answersOf(classified(), { headers: own, heat }) });
+      });
+    }
+  }
+
+  test("where the slice's own window does not come, heat is lost and said to be, not drawn wrong", async () => {
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 30, 40);
+      await stage(page).press("4");
+      await page.waitForTimeout(300);
+      await page.getByRole("slider", { name: "Slice", exact: true }).fill("13");
+      await at(page, 12, 40);
+      assert.equal(await hot(page), 0);
+      assert.match(await page.locator(".slice-note").innerText(), /heat map of this slice could not be loaded/);
+      assert.ok((await greys(page)).some((grey) => grey > 0), "the slice itself is there");
+    }, { answers: answersOf(classified(), { refuse: (url) => /slice-12\/rendered.*window-width=79/.test(url) }) });
+  });
+
+  test("a slice that failed once is shown when the reader comes to it", async () => {
+    let [refusing, refused] = [true, 0];
+    const refuse = (url) => {
+      if (!refusing || !/slice-21\/rendered.*window-width=2800/.test(url)) return false;
+      refused += 1;
+      return true;
+    };
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 20, 40);
+      await until(async () => (await window(page))[1] === 80, "the file's window is shown");
+      await page.locator('[data-key="window-preset"]').waitFor();
+      await page.waitForTimeout(500); // the neighbours are there in the file's window
+      await stage(page).press("4");
+      await until(async () => refused > 0, "slice 21 failed as a neighbour, in another window");
+      await page.waitForTimeout(300);
+      for (const round of ["failed", "came"]) {
+        await stage(page).press("ArrowDown");
+        await at(page, 21, 40);
+        assert.equal(await page.locator(".slice-note").innerText(), round === "failed" ? "Orthanc cannot show this slice." : "");
+        refusing = false;
+        await stage(page).press("ArrowUp");
+        await at(page, 20, 40);
+      }
+      await stage(page).press("ArrowDown");
+      await at(page, 21, 40);
+      assert.ok((await greys(page)).every((seen, pixel) => Math.abs(seen - grey(21, Math.floor(pixel / COLUMNS), pixel % COLUMNS, 600, 2800)) <= 1));
+    }, { answers: answersOf(segmented(), { refuse }) });
+  });
+
+  test("a mask is one layer of all segments of a slice", async () => {
+    const two = canned.segmentationRun({ count: 40, segments: [18, 20].map((first) => canned.segment({ FirstSlice: first, LastSlice: 22, OutlineSlice: 20 })) });
+    const band = (request) => {
+      const frame = Number(new URL(request.url()).searchParams.get("frame"));
+      return { contentType: "image/png", body: png(ROWS, COLUMNS, (row) => (row === (frame < 5 ? 2 : 8) ? [211, 47, 47, 255] : [0, 0, 0, 0])) };
+    };
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 20, 40);
+      const alpha = await page.locator(".slice-mask").evaluate((canvas) => [2, 5, 8].map((row) => canvas.getContext("2d").getImageData(0, row, 1, 1).data[3]));
+      assert.deepEqual(alpha, [255, 0, 255]);
+    }, { answers: [[/^\/instances\/seg\/ai\/overlay\.png$/, band], ...answersOf(two).filter(([pattern]) => !pattern.source.includes("seg\\/ai"))] });
+  });
+
+  test("a click asks for no values: not of a colour, not of an image without a window; a drag asks once", async () => {
+    const click = async (page) => {
+      const box = await stage(page).boundingBox();
+      await page.mouse.click(box.x + 50, box.y + 50);
+      await page.waitForTimeout(300);
+    };
+    for (const headers of [{ ...HEADERS, "0028-0004": "RGB" }, { "0008-0060": "MR" }]) {
+      const asked = [];
+      await bench.on("#/runs/canned", async (page) => {
+        await at(page, 20, 40);
+        await page.waitForTimeout(300);
+        await click(page);
+        const values = () => asked.filter((url) => url.endsWith("numpy")).length;
+        assert.equal(values(), 0);
+        const box = await stage(page).boundingBox();
+        await page.mouse.move(box.x + 50, box.y + 50);
+        await page.mouse.down();
+        await page.mouse.move(box.x + 90, box.y + 60, { steps: 4 });
+        await page.mouse.up();
+        await page.waitForTimeout(300);
+        await stage(page).press("]");
+        await page.waitForTimeout(200);
+        assert.equal(values(), headers["0028-0004"] ? 0 : 1);
+      }, { answers: answersOf(segmented(), { headers, asked }) });
+    }
+  });
+
+  test("a window narrower than 1 is drawn of the values, which the server would widen", async () => {
+    const [center, width] = [hu(20, 3, 4) + 0.1, 0.5];
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 20, 40);
+      await until(async () => (await window(page))[1] === 80, "the file's window is shown");
+      await field(page, "center").fill(String(center));
+      await field(page, "width").fill(String(width));
+      await until(async () => (await greys(page)).every((seen, pixel) => Math.abs(seen - grey(20, Math.floor(pixel / COLUMNS), pixel % COLUMNS, center, width)) <= 1), "not the narrow window");
+      assert.ok((await greys(page)).some((seen) => seen > 50 && seen < 100));
+      await stage(page).press("ArrowDown");
+      await at(page, 21, 40);
+      await until(async () => (await greys(page)).every((seen, pixel) => Math.abs(seen - grey(21, Math.floor(pixel / COLUMNS), pixel % COLUMNS, center, width)) <= 1), "nor on the next slice");
+    }, { answers: answersOf(segmented()) });
+  });
+
+  test("the caption names the class of the heat map in sight", async () => {
+    const run = classified();
+    run.Explanations.find(({ InstanceUid }) => InstanceUid === "2.25.12").Class = "Normal";
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 30, 40);
+      const caption = page.locator(".slice-caption");
+      assert.equal(await caption.innerText(), "Haemorrhage 30.0 %");
+      await page.getByRole("slider", { name: "Slice", exact: true }).fill("13");
+      await at(page, 12, 40);
+      assert.equal(await caption.innerText(), "Normal 88.0 %");
+      assert.match(await stage(page).getAttribute("aria-label"), /heat map: Normal, Normal 88\.0 %/);
+    }, { answers: answersOf(run) });
+  });
+
+  test("help speaks of tools that are there; M works under another script", async () => {
+    const help = async (headers, ready) => {
+      let text;
+      await bench.on("#/runs/canned", async (page) => {
+        await at(page, 20, 40);
+        await page.waitForFunction(ready);
+        text = await page.locator(".slice-help").innerText();
+        for (const [key, code, hidden] of [["ㅡ", "KeyM", true], [",", "KeyM", true], ["m", "Semicolon", false]]) {
+          await stage(page).evaluate((node, given) => node.dispatchEvent(new KeyboardEvent("keydown", { ...given, bubbles: true, cancelable: true })), { key, code });
+          assert.equal(await page.locator(".slice-mask").isVisible(), !hidden, `${key} ${code}`);
+        }
+      }, { answers: answersOf(segmented(), { headers }) });
+      return text;
+    };
+    const ct = await help(HEADERS, () => !document.querySelector('[data-key="window-preset"]').hidden);
+    assert.match(ct, /Slices: .*Window: .*1 to 6/);
+    const mr = await help({ ...HEADERS, "0008-0060": "MR" }, () => document.querySelector('[data-key="window-width"]').value === "80");
+    assert.match(mr, /Slices: .*Window: /);
+    assert.doesNotMatch(mr, /1 to 6/);
+    const colour = await help({ ...HEADERS, "0028-0004": "RGB" }, () => document.querySelector(".window-tools").hidden);
+    assert.match(colour, /Slices: /);
+    assert.doesNotMatch(colour, /Window|1 to 6/);
+  });
+
+  test("slices that are passed by are not asked where they lie", async () => {
+    const asked = [];
+    await bench.on("#/runs/canned", async (page) => {
+      await at(page, 20, 40);
+      await page.getByRole("button", { name: "Show in 3D" }).click();
+      await page.frameLocator(".solid iframe").getByText("a surface").waitFor();
+      for (let step = 0; step < 10; step += 1) await stage(page).press("ArrowDown");
+      await at(page, 30, 40);
+      const planes = () => new Set(asked.filter((url) => /0020-0032/.test(url)).map((url) => Number(/slice-(\d+)/.exec(url)[1])));
+      await until(async () => planes().has(30), "the one that stays is");
+      assert.ok(planes().size < 6, `asked of ${[...planes()]}`);
+    }, { answers: [[/^\/series\/s\/ai\/surface\.html$/, { contentType: "text/html", body: "<!DOCTYPE html><title>t</title><p>a surface</p>" }], ...answersOf(segmented(), { asked })] });
   });
 
   test("in Korean; without stored heat maps there is no browser of them", async () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
+import { SliceCache } from "../../src/web/app/cache.js";
 import { classColor, textOn } from "../../src/web/app/dom.js";
 import { DICTIONARIES, dicomDate, percent, personName } from "../../src/web/app/text.js";
 
@@ -19,6 +20,24 @@ test("text on a class's colour keeps a contrast of 4.5 for every colour", () => 
     const [low, high] = [luminance(color), luminance(textOn(color))].sort((a, b) => a - b);
     assert.ok((high + 0.05) / (low + 0.05) >= 4.5, color);
   }
+});
+
+test("slices in memory are bounded by what they weigh; the farthest go first, and never the one in sight", () => {
+  const closed = [];
+  const bitmap = (name) => ({ width: 10, height: 10, close: () => closed.push(name) });
+  let use = { wanted: 5, pinned: [5] };
+  const cache = new SliceCache(() => use, 2000); // five bitmaps
+  for (const index of [5, 6, 4, 7, 3]) cache.keep(index, { image: bitmap(index), layer: null });
+  assert.deepEqual([closed, cache.bytes, cache.room(cache.get(5))], [[], 2000, 5]);
+  use = { wanted: 20, pinned: [5] };
+  cache.keep(20, { image: bitmap(20), layer: bitmap("layer 20") });
+  assert.deepEqual(closed, [3, 4], "as far as is needed");
+  assert.ok(cache.get(5).image && cache.get(20).layer && !cache.get(3));
+  Object.assign(cache.get(20), { values: { values: new Float32Array(200) } });
+  cache.keep(20, cache.get(20));
+  assert.deepEqual(closed, [3, 4, 6, 7], "values weigh too");
+  cache.keep(5, Object.assign(cache.get(5), { values: { values: new Float32Array(900) } }));
+  assert.deepEqual(closed, [3, 4, 6, 7], "one that is in sight or wanted stays, whatever it weighs");
 });
 
 test("a colour that is no #rrggbb becomes grey", () => {
@@ -53,7 +72,7 @@ test("every text that the page asks for exists, and none is left over", async ()
   const source = (await Promise.all([...files, "text.js"].map((name) => readFile(new URL(name, APP), "utf8")))).join("\n");
   const [dictionary] = /export const DICTIONARIES[\s\S]*?\n};/.exec(source);
   const code = source.replace(dictionary, "");
-  const asked = new Set([...code.matchAll(/"([a-z]+\.[A-Za-z]+)"/g)].map(([, key]) => key).filter((key) => !/\.(js|html)$/.test(key)));
+  const asked = new Set([...code.matchAll(/"([a-z]+\.[A-Za-z]+)"/g)].map(([, key]) => key).filter((key) => key in DICTIONARIES.en || !/\.(js|html)$/.test(key)));
   for (const [, key] of code.matchAll(/\bt\("([^"]+)"/g)) asked.add(key);
   const composed = /^(state|stage|resource)\./; // asked for as `${kind}.${value}`
   assert.deepEqual([...asked].filter((key) => !(key in DICTIONARIES.en)), [], "asked for, not there");

@@ -42,6 +42,38 @@ describe("the page's other views", () => {
     }, { answers: [[/^\/studies\/[^/]+\/ai$/, (request) => (request.method() === "POST" ? canned.refusal(422, "4 images are needed, found 3") : undefined)]] });
   });
 
+  test("while the runs of studies are followed, the fields stay the same, and what is typed is not searched before it is sent", async () => {
+    const asked = [];
+    const running = { json: canned.run({ ID: "long", State: "Running", Progress: 40, Stage: "infer", Results: [] }) };
+    await on("#/studies", async (page) => {
+      await page.locator('[data-key="choose-one"]').check();
+      await page.locator('[data-key="batch-start"]').click();
+      await page.locator("main").getByText("0 of 1 runs have ended").waitFor();
+      const held = ["studies-search", "batch-model", "choose-one"];
+      await page.evaluate((keys) => { window.held = keys.map((key) => document.querySelector(`[data-key="${key}"]`)); }, held);
+      await page.locator('[data-key="studies-search"]').pressSequentially("Lee");
+      await page.waitForTimeout(2500);
+      assert.deepEqual(await page.evaluate((keys) => keys.map((key, at) => document.querySelector(`[data-key="${key}"]`) === window.held[at]), held), held.map(() => true));
+      assert.equal(await page.locator('[data-key="studies-search"]').evaluate((input) => input === document.activeElement && input.value), "Lee");
+      assert.equal(await page.locator('[data-key="choose-one"]').isChecked(), false, "what was sent is chosen no more");
+      assert.deepEqual(new Set(asked), new Set(["{}"]));
+    }, { answers: [
+      [/^\/tools\/find$/, (request) => { asked.push(JSON.stringify(JSON.parse(request.postData()).Query)); return { json: [{ ID: "one", PatientMainDicomTags: { PatientName: "Kim" }, MainDicomTags: {} }] }; }],
+      [/^\/studies\/one\/ai$/, { json: { ID: "long" } }], [/^\/ai\/runs\/long$/, () => ({ ...running, json: { ...running.json, Progress: Math.random() * 100 } })], [/^\/ai\/models$/, { json: [canned.model()] }],
+    ] });
+  });
+
+  test("a model that is loading is asked for until it is ready", async () => {
+    let looks = 0;
+    await on(`#/models/${DEMO}`, async (page) => {
+      await page.locator(".badge", { hasText: "Loading" }).first().waitFor();
+      await page.locator(".heading .badge", { hasText: "Ready" }).waitFor();
+      const before = looks;
+      await page.waitForTimeout(1500);
+      assert.equal(looks, before, "and then no more");
+    }, { answers: [[/^\/ai\/models$/, () => { looks += 1; return { json: [canned.model({ State: looks > 2 ? "Ready" : "Loading" })] }; }], [/^\/ai\/runs$/, { json: [] }], [/^\/ai\/models\/[^/]+\/(card|feedback)$/, { status: 404, json: {} }]] });
+  });
+
   test("a search for letters asks for names and IDs, one for a year for dates", async () => {
     const asked = [];
     await on("#/studies", async (page) => {

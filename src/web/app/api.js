@@ -115,9 +115,12 @@ export function getStudy(study) {
 
 let models = null;
 
-/** `/ai/models`, asked once: what a run's page needs of them (classes, translations) does not change under it. */
+/** `/ai/models`, asked once: what a run's page needs of them (classes, translations) does not change under it. While one is loading, asked anew. */
 export function getModels() {
-  models ??= request("GET", "ai/models").catch((error) => {
+  models ??= request("GET", "ai/models").then((all) => {
+    if (all.some(({ State }) => State === "Loading")) models = null;
+    return all;
+  }, (error) => {
     models = null;
     throw error;
   });
@@ -183,6 +186,12 @@ async function binary(url, accept, signal, read) {
   throw new ApiError(response.status, t("error.refused"));
 }
 
+/** What was asked for, null where the server refused it or is not to be reached. */
+export const quietly = (promise) => promise.catch((error) => {
+  if (error.name === "AbortError" || error.status === undefined) throw error;
+  return null;
+});
+
 /** A picture, decoded, so that drawing it takes no time. */
 export const getPicture = (url, signal) => binary(url, "image/png", signal, async (response) => createImageBitmap(await response.blob()));
 
@@ -204,16 +213,31 @@ export async function getNumbers(instance, path) {
   return numbers?.every(Number.isFinite) ? numbers : null;
 }
 
-const PICTURES = ["XC", "DMS", "ES", "GM", "SM", "OP", "OT", "CR", "DX", "MG", "US", "IO", "PX"];
+const PICTURES = ["XC", "DMS", "ES", "GM", "SM", "OP", "CR", "DX", "MG", "US", "IO", "PX"];
+const OTHER = "OT"; // also of what this plugin stores
 const OURS = "orthanc-ai";
 
 /** Series of single images (photographs, radiographs), as `findStudies` finds studies; at most `limit`. */
 export async function findImageSeries(text, limit) {
   const part = text.trim().replace(/[*?\\]/g, "");
   const queries = part ? [{ PatientName: `*${part}*` }, { PatientID: `*${part}*` }] : [{}];
-  const find = (query) => request("POST", "tools/find", { Level: "Series", Expand: true, Limit: limit, CaseSensitive: false, Query: { Modality: PICTURES.join("\\"), ...query } });
-  const found = (await Promise.all(queries.map(find))).flat();
-  return [...new Map(found.map((series) => [series.ID, series])).values()].filter((series) => series.MainDicomTags?.Manufacturer !== OURS);
+  const find = (modality, query, since) => request("POST", "tools/find", { Level: "Series", Expand: true, Limit: limit, ...(since ? { Since: since } : {}), CaseSensitive: false, Query: { Modality: modality, ...query } });
+  // Heat maps of this plugin may be many: they are passed over, and must not fill the limit.
+  const findOther = async (query) => {
+    const seen = new Set();
+    const others = [];
+    for (let since = 0; others.length < limit;) {
+      const page = await find(OTHER, query, since);
+      const fresh = page.filter(({ ID }) => !seen.has(ID));
+      for (const series of fresh) seen.add(series.ID);
+      others.push(...fresh.filter((series) => series.MainDicomTags?.Manufacturer !== OURS));
+      if (page.length < limit || !fresh.length) break;
+      since += page.length;
+    }
+    return others;
+  };
+  const found = (await Promise.all(queries.flatMap((query) => [find(PICTURES.join("\\"), query), findOther(query)]))).flat();
+  return [...new Map(found.map((series) => [series.ID, series])).values()].filter((series) => series.MainDicomTags?.Manufacturer !== OURS).slice(0, limit);
 }
 
 /** Stores one picture (JPEG or PNG, base64) of a patient. */

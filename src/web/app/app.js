@@ -21,7 +21,7 @@ const ROUTES = [
 
 const main = document.getElementById("main");
 const notice = document.getElementById("notice");
-let shown = null; // {view, json, timer}: a new object for every address, so that late answers of the last one are dropped
+let shown = null; // {view, json, timer, turn}: a new object for every address, so that late answers of the last one are dropped
 
 function say(problem) {
   notice.textContent = problem ?? "";
@@ -29,16 +29,19 @@ function say(problem) {
 
 async function refresh(page) {
   clearTimeout(page.timer);
+  page.turn += 1;
+  const { turn } = page;
+  const late = () => page !== shown || turn !== page.turn; // a newer turn was asked: what an older one says is not so any more
   let wait = null;
   try {
     const data = await page.view.load();
-    if (page !== shown) return;
+    if (late()) return;
     if (page.offline) say(null);
     page.offline = false;
     draw(page, data);
     if (page.view.active(data)) wait = POLL_MS;
   } catch (error) {
-    if (page !== shown) return;
+    if (late()) return;
     if (error.status === undefined) throw error; // a fault of this page belongs in the console, not in the reader's face
     page.offline = error.status === 0;
     if (page.offline) wait = RETRY_MS;
@@ -89,7 +92,7 @@ async function show(moved) {
     main.replaceChildren(h("p", {}, h("a", { href: "#/" }, t("action.back"))));
     return;
   }
-  const page = { view: null, json: null, timer: null, moved, offline: false };
+  const page = { view: null, json: null, timer: null, turn: 0, moved, offline: false };
   shown = page;
   main.replaceChildren(h("p", { class: "muted" }, t("loading")));
   const view = await Promise.resolve(load()).catch(() => null);
@@ -121,6 +124,14 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // a hash of its own would be taken for an address of the page
   main.focus();
 });
+// A file that is dropped beside the place for it is not opened in the page's stead.
+for (const name of ["dragover", "drop"]) {
+  window.addEventListener(name, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+  });
+}
 window.addEventListener("hashchange", () => show(true));
 document.addEventListener("visibilitychange", () => {
   if (!shown?.view) return;

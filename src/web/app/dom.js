@@ -23,15 +23,32 @@ export function h(tag, attributes = {}, ...children) {
 export function swap(container, render) {
   const keyed = (selector) => [...container.querySelectorAll(selector)].map((element) => element.dataset.key);
   const open = new Set(keyed("details[open][data-key]"));
-  const focused = container.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const holder = container.contains(document.activeElement) ? document.activeElement : null;
+  const focused = holder?.dataset.key;
+  const caret = typeof holder?.selectionStart === "number" ? [holder.selectionStart, holder.selectionEnd, holder.selectionDirection] : null;
   const next = render(); // not before: it may move elements that are kept, and they lose the focus
   // An element that is there before and after is not touched: a frame that is moved loads anew.
   for (const child of [...container.childNodes]) if (!next.includes(child)) child.remove();
   next.forEach((node, at) => { if (container.childNodes[at] !== node) container.insertBefore(node, container.childNodes[at] ?? null); });
   for (const element of container.querySelectorAll("[data-key]")) {
     if (open.has(element.dataset.key)) element.open = true;
-    if (focused !== undefined && element.dataset.key === focused) element.focus({ preventScroll: true });
+    if (focused === undefined || element.dataset.key !== focused || element === document.activeElement) continue;
+    element.focus({ preventScroll: true });
+    if (caret && typeof element.selectionStart === "number") element.setSelectionRange(...caret);
   }
+}
+
+/**
+ * `keep(name, of, make)`: what `make()` gave under this name, for as long as `of` reads the same. Who types, composes a syllable or
+ * has a list open must not have the field replaced by a redraw: elements that readers hold are made once, and `swap` leaves them in place.
+ */
+export function keeper() {
+  const kept = new Map();
+  return (name, of, make) => {
+    const key = JSON.stringify(of);
+    if (kept.get(name)?.key !== key) kept.set(name, { key, made: make() });
+    return kept.get(name).made;
+  };
 }
 
 /** A class's colour as the manifest gives it, or a neutral grey where it is no `#rrggbb`. */

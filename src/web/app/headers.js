@@ -4,13 +4,9 @@ import { getNumbers, getText } from "./api.js";
 const isFrame = ({ Frame }) => Frame !== null && Frame !== undefined;
 
 /** A look-up in the functional groups of a multi-frame instance (shared, then the frame's own), or in a classic instance. */
-async function attribute(slice, macro, tag) {
+async function attribute(slice, macro, tag, read = getNumbers) {
   const places = isFrame(slice) ? [`5200-9229/0/${macro}/0/${tag}`, `5200-9230/${Number(slice.Frame)}/${macro}/0/${tag}`, tag] : [tag];
-  for (const place of places) {
-    const numbers = await getNumbers(slice.InstanceID, place);
-    if (numbers) return numbers;
-  }
-  return null;
+  return (await Promise.all(places.map((place) => read(slice.InstanceID, place)))).find(Boolean) ?? null;
 }
 
 /** `[center, width]` of the slice's first window; null where it has none. */
@@ -18,6 +14,9 @@ export async function windowOf(slice) {
   const [center, width] = await Promise.all([attribute(slice, "0028-9132", "0028-1050"), attribute(slice, "0028-9132", "0028-1051")]);
   return center && width && width[0] > 0 ? [center[0], width[0]] : null;
 }
+
+/** The function that the window is of (PS3.3 C.11.2.1.2): LINEAR where it does not say. */
+export const windowFunction = async (slice) => await attribute(slice, "0028-9132", "0028-1056", getText) ?? "LINEAR";
 
 /** Height of a pixel over its width (PixelSpacing: rows first). */
 export async function pixelShape(slice) {

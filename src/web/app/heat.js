@@ -42,7 +42,8 @@ function browser(run, results, maps, names) {
     spans: explained.map((name) => ({ name: label(name), color: names.get(name)?.Color, indices: new Set([...over.keys()].filter((index) => over[index]?.name === name)) })),
     caption: (index) => {
       const { Success: success, AllProbabilities: all } = results[index];
-      return success ? `${label(about)} ${percent(all?.[about])}` : t("card.failed");
+      const name = over[index]?.name ?? about; // what the heat map in sight explains
+      return success ? `${label(name)} ${percent(all?.[name])}` : t("card.failed");
     },
   }).element;
 }

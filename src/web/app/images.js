@@ -1,7 +1,7 @@
 // `#/images`: choose single images of the archive and pictures of this computer, run a model on each, follow them, read the results.
-import { findImageSeries, getModels, getRun, getStudy, previewUrl, startRun, storePicture } from "./api.js";
-import { announce, h } from "./dom.js";
-import { classesByModel, explorerLink, isActive, badge, resultCell } from "./parts.js";
+import { findImageSeries, getModels, getStudy, previewUrl, startRun, storePicture } from "./api.js";
+import { announce, h, keeper, swap } from "./dom.js";
+import { badge, classesByModel, explorerLink, isActive, isLoading, resultCell, runFollower } from "./parts.js";
 import { dicomDate, personName, t } from "./text.js";
 
 const SHOWN = 60;
@@ -31,55 +31,66 @@ export function images() {
   const asked = { text: "", model: "", id: "", name: "", busy: false, problem: "" };
   const chosen = new Map(); // instance -> {id, name}
   const previews = new Map();
+  const keep = keeper();
+  const follow = runFollower();
   const found = { text: null, images: [] };
+  let typed = ""; // and not yet asked for
   let files = []; // {file, key}
   const items = []; // what was sent: {key, name, state: "waiting" | "sending" | "sent", instance, runs: [id], error}
   let counter = 0;
+  let label = () => {}; // tells the button how much is chosen
+
+  let archive = 0; // how many pictures were stored in it
 
   async function find() {
     if (found.text === asked.text) return;
-    const text = asked.text;
-    Object.assign(found, { images: await imagesOf(await findImageSeries(text, SHOWN)), text });
+    const { text } = asked;
+    const before = archive;
+    const answer = await imagesOf(await findImageSeries(text, SHOWN));
+    if (text === asked.text && before === archive) Object.assign(found, { images: answer, text });
   }
 
   return {
     async load() {
-      const [models] = await Promise.all([getModels(), find()]);
-      const runs = await Promise.all(items.flatMap((item) => item.runs).map((id) => getRun(id).catch(() => null)));
+      const [models, runs] = await Promise.all([getModels(), follow(items.flatMap((item) => item.runs)), find()]);
       return {
         text: found.text, images: found.images, problem: asked.problem, busy: asked.busy, files: files.map(({ key }) => key), items: items.map((item) => ({ ...item })),
-        models: models.filter(takesOne), all: models, runs: runs.filter(Boolean),
+        models: models.filter(takesOne), all: models, runs,
       };
     },
     title: () => t("nav.images"),
-    active: ({ runs }) => runs.some(isActive),
-    render({ images: shown, models, all, runs, items: sent }, act) {
+    active: ({ runs, all }) => asked.busy || runs.some(isActive) || all.some(isLoading),
+    render({ images: shown, text, models, all, runs }, act, redraw) {
       const byId = new Map(runs.map((run) => [run.ID, run]));
       const ended = runs.filter((run) => !isActive(run)).length;
       if (runs.length) announce(t("batch.progress", { done: ended, total: runs.length }));
-      const start = h("button", { type: "button", class: "primary", "data-key": "images-start", onclick: () => act(() => analyse(act)) });
-      const label = () => {
-        start.textContent = t("images.start", { count: chosen.size + files.length });
-        start.disabled = chosen.size + files.length === 0 || asked.busy;
+      const button = keep("start", null, () => h("button", { type: "button", class: "primary", "data-key": "images-start", onclick: () => act(() => analyse(act, redraw)) }));
+      label = () => {
+        button.textContent = t("images.start", { count: chosen.size + files.length });
+        button.disabled = chosen.size + files.length === 0 || asked.busy;
       };
       label();
+      const place = keep("files", null, () => filesPanel(act));
+      place.tell();
+      const progress = keep("progress", null, () => h("p", { role: "status" }));
+      progress.textContent = runs.length ? t("batch.progress", { done: ended, total: runs.length }) : "";
+      progress.hidden = !runs.length;
       return [
         h("h1", {}, t("nav.images")),
-        filesPanel(act),
+        place.element,
         h("h2", {}, t("images.archive")),
-        h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); act(async () => {}); } },
-          h("label", {}, t("images.search"), h("input", { type: "search", value: asked.text, "data-key": "images-search", oninput: (event) => { asked.text = event.target.value; } })),
-          h("button", { type: "submit", "data-key": "images-find" }, t("studies.find"))),
-        shown.length ? grid(shown, label) : h("p", {}, t(found.text ? "images.noneFound" : "images.none")),
+        keep("search", null, () => h("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); act(async () => { asked.text = typed; }); } },
+          h("label", {}, t("images.search"), h("input", { type: "search", value: typed, "data-key": "images-search", oninput: (event) => { typed = event.target.value; } })),
+          h("button", { type: "submit", "data-key": "images-find" }, t("studies.find")))),
+        shown.length ? grid(shown) : h("p", {}, t(text ? "images.noneFound" : "images.none")),
         shown.length === SHOWN ? h("p", { class: "muted" }, t("images.most", { count: SHOWN })) : null,
-        h("div", { class: "filters panel" },
+        keep("model", models.map(({ Name, Title }) => [Name, Title]), () => h("div", { class: "filters panel" },
           h("label", {}, t("run.model"), h("select", { "data-key": "images-model", onchange: (event) => { asked.model = event.target.value; } },
             h("option", { value: "" }, t("batch.everyModel")),
             models.map((model) => h("option", { value: model.Name, selected: model.Name === asked.model }, model.Title)))),
-          start,
-          runs.length ? h("p", { role: "status" }, t("batch.progress", { done: ended, total: runs.length })) : null),
-        sent.length ? h("h2", {}, t("images.results")) : null,
-        sent.length ? results(sent, byId, classesByModel(all)) : null,
+          button, progress)),
+        items.length ? h("h2", {}, t("images.results")) : null,
+        items.length ? results(items, byId, classesByModel(all)) : null,
       ].filter(Boolean);
     },
   };
@@ -93,16 +104,18 @@ export function images() {
   }
 
   function filesPanel(act) {
-    const input = h("input", { type: "file", multiple: true, accept: "image/jpeg,image/png", "data-key": "images-files", onchange: () => act(async () => take(input.files)) });
+    const input = h("input", { type: "file", multiple: true, accept: "image/jpeg,image/png", "data-key": "images-files", onchange: () => act(async () => {
+      take(input.files);
+      input.value = ""; // so that the same file can be chosen again
+    }) });
     const entry = (key, text, changes) => h("label", {}, t(text), h("input", { type: "text", value: asked[key], autocomplete: "off", "data-key": `images-${key}`, ...changes, oninput: (event) => { asked[key] = event.target.value; } }));
+    const given = h("div", {});
     const zone = h("section", { class: "panel drop", "aria-label": t("images.files") },
       h("h2", {}, t("images.files")),
       h("p", { class: "muted" }, t("images.filesText")),
       h("label", { class: "first-steps" }, t("images.choose"), input),
       h("div", { class: "filters" }, entry("id", "images.patientId", { maxlength: 64 }), entry("name", "images.patientName", { maxlength: 64 })),
-      asked.problem ? h("p", { class: "error-text", role: "alert" }, asked.problem) : null,
-      files.length ? h("ul", { "aria-label": t("images.chosen") }, files.map(({ file, key }) => h("li", { class: "heading" }, h("span", {}, file.name),
-        h("button", { type: "button", "data-key": `remove-${key}`, disabled: asked.busy, "aria-label": t("images.remove", { name: file.name }), onclick: () => act(async () => { files = files.filter((one) => one.key !== key); }) }, "×")))) : null);
+      given);
     const over = (on) => (event) => {
       event.preventDefault();
       zone.classList.toggle("drop-over", on);
@@ -113,14 +126,27 @@ export function images() {
       over(false)(event);
       act(async () => take(event.dataTransfer.files));
     });
-    return zone;
+    const remove = (key) => () => act(async () => { files = files.filter((one) => one.key !== key); });
+    const tell = () => swap(given, () => [
+      asked.problem ? h("p", { class: "error-text", role: "alert" }, asked.problem) : null,
+      files.length ? h("ul", { "aria-label": t("images.chosen") }, files.map(({ file, key }) => h("li", { class: "heading" }, h("span", {}, file.name),
+        h("button", { type: "button", "data-key": `remove-${key}`, disabled: asked.busy, "aria-label": t("images.remove", { name: file.name }), onclick: remove(key) }, "×")))) : null,
+    ].filter(Boolean));
+    return { element: zone, tell };
   }
 
-  function grid(shown, label) {
+  /** What is ticked goes from the choice when it is sent. */
+  function grid(shown) {
+    const list = keep("grid", shown, () => choices(shown));
+    for (const box of list.querySelectorAll("input")) box.checked = chosen.has(box.value);
+    return list;
+  }
+
+  function choices(shown) {
     return h("ul", { class: "image-grid", "aria-label": t("images.archive") }, shown.map(({ id, name, text }) => h("li", {},
       h("label", { class: "image-choice" }, preview(id),
         h("span", {}, h("input", {
-          type: "checkbox", checked: chosen.has(id), "data-key": `image-${id}`, onchange: (event) => {
+          type: "checkbox", value: id, "data-key": `image-${id}`, onchange: (event) => {
             if (event.target.checked) chosen.set(id, { id, name: [name, text].filter(Boolean).join(" · ") });
             else chosen.delete(id);
             label();
@@ -154,7 +180,7 @@ export function images() {
   }
 
   /** One after the other: the queue's bound is the server's to keep, and what it refuses stands in the image's line. */
-  async function analyse(act) {
+  async function analyse(act, redraw) {
     asked.problem = files.length && !asked.id.trim() ? t("images.noPatient") : "";
     if (asked.problem) return;
     asked.busy = true;
@@ -167,10 +193,11 @@ export function images() {
     chosen.clear();
     const patient = { PatientID: asked.id.trim(), PatientName: asked.name.trim() };
     const body = asked.model ? { Model: asked.model } : {};
+    act(async () => {}); // follows what has been started, while the rest is sent; not waited for
     try {
       for (const { file, item } of sending) {
         item.state = "sending";
-        act(async () => {}); // shows it; nothing is waited for
+        redraw();
         try {
           if (file) item.instance = await store(file, patient);
           const started = [await startRun("instances", item.instance, body)].flat();
@@ -189,7 +216,8 @@ export function images() {
   async function store(file, patient) {
     if (file.size > MOST_BYTES * 0.98) throw new Error(t("images.tooLarge"));
     const stored = await storePicture(await base64(file), file.name, patient);
-    found.text = null; // the archive has one more
+    archive += 1;
+    found.text = null;
     return stored.Instances[0].ID;
   }
 }

@@ -13,7 +13,7 @@ export function model(name) {
       return { one: models.find((candidate) => candidate.Name === name), card, runs, agreement, studies: [...await studiesOf(runs)] };
     },
     title: ({ one }) => one?.Title ?? name,
-    active: ({ runs }) => runs.some(isActive),
+    active: ({ one, runs }) => runs.some(isActive) || one?.State === "Loading",
     render({ one, card, runs, studies, agreement }) {
       if (!one) return [h("h1", {}, name), h("p", {}, t("error.noSuchPage"))];
       return [

@@ -1,6 +1,6 @@
 // `#/`: what is installed and what has been run.
 import { countStudies, getRuns, getServer, storeDemoStudies } from "./api.js";
-import { announce, h } from "./dom.js";
+import { announce, h, keeper } from "./dom.js";
 import { badge, demoMark, isActive, modelFacts, modelProblem, runsTable, studiesOf } from "./parts.js";
 import { named, t } from "./text.js";
 
@@ -9,6 +9,7 @@ const STATES = ["Queued", "Running", "Succeeded", "Failed", "Cancelled"];
 
 export function overview() {
   const filter = { state: "", model: "", limit: RUNS_SHOWN }; // stays over redraws
+  const keep = keeper();
   return {
     async load() {
       const [server, runs] = await Promise.all([getServer(), getRuns(filter.limit, filter)]);
@@ -29,9 +30,9 @@ export function overview() {
           h("h2", {}, t("runs")),
           h("span", { class: "muted" }, t("server.queue", { length: server.QueueLength, limit: server.QueueLimit })),
           h("button", { type: "button", "data-key": "refresh", onclick: () => act(async () => {}) }, t("refresh"))),
-        h("div", { class: "filters" },
+        keep("filters", server.Models.map(({ Name, Title }) => [Name, Title]), () => h("div", { class: "filters" },
           choice("filter-state", t("run.state"), filter.state, STATES.map((state) => [state, named("state", state)]), (state) => act(async () => { filter.state = state; })),
-          choice("filter-model", t("run.model"), filter.model, server.Models.map((model) => [model.Name, model.Title]), (model) => act(async () => { filter.model = model; }))),
+          choice("filter-model", t("run.model"), filter.model, server.Models.map((model) => [model.Name, model.Title]), (model) => act(async () => { filter.model = model; })))),
         runs.length ? runsTable(runs, server.Models, new Map(studies)) : h("p", {}, t(filtered ? "runs.noneSuch" : "runs.none")),
         runs.length === filter.limit ? h("p", {}, h("button", { type: "button", "data-key": "more", onclick: () => act(async () => { filter.limit += RUNS_SHOWN; }) }, t("runs.more"))) : null,
       ].filter(Boolean);

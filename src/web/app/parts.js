@@ -1,9 +1,20 @@
 // Parts that several views share: badges, bars, the strip that says whose study this is, the table of runs.
-import { explorerUrl, getStudy } from "./api.js";
+import { explorerUrl, getRun, getStudy } from "./api.js";
 import { classColor, h, withVariables } from "./dom.js";
 import { className, decimals, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
 
+export const isLoading = (model) => model.State === "Loading";
 export const isActive = (run) => run.State === "Queued" || run.State === "Running";
+
+/** `follow(ids)`: these runs as they are now, without those that are not to be had. One that has ended is not asked for again. */
+export function runFollower() {
+  const ended = new Map();
+  return async (ids) => {
+    const runs = await Promise.all(ids.map((id) => ended.get(id) ?? getRun(id).catch(() => null)));
+    for (const run of runs) if (run && !isActive(run)) ended.set(run.ID, run);
+    return runs.filter(Boolean);
+  };
+}
 
 export const badge = (state) => h("span", { class: `badge badge-${String(state).toLowerCase().replace(/[^a-z]/g, "")}` }, named("state", state));
 

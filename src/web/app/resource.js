@@ -1,13 +1,14 @@
 // `#/studies/ID` (series and instances the same): which models apply, or why not, and what has been run.
 import { getApplicability, getModels, getStudy, startRun } from "./api.js";
-import { announce, h } from "./dom.js";
-import { badge, demoMark, explorerLink, isActive, modelProblem, patientStrip, runsTable } from "./parts.js";
+import { announce, h, keeper } from "./dom.js";
+import { badge, demoMark, explorerLink, isActive, isLoading, modelProblem, patientStrip, runsTable } from "./parts.js";
 import { named, t } from "./text.js";
 
 const EXPLORER_PAGE = { studies: "study", series: "series", instances: "instance" };
 
 export function resource(level, id) {
   const force = { checked: false };
+  const keep = keeper();
   return {
     async load() {
       const [applicability, models] = await Promise.all([getApplicability(level, id), getModels()]);
@@ -15,7 +16,7 @@ export function resource(level, id) {
       return { applicability, models, studyId, study: studyId ? await getStudy(studyId) : null };
     },
     title: () => t(`resource.${level}`),
-    active: ({ applicability }) => applicability.Runs.some(isActive),
+    active: ({ applicability, models }) => applicability.Runs.some(isActive) || models.some(isLoading),
     render({ applicability, models, studyId, study }, act) {
       const running = applicability.Runs.find(isActive);
       announce(running?.Stage ? named("stage", running.Stage) : "");
@@ -27,8 +28,8 @@ export function resource(level, id) {
           h("a", { href: `#${applicability.Parent}`, "data-key": "parent" }, t("resource.openParent"))) : null,
         h("h2", {}, t("resource.models")),
         h("ul", { class: "models" }, applicability.Models.map((model) => modelItem(model, models.find((one) => one.Name === model.Model), level, id, force, act))),
-        h("label", { class: "force" },
-          h("input", { type: "checkbox", checked: force.checked, "data-key": "force", onchange: (event) => { force.checked = event.target.checked; } }), t("action.force")),
+        keep("force", null, () => h("label", { class: "force" },
+          h("input", { type: "checkbox", checked: force.checked, "data-key": "force", onchange: (event) => { force.checked = event.target.checked; } }), t("action.force"))),
         h("h2", {}, t("runs")),
         applicability.Runs.length ? runsTable(applicability.Runs, models, null) : h("p", {}, t("runs.noneHere")),
       ].filter(Boolean);

@@ -2,36 +2,27 @@
 //
 // Source and layer are drawn in the same moment as their slice's number, and only when all of them are decoded: nothing flickers, and
 // the number never belongs to another picture than the one in sight.
-import { getPicture, getValues, sliceUrl } from "./api.js";
-import { classColor, h, withVariables } from "./dom.js";
+import { getPicture, getValues, quietly, sliceUrl } from "./api.js";
+import { SliceCache, close } from "./cache.js";
+import { h, withVariables } from "./dom.js";
 import { isCt, photometric, pixelShape, windowOf } from "./headers.js";
+import { cover, groundOf } from "./layers.js";
+import { adjuster, isLayerKey, marks, wheel } from "./strip.js";
 import { t } from "./text.js";
-import { differing, fullWindow, windowed } from "./values.js";
+import { fullWindow, windowed } from "./values.js";
 import { windowTools } from "./window.js";
 
-const KEPT = 64; // decoded slices in memory: about a megabyte each at 512 x 512
 const AHEAD = 4; // neighbours loaded in advance, on either side
 const PAGE = 10; // slices by PageUp and PageDown
-const WHEEL_STEP = 50; // pixels of wheel travel; a notch of a mouse is 100 or more and moves one slice
-const LINE_PIXELS = 33; // wheels that count lines
 const SAY_WAITING_MS = 250;
 const SETTLED_MS = 200; // of a window that is being changed
+const NARROW = 1; // narrower windows the server widens to this: they are drawn here
 
 /** What the layer over the slices is called. */
 const WORDS = {
   mask: { layer: "slices.mask", opacity: "slices.opacity", holds: "slices.holds", holdsNone: "slices.holdsNone", lost: "slices.noMask" },
   heat: { layer: "slices.heat", opacity: "slices.heatOpacity", holds: "slices.holdsHeat", holdsNone: "slices.holdsNoHeat", lost: "slices.noHeat" },
 };
-
-/** Sorted indices as ranges `[first, last]`. */
-export function ranges(indices) {
-  const found = [];
-  for (const index of indices) {
-    if (found.length && found.at(-1)[1] === index - 1) found.at(-1)[1] = index;
-    else found.push([index, index]);
-  }
-  return found;
-}
 
 /**
  * The browser of `slices` (`{InstanceID, Frame, Analysed}`), at first on slice `start`. `kind`: what lies over them, "mask" or "heat";
@@ -52,69 +43,70 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   const { strip, point } = marks(slices.length, spans, analysed);
   const element = h("section", { class: "panel slices", "aria-label": t("slices.title") });
 
-  const cache = new Map(); // index -> what was loaded, least recently used first
-  const failed = new Set(); // neighbours that did not load are not asked for again and again
+  const cache = new SliceCache(() => ({ wanted, pinned: [shown, loading] })); // index -> what was loaded
+  const tried = new Set(); // neighbours that did not load, or for which there is no room, are not asked for again and again
   let wanted = Math.min(Math.max(start, 0), slices.length - 1);
   let shown = null;
   let current = null; // what was loaded of the slice that is shown
   let ahead = 1; // direction of the last step
   let prefetch = null; // AbortController of the neighbour that is being loaded
   let pumping = false;
+  let loading = null; // the slice that is on its way to be shown
   let view = null; // the reader's own window; null: the image's
   let inverted = false;
   const own = windowOf(slices[wanted]); // one window serves all slices, so that they compare
-
-  const quietly = (promise) => promise.catch((error) => {
-    if (error.name === "AbortError" || error.status === undefined) throw error;
-    return null;
-  });
 
   const named = (window) => String(window ?? "own");
   /** Whether it can be drawn in the window that is wanted now: its picture was made in it, or its values are there to make one of. */
   const ready = (loaded) => loaded && ((view && loaded.values) || (loaded.image !== undefined && loaded.window === named(view)));
 
   async function pictures(index, signal) {
-    const loaded = cache.get(index) ?? {};
+    const loaded = of(index) ?? {};
     if (ready(loaded)) return loaded;
     const slice = slices[index];
     const window = named(view);
     const over = layers(slice);
-    const draw = (wanted) => quietly(getPicture(sliceUrl(slice, wanted), signal));
-    // A heat map is told apart from the picture that it was made of, in the image's own window.
-    const ground = view && kind === "heat" && over?.length > 0 && !loaded.layers ? own.then(draw) : null;
-    const [image, drawn, base] = await Promise.all([view ? draw(view) : own.then(draw), loaded.layers ?? Promise.all((over ?? []).map((url) => quietly(getPicture(url, signal)))), ground]);
-    const fits = drawn.every((one) => one && (!image || (one.width === image.width && one.height === image.height)));
-    if (!loaded.layers) {
-      const under = base ?? image;
-      loaded.layers = !fits ? [] : kind === "heat" && under ? await Promise.all(drawn.map((one) => hotOnly(one, under))) : drawn;
-      loaded.lost = !fits || !over;
-      base?.close();
+    const covered = loaded.layer !== undefined;
+    const address = Promise.resolve(view ?? own).then((asked) => sliceUrl(slice, asked));
+    const [image, drawn] = await Promise.all([
+      address.then((url) => quietly(getPicture(url, signal))),
+      covered ? [] : Promise.all((over ?? []).map((url) => quietly(getPicture(url, signal)))),
+      view && view[1] <= NARROW ? valuesOf(index, loaded) : null,
+    ]);
+    if (!covered && over) loaded.layer = await cover(drawn, image, kind === "heat" ? () => quietly(groundOf(slice, address, image, signal)) : null);
+    else if (covered && loaded.layer === undefined) { // there was no room for it meanwhile
+      image?.close();
+      return pictures(index, signal);
     }
     loaded.image?.close();
-    Object.assign(loaded, { image, window, problem: !image ? t("slices.noPicture") : loaded.lost ? t(words.lost) : null });
-    if (!loaded.problem) keep(index, loaded);
+    Object.assign(loaded, { image, window, problem: !image ? t("slices.noPicture") : loaded.layer === undefined ? t(words.lost) : null });
+    if (loaded.problem) cache.forget(index); // what failed once may come the next time
+    else cache.keep(index, loaded);
     return loaded;
+  }
+
+  /** The pixel values of a slice, asked for once and kept with it; null where there are none to be had. */
+  function valuesOf(index, loaded) {
+    loaded.asked ??= quietly(getValues(slices[index])).then((values) => {
+      if (values === false) colourless();
+      else if (!values) loaded.asked = null;
+      loaded.values = values || undefined;
+      if (cache.get(index) === loaded) cache.keep(index, loaded); // heavier now
+      return values || null;
+    });
+    return loaded.asked;
   }
 
   /** Values of the slice that is wanted, with which a window follows the mouse at once; without them Orthanc draws every one. */
   async function loadValues() {
-    const loaded = cache.get(wanted);
+    const loaded = of(wanted);
     if (!loaded || loaded.values) return;
-    const values = await quietly(getValues(slices[wanted]));
-    if (values === false) colourless();
-    else if (values) loaded.values = values;
+    await valuesOf(wanted, loaded);
     if (loaded === current) drawSource();
   }
 
-  function keep(index, loaded) {
-    cache.delete(index);
-    cache.set(index, loaded);
-    for (const [oldest, old] of cache) {
-      if (cache.size <= KEPT) break;
-      cache.delete(oldest);
-      if (old !== current) for (const bitmap of [old.image, ...old.layers]) bitmap?.close();
-    }
-  }
+  /** What was loaded of a slice; of the one in sight even where it is not all that it should be. */
+  const of = (index) => cache.get(index) ?? (index === shown ? current : undefined);
 
   function drawSource() {
     const context = source.getContext("2d");
@@ -123,15 +115,17 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   }
 
   function present(index, loaded) {
-    if (cache.has(index)) keep(index, loaded); // now the most recently used
+    const before = current;
+    const unkept = before && before !== loaded && cache.get(shown) !== before;
     current = loaded;
+    if (unkept) close(before);
     const { width = 1, height = 1 } = loaded.image ?? {};
     for (const canvas of [source, layer]) {
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
       else canvas.getContext("2d").clearRect(0, 0, width, height);
     }
     drawSource();
-    for (const one of loaded.layers) layer.getContext("2d").drawImage(one, 0, 0);
+    if (loaded.layer) layer.getContext("2d").drawImage(loaded.layer, 0, 0);
     if (loaded.image) withVariables(picture, { columns: width, rows: height });
     shown = index;
     number.textContent = `${index + 1} / ${slices.length}`;
@@ -145,7 +139,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
 
   function tellNote() {
     // A heat map's picture was made in one window: under its colours there is no other.
-    const mixed = kind === "heat" && view && current.layers.length > 0;
+    const mixed = kind === "heat" && view && current.layer;
     note.textContent = current.problem ?? (outside(shown) ? t("slices.outside") : mixed ? t("slices.heatWindow") : "");
     note.classList.toggle("slice-problem", Boolean(current.problem));
   }
@@ -162,8 +156,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   async function windowNow() {
     const now = view ?? await own;
     if (now) return now;
-    const values = await quietly(getValues(slices[wanted]));
-    if (values === false) colourless();
+    const values = await valuesOf(wanted, of(wanted) ?? {});
     return values ? view ?? fullWindow(values) : null;
   }
 
@@ -172,6 +165,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   function changeWindow(window) {
     if (tools.element.hidden && window) return; // a mouse that was still on its way
     prefetch?.abort();
+    tried.clear();
     clearTimeout(settling);
     settling = setTimeout(() => {
       settling = null;
@@ -193,7 +187,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
 
   function neighbour() {
     const steps = Array.from({ length: AHEAD }, (_, step) => [ahead * (step + 1), -ahead * (step + 1)]).flat();
-    return steps.map((step) => wanted + step).find((index) => index >= 0 && index < slices.length && !ready(cache.get(index)) && !failed.has(index));
+    return steps.slice(0, Math.max(cache.room(current) - 1, 0)).map((step) => wanted + step).find((index) => index >= 0 && index < slices.length && !ready(cache.get(index)) && !tried.has(index));
   }
 
   /** Whether another slice is wanted than the one that is shown, or another window. */
@@ -206,6 +200,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     try {
       while (isBehind()) {
         const index = wanted;
+        loading = index;
         const waiting = setTimeout(() => stage.classList.add("waiting"), SAY_WAITING_MS);
         const loaded = await pictures(index).finally(() => clearTimeout(waiting));
         present(index, loaded);
@@ -215,11 +210,13 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
       let index;
       while (!isBehind() && settling === null && element.isConnected && (index = neighbour()) !== undefined) {
         prefetch = new AbortController();
+        tried.add(index);
         const loaded = await pictures(index, prefetch.signal).catch((error) => { if (error.name !== "AbortError") throw error; });
-        if (loaded?.problem) failed.add(index);
+        if (loaded?.problem && loaded !== current) close(loaded);
       }
     } finally {
       prefetch = null;
+      loading = null;
       pumping = false;
     }
     if (isBehind()) pump();
@@ -230,7 +227,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
     if (next === wanted) return;
     ahead = Math.sign(next - wanted);
     wanted = next;
-    failed.clear();
+    tried.clear();
     slider.value = next + 1;
     slider.setAttribute("aria-valuetext", describe(next));
     prefetch?.abort();
@@ -253,7 +250,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   });
   /** To colours no window applies. */
   function colourless() {
-    tools.element.hidden = true;
+    tools.hide();
     if (view) changeWindow(null);
   }
 
@@ -271,7 +268,7 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
   const keys = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE, Home: -Infinity, End: Infinity };
   element.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input[type=number], select")) return;
-    if (event.key.toLowerCase() === "m") toggle();
+    if (isLayerKey(event)) toggle();
     else if (event.key in keys && (event.target === stage || event.target === slider)) go(wanted + keys[event.key]);
     else if (tools.element.hidden || !tools.key(event)) return;
     event.preventDefault();
@@ -291,61 +288,11 @@ export function sliceBrowser({ slices, kind, layers, spans, analysed = null, sta
       layerButton,
       adjuster("layer-opacity", t(words.opacity), kind === "heat" ? 100 : 50, 100, picture)),
     tools.element,
-    h("p", { class: "muted slice-help" }, t("slices.help")));
+    h("p", { class: "muted slice-help" }, t("slices.help"), tools.help));
   stage.setAttribute("aria-label", describe(wanted));
   slider.setAttribute("aria-valuetext", describe(wanted));
   point(wanted);
   pixelShape(slices[wanted]).then((shape) => withVariables(picture, { "pixel-shape": shape }));
   pump();
   return { element, go };
-}
-
-/** What a heat map's picture adds to the image: its heat, its outlines and letters. */
-async function hotOnly(heat, image) {
-  const { width, height } = image;
-  const pixels = [heat, image].map((one) => {
-    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-    context.drawImage(one, 0, 0);
-    return context.getImageData(0, 0, width, height);
-  });
-  differing(pixels[0].data, pixels[1].data);
-  heat.close();
-  return createImageBitmap(pixels[0]);
-}
-
-/** Which slices hold a layer (a row a span), which were analysed, and which one is shown. */
-function marks(count, spans, analysed) {
-  const place = (index) => `${Math.min(Math.max(index / Math.max(count - 1, 1), 0), 1) * 100}%`;
-  const mark = (kind, [first, last], color) => withVariables(h("span", { class: `strip-${kind}` }), { from: place(first - 0.5), to: place(last + 0.5), ...(color ? { "class-color": color } : {}) });
-  const pointer = h("span", { class: "strip-pointer" });
-  const strip = h("div", { class: "strip", "aria-hidden": "true" },
-    analysed ? mark("analysed", analysed) : null,
-    spans.map(({ color, indices }) => h("div", { class: "strip-row" }, ranges(indices).map((range) => mark("mask", range, classColor(color))))),
-    pointer);
-  return { strip, point: (index) => withVariables(pointer, { from: place(index) }) };
-}
-
-/** A slider in percent that sets a CSS variable of `target`. */
-function adjuster(variable, label, value, max, target) {
-  const set = (percent) => withVariables(target, { [variable]: percent / 100 });
-  set(value);
-  return h("label", { class: "adjuster" }, h("span", {}, label),
-    h("input", { type: "range", min: 0, max, value, step: 5, "data-key": variable, "aria-valuetext": `${value} %`, oninput: ({ target: input }) => {
-      input.setAttribute("aria-valuetext", `${input.value} %`);
-      set(input.valueAsNumber);
-    } }));
-}
-
-/** A wheel's travel as steps of one slice; with Ctrl it zooms the page, as everywhere. */
-function wheel(step) {
-  let travel = 0;
-  return (event) => {
-    if (event.ctrlKey || event.deltaY === 0) return;
-    event.preventDefault();
-    const pixels = event.deltaY * (event.deltaMode === 0 ? 1 : LINE_PIXELS);
-    travel = Math.sign(travel) === Math.sign(pixels) ? travel + pixels : pixels;
-    if (Math.abs(travel) < WHEEL_STEP) return;
-    step(Math.sign(travel));
-    travel = 0;
-  };
 }

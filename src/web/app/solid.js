@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 import { planeOf } from "./headers.js";
 import { t } from "./text.js";
 
+const STILL_MS = 100; // a slice that was passed by is not asked where it lies
+
 /**
  * The panel of the segmentation that is this series. `changed(open)` is told whether it is shown. Gives the element and `show(slice, size)`: the
  * plane of that slice is drawn in it.
@@ -19,6 +21,7 @@ export function solidPanel(series, changed) {
   const planes = new Map(); // by slice
   let frame = null;
   let shown = null; // {slice, size}
+  let still = null; // until then the slices go by
 
   function toggle() {
     if (frame) frame = null;
@@ -42,5 +45,9 @@ export function solidPanel(series, changed) {
     if (frame && shown.slice === slice) frame.contentWindow?.postMessage({ plane }, "*");
   }
 
-  return { element, show(slice, size) { shown = { slice, size }; tell(); } };
+  return { element, show(slice, size) {
+    shown = { slice, size };
+    clearTimeout(still);
+    still = setTimeout(tell, STILL_MS);
+  } };
 }

@@ -41,6 +41,27 @@ export function windowed({ values }, [center, width], inverted = false) {
   return pixels;
 }
 
+/** A window's output as a share of the output range, by the VOI LUT function of that name (PS3.3 C.11.2.1.2.1, C.11.2.1.3.1, C.11.2.1.3.2). */
+export function voiShare([center, width], name) {
+  if (name === "SIGMOID") return (value) => 1 / (1 + Math.exp(-4 * (value - center) / width));
+  const [middle, wide] = name === "LINEAR_EXACT" ? [center, width] : [center - 0.5, width - 1];
+  return (value) => {
+    if (value <= middle - wide / 2) return 0;
+    return value > middle + wide / 2 ? 1 : (value - middle) / wide + 0.5;
+  };
+}
+
+/** The picture of such shares, as RGBA bytes, cut as the plugin cuts them. */
+export function shares({ values }, share, inverted) {
+  const pixels = new Uint8ClampedArray(values.length * 4);
+  for (let at = 0, to = 0; at < values.length; at += 1, to += 4) {
+    const of = share(values[at]);
+    pixels.fill(Math.trunc((inverted ? 1 - of : of) * 255), to, to + 3);
+    pixels[to + 3] = 255;
+  }
+  return pixels;
+}
+
 /** Leaves of `layer` (RGBA bytes) what differs from `ground` by more than rounding: the rest becomes transparent. */
 export function differing(layer, ground, tolerance = 6) {
   for (let at = 0; at < layer.length; at += 4) {

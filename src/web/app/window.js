@@ -17,7 +17,7 @@ export const dragged = ([center, width], [right, down]) => [center + (down / DRA
 /**
  * `start()` resolves to the window that is shown now, null where there is none to be had; `change(window)` shows another, null the image's own again;
  * `prepare()`: a window will follow the mouse.
- * Gives the element, `key(event)` (whether the key was one of ours), `drag(stage)`, `presets()` to offer those of a CT, and `tell(window)` to show what it is.
+ * Gives the element, `help` (what the tools are worked with), `hide()` for pixels without a window, `key(event)` (whether the key was one of ours), `drag(stage)`, `presets()` to offer those of a CT, and `tell(window)` to show what it is.
  */
 export function windowTools({ start, change, prepare }) {
   const field = (key, label) => h("input", { type: "number", step: "any", inputmode: "decimal", "data-key": key, "aria-label": label, disabled: true });
@@ -26,6 +26,8 @@ export function windowTools({ start, change, prepare }) {
   const unit = h("span", { class: "muted" });
   const preset = h("select", { "data-key": "window-preset", "aria-label": t("window.presets") });
   const reset = h("button", { type: "button", "data-key": "window-reset", "aria-keyshortcuts": "0", onclick: () => set(null) }, `${t("window.reset")} (0)`);
+  const presetsHelp = h("span", { hidden: true }, ` ${t("window.helpPresets")}`);
+  const help = h("span", {}, ` ${t("window.help")}`, presetsHelp);
   const element = h("div", { class: "window-tools", role: "group", "aria-label": t("window.title") },
     h("label", { class: "window-field" }, h("span", {}, t("window.center")), center),
     h("label", { class: "window-field" }, h("span", {}, t("window.width")), width),
@@ -73,8 +75,8 @@ export function windowTools({ start, change, prepare }) {
 
   /** With the mouse or a pen: a finger scrolls the page. */
   function drag(stage) {
-    stage.addEventListener("pointerdown", async (event) => {
-      if (event.button !== 0 || event.pointerType === "touch") return;
+    stage.addEventListener("pointerdown", (event) => {
+      if (element.hidden || event.button !== 0 || event.pointerType === "touch") return;
       stage.setPointerCapture(event.pointerId);
       const from = [event.clientX, event.clientY];
       let at = from;
@@ -86,6 +88,10 @@ export function windowTools({ start, change, prepare }) {
         if (!moved && Math.hypot(at[0] - from[0], at[1] - from[1]) > 2) { // a click is no drag
           moved = true;
           prepare();
+          start().then((window) => {
+            begun = window;
+            follow();
+          });
         }
         follow();
       };
@@ -95,8 +101,6 @@ export function windowTools({ start, change, prepare }) {
       };
       stage.addEventListener("pointermove", move);
       for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, end);
-      begun = await start();
-      follow();
     });
   }
 
@@ -105,8 +109,14 @@ export function windowTools({ start, change, prepare }) {
     const option = (value, text) => h("option", { value }, text);
     preset.replaceChildren(option(-1, t("window.presets")), ...offered.map(([name, ...values], index) => option(index, `${t(name)} ${values.join(" / ")} (${index + 1})`)));
     preset.hidden = false;
+    presetsHelp.hidden = false;
     unit.textContent = "HU";
   }
 
-  return { element, key, drag, presets, tell };
+  function hide() {
+    element.hidden = true;
+    help.hidden = true;
+  }
+
+  return { element, help, hide, key, drag, presets, tell };
 }
