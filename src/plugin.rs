@@ -32,8 +32,8 @@ pub enum PluginError {
     Device(#[from] ModelError),
     #[error("configuration, Ai.Rules[{rule}].Model: found \"{found}\", known models: {known}")]
     RuleModel { rule: usize, found: String, known: String },
-    #[error("configuration, Ai.CompatibilityModels.{contract:?}: found \"{found}\", known models: {known}")]
-    CompatibilityModel { contract: Contract, found: String, known: String },
+    #[error("configuration, Ai.CompatibilityModels.{contract:?}: found \"{found}\", {expected}")]
+    CompatibilityModel { contract: Contract, found: String, expected: String },
     #[error("configuration, Ai.ModelsDirectory: the folder cannot be listed: {0}")]
     ModelsDirectory(std::io::Error),
 }
@@ -180,15 +180,13 @@ fn automatic(config: &Config, orthanc: &Value, service: &RunService) -> Result<A
 }
 
 /// # Errors
-/// A contract's model is not there.
+/// A contract's model is not there, or is made for another question.
 fn compatibility(config: &Config, service: &RunService) -> Result<Option<CompatibilityModels>, PluginError> {
-    for contract in Contract::ALL {
-        let named = config.compatibility_models.get(contract);
-        if let Some(found) = named.filter(|name| service.models.get(name).is_none()) {
-            let known: Vec<String> = service.models.list().into_iter().map(|m| m.name).collect();
-            return Err(PluginError::CompatibilityModel { contract, found: found.into(), known: known.join(", ") });
-        }
-    }
+    let named = &config.compatibility_models;
+    api::compat::check(&service.models, named).map_err(|(contract, expected)| {
+        let found = named.get(contract).unwrap_or_default().to_owned();
+        PluginError::CompatibilityModel { contract, found, expected }
+    })?;
     Ok(config.compatibility_routes.then(|| config.compatibility_models.clone()))
 }
 

@@ -7,7 +7,7 @@ mod analyse;
 mod assets;
 mod audit;
 mod body;
-mod compat;
+pub mod compat;
 mod demo;
 mod evaluate;
 mod explorer2;
@@ -30,6 +30,7 @@ use std::sync::Arc;
 use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Route};
 use crate::run::{RunService, StoreError};
+use crate::source::orthanc::is_id;
 
 /// Every route of the plugin. A pattern must match the whole path.
 pub static ROUTES: &[Route] = &[
@@ -101,6 +102,5 @@ fn allow(request: &Request<'_>, methods: &[Method]) -> Result<(), RestError> {
 
 /// A resource id as Orthanc makes them (SHA-1 in five groups). Anything else is unknown, and never becomes part of a path.
 fn orthanc_id(text: &str) -> Result<&str, RestError> {
-    let id = text.len() == 44 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if id { Ok(text) } else { Err(RestError::not_found("unknown resource: not an Orthanc identifier")) }
+    if is_id(text) { Ok(text) } else { Err(RestError::not_found("unknown resource: not an Orthanc identifier")) }
 }

@@ -105,6 +105,20 @@ pub fn series_uid(id: &str) -> Result<String, SourceError> {
     Ok(series.main_tag("SeriesInstanceUID"))
 }
 
+/// The StudyInstanceUID of a study.
+///
+/// # Errors
+/// [`SourceError::UnknownResource`]
+pub fn study_uid(study: &Resource) -> Result<String, SourceError> {
+    let found: Series = get_json(study, &study.to_string())?;
+    Ok(found.main_tag("StudyInstanceUID"))
+}
+
+/// Whether a text has the form of Orthanc's identifiers (SHA-1 in five groups).
+pub fn is_id(text: &str) -> bool {
+    text.len() == 44 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
 /// Orthanc's id of the instance with this SOPInstanceUID; None where there is none.
 ///
 /// # Errors
@@ -134,24 +148,37 @@ fn lookup(identifier: &str) -> Result<Vec<Found>, SourceError> {
 /// # Errors
 /// [`SourceError::Host`]
 pub fn studies_of_patient(patient: &str) -> Result<Vec<String>, SourceError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Patient {
-        studies: Vec<String>,
-    }
-    let found = lookup(patient)?.into_iter().filter(|found| found.level == "Patient");
-    let mut ids: Vec<String> = found.map(|found| found.id).collect();
-    if ids.is_empty() && patient.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
-        ids = vec![patient.to_owned()];
-    }
+    let ids = lookup(patient)?.into_iter().filter(|found| found.level == "Patient").map(|found| found.id).collect();
+    studies_of(patient, ids, |id| match client()?.get_json::<Patient>(&format!("/patients/{id}")) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.is_not_found() || e.code() == Some(ErrorCode::BAD_PARAMETER_TYPE) => Ok(None),
+        Err(_) => Err(SourceError::Host("the patient cannot be looked up".into())),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Patient {
+    main_dicom_tags: BTreeMap<String, Value>,
+    studies: Vec<String>,
+}
+
+/// `found`: those that the lookup has for it, which compares normalised identifiers: without case and accents two patients may be one.
+/// A path with anything but an id would stand in Orthanc's log, PatientID and all.
+fn studies_of(
+    patient: &str,
+    found: Vec<String>,
+    get: impl Fn(&str) -> Result<Option<Patient>, SourceError>,
+) -> Result<Vec<String>, SourceError> {
     let mut studies = Vec::new();
-    for id in ids {
-        match client()?.get_json::<Patient>(&format!("/patients/{id}")) {
-            Ok(found) => studies.extend(found.studies),
-            Err(e) if e.is_not_found() || e.code() == Some(ErrorCode::BAD_PARAMETER_TYPE) => {}
-            // Without the path, which may hold a PatientID.
-            Err(_) => return Err(SourceError::Host("the patient cannot be looked up".into())),
-        }
+    for id in found {
+        let is_asked = |p: &Patient| {
+            p.main_dicom_tags.get("PatientID").and_then(Value::as_str).map(str::trim) == Some(patient.trim())
+        };
+        studies.extend(get(&id)?.filter(is_asked).into_iter().flat_map(|patient| patient.studies));
+    }
+    if studies.is_empty() && is_id(patient) {
+        studies.extend(get(patient)?.into_iter().flat_map(|patient| patient.studies));
     }
     Ok(studies)
 }
@@ -310,7 +337,7 @@ impl Catalogue for OrthancSource {
     }
 }
 
-/// The part of a series' description that we read.
+/// The part of a series' description that we read; a study's has it too.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Series {
@@ -513,4 +540,40 @@ fn store_file(bytes: &[u8], kind: &str, sop_instance_uid: &str) -> Result<Stored
         sop_instance_uid: sop_instance_uid.to_owned(),
         status,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_patient_is_the_one_that_was_asked_for() {
+        let id = "0123456789-".repeat(4);
+        let asked = RefCell::new(Vec::new());
+        let of = |patient: &str, found: &[&str]| {
+            let get = |id: &str| {
+                asked.borrow_mut().push(id.to_owned());
+                let (name, study) = match id {
+                    "upper" => ("AB 1", "s1"),
+                    "lower" => ("ab 1", "s2"),
+                    _ => ("other", "s3"),
+                };
+                Ok(serde_json::from_value(json!({"MainDicomTags": {"PatientID": name}, "Studies": [study]})).ok())
+            };
+            studies_of(patient, found.iter().map(|id| (*id).to_owned()).collect(), get).unwrap()
+        };
+        assert_eq!(of("ab 1", &["upper", "lower"]), ["s2"]);
+        assert_eq!(of("AB 1 ", &["upper", "lower"]), ["s1"]);
+        assert!(of("Ab 1", &["upper", "lower"]).is_empty());
+        asked.borrow_mut().clear();
+        // No PatientID becomes a path.
+        assert!(of("12345678", &[]).is_empty() && of("abc-def", &[]).is_empty());
+        assert!(asked.borrow().is_empty(), "{asked:?}");
+        assert_eq!(of(&id, &[]), ["s3"]);
+        assert_eq!(asked.take(), [id]);
+    }
 }

@@ -82,7 +82,10 @@ fn four_views_become_four_cards(version: Version) {
     let mut ids = upload(&server, &exam::files(&exam::options(8502)));
     ids.rotate_left(1);
     let answer = server.post(MAMMOGRAPHY, &json!({"instance_ids": ids})).ok();
-    assert_eq!((keys(&answer), &answer["success"]), (vec!["results", "success"], &json!(true)));
+    assert_eq!(keys(&answer), ["demo", "disclaimer", "model", "results", "success"]);
+    assert_eq!((&answer["success"], &answer["demo"]), (&json!(true), &json!(true)));
+    assert!(answer["disclaimer"].as_str().is_some_and(|text| !text.is_empty()), "{answer:#}");
+    assert_eq!(answer["model"], "mammography-4view-demo");
     let rows = answer["results"].as_array().unwrap();
     let text = |key: &str| rows.iter().map(|row| row[key].as_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(text("instance_id"), ids);
@@ -123,10 +126,17 @@ fn what_is_wrong_with_four_views_is_said_in_the_originals_form(version: Version)
     refused(&server.post_bytes(MAMMOGRAPHY, "text/plain", b"{}"), 415, "application/json");
     refused(&post(json!([ids[0], ids[1], ids[2], "../../etc"])), 404, "unknown");
     refused(&post(json!([ids[0], ids[1], ids[2], NOBODY])), 404, NOBODY);
-    // Images that no model of four views takes.
+    // Of another study, and so of another patient.
     let slice = BreastSlicePhantom { seed: 8504, ..BreastSlicePhantom::default() };
     let other = upload(&server, &[slice.to_dicom().unwrap().to_bytes().unwrap()]);
-    refused(&post(json!([ids[0], ids[1], ids[2], other[0]])), 422, "Modality");
+    refused(&post(json!([ids[0], ids[1], ids[2], other[0]])), 400, "1 of 4 images are of another study");
+    // Images that no model of four views takes.
+    let files = exam::changed(&exam::options(8510), |i, dataset| {
+        if i == 3 {
+            exam::put_text(dataset, dicom_dictionary_std::tags::MODALITY, dicom_core::VR::CS, "MR");
+        }
+    });
+    refused(&post(json!(upload(&server, &files))), 422, "Modality");
     assert_eq!(server.get("/ai/runs").ok(), json!([]));
 }
 
@@ -184,10 +194,24 @@ fn four_series_become_a_mask_that_a_page_lays_over_its_slices(version: Version) 
         let twice = json!({"sequence_series_ids": [series[0], series[1], series[2], series[2]]});
         refused(&server.post(&path, &twice), 400, "4 series are needed, found 4 (3 different ones)");
 
+        of_one_study(&server, &series, 8520 + u64::from(reversed));
+
         let answer = server.post(&path, &json!({"sequence_series_ids": series})).ok();
-        let expected =
-            ["end_slice_index", "saved_to_orthanc", "seg_instance_id", "series_id", "start_slice_index", "success"];
-        assert_eq!(keys(&answer), [&expected[..], &["total_slices", "tumor_ratio_percent"]].concat());
+        let expected = [
+            "demo",
+            "disclaimer",
+            "end_slice_index",
+            "model",
+            "saved_to_orthanc",
+            "seg_instance_id",
+            "series_id",
+            "start_slice_index",
+            "success",
+            "total_slices",
+            "tumor_ratio_percent",
+        ];
+        assert_eq!(keys(&answer), expected);
+        assert_eq!((&answer["demo"], &answer["model"]), (&json!(true), &json!("breast-dce-swinunetr-demo")));
         assert_eq!((&answer["success"], &answer["series_id"]), (&json!(true), &json!(series[1])));
         let number = |key: &str| answer[key].as_u64().unwrap() as usize;
         // (100 - 96) / 2, from either end.
@@ -199,6 +223,21 @@ fn four_series_become_a_mask_that_a_page_lays_over_its_slices(version: Version) 
         wrong_frames_are_refused(&server, seg);
         shows_the_surface(&server, &series[0]);
     }
+}
+
+/// The series of the path is one of the four, and they are of its study.
+fn of_one_study(server: &Orthanc, series: &[String], seed: u64) {
+    let slice = BreastSlicePhantom { seed, ..BreastSlicePhantom::default() };
+    let stored = server.upload(&slice.to_dicom().unwrap().to_bytes().unwrap()).ok();
+    let other = stored["ParentSeries"].as_str().unwrap();
+    let post = |shown: &str, series: Value| {
+        let path = format!("/ai/compat/api/mri/segmentation/series/{shown}/segment/");
+        server.post(&path, &json!({"sequence_series_ids": series}))
+    };
+    refused(&post(other, json!(series)), 400, "the path's series");
+    refused(&post(&series[0], json!([series[0], series[1], series[2], other])), 400, "of another study");
+    refused(&post(other, json!([series[0], series[1], series[2], other])), 400, "of another study");
+    assert_eq!(server.delete(&format!("/series/{other}")).status, 200);
 }
 
 /// Each frame of the mask is on the image that the page shows it over.
@@ -300,7 +339,10 @@ fn an_image_is_segmented_and_then_judged(version: Version) {
         let judged = &results[0]["results"];
         assert_eq!(judged["predicted_class"], class, "{judged}");
         assert_eq!(judged["probabilities"][class], results[0]["confidence"]);
-        for key in ["findings", "recommendations", "model_version", "analysis_date"] {
+        for (result, model) in results.iter().zip(["breast-mri-tumour-demo", "breast-mri-unet-demo"]) {
+            assert_eq!((&result["demo"], &result["model"]), (&json!(true), &json!(model)));
+        }
+        for key in ["disclaimer", "findings", "recommendations", "model_version", "analysis_date"] {
             assert!(results[0][key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {answer:#}");
         }
         // Single images have no surface.
@@ -314,7 +356,8 @@ fn an_image_is_segmented_and_then_judged(version: Version) {
         refused(&post("1", stage), 404, "unknown");
         refused(&post(&view, stage), 422, "Modality");
         let path = format!("/ai/compat/api/medical-images/{view}/{stage}/");
-        refused(&server.post(&path, &json!({"image": "x"})), 400, "image");
+        // What else a page sends is passed over.
+        refused(&server.post(&path, &json!({"image": "x"})), 422, "Modality");
         // The page posts nothing at all; a page of this site may, another's not.
         let host = format!("http://127.0.0.1:{}", server.http);
         assert_eq!(call(&server, "POST", &path, &[("Origin", &host)], b"").0, 422, "{stage}");
@@ -324,11 +367,6 @@ fn an_image_is_segmented_and_then_judged(version: Version) {
 
 fn the_configuration_says_which_model_answers(version: Version) {
     let with = |ai: Value| Options { ai, ..Options::default() };
-    let skin = json!({"CompatibilityRoutes": true, "CompatibilityModels": {"Mammography": "skin-lesion-demo"}});
-    let server = Orthanc::with(version, &with(skin));
-    let ids = upload(&server, &exam::files(&exam::options(8508)));
-    refused(&server.post(MAMMOGRAPHY, &json!({"instance_ids": ids})), 422, "skin-lesion-demo");
-    assert_eq!(server.get("/ai/compat/api/mri/mammography/health/").status, 200);
     // A model whose weights are not there.
     let none = json!({"CompatibilityRoutes": true, "CompatibilityModels": {"Mammography": "mammography-4view"}});
     let server = Orthanc::with(version, &with(none));
@@ -339,4 +377,9 @@ fn the_configuration_says_which_model_answers(version: Version) {
     assert_eq!(server.get("/ai/compat/api/mri/segmentation/health/").status, 200);
     let server = Orthanc::with_plugin_off(version, &with(json!({"CompatibilityModels": {"Mammography": "nothing"}})));
     assert!(server.log().contains("Ai.CompatibilityModels.Mammography: found \"nothing\""), "{}", server.log());
+    // Models of another question.
+    let skin = json!({"CompatibilityModels": {"Mammography": "skin-lesion-demo"}});
+    let server = Orthanc::with_plugin_off(version, &with(skin));
+    let expected = "Ai.CompatibilityModels.Mammography: found \"skin-lesion-demo\", expected a model that classifies";
+    assert!(server.log().contains(expected), "{}", server.log());
 }

@@ -10,6 +10,7 @@ use ndarray::Array2;
 use serde_json::json;
 
 use super::route;
+use crate::api::analyse::source_error;
 use crate::api::overlay::{invalid, segmentation};
 use crate::api::store_error;
 use crate::imaging::SegObject;
@@ -40,7 +41,7 @@ pub fn frame(request: &Request<'_>) -> Result<Response, RestError> {
         let runs = compat.service.store.list(&filter).map_err(store_error)?;
         let run = runs.first();
         let run = run.ok_or_else(|| RestError::not_found("no run is known that stored this segmentation"))?;
-        let pages = Pages::of(&run.slices);
+        let pages = Pages::of(&OrthancSource, &run.slices)?;
         let slice = pages.nth_analysed(index).ok_or_else(|| {
             let count = run.slices.iter().filter(|s| s.analysed).count();
             RestError::not_found(format!("frame_index: found {index}, expected 0 to {}", count.saturating_sub(1)))
@@ -63,14 +64,20 @@ pub(super) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub fn of(slices: &'a [SliceResult]) -> Self {
-        let number = |slice: &SliceResult| {
-            let headers = OrthancSource.headers(&Resource::new(Level::Instance, slice.instance_id.clone())).ok()?;
-            let number = headers.first()?.get(tags::INSTANCE_NUMBER)?.trim().parse::<i64>().ok()?;
-            Some((number, slice.frame))
+    /// Images without InstanceNumber are taken as shown along the normal.
+    ///
+    /// # Errors
+    /// The order cannot be known: a header cannot be read (500, 404 where the image is gone), or its InstanceNumber is no number (422). A mask
+    /// over the wrong slice would be worse than none.
+    pub fn of(source: &dyn InstanceSource, slices: &'a [SliceResult]) -> Result<Self, RestError> {
+        let Some((first, last)) = slices.first().zip(slices.last()) else {
+            return Ok(Self { slices, reversed: false });
         };
-        let ends = slices.first().zip(slices.last()).and_then(|(first, last)| Some((number(first)?, number(last)?)));
-        Self { slices, reversed: ends.is_some_and(|(first, last)| first > last) }
+        let reversed = match (instance_number(source, first)?, instance_number(source, last)?) {
+            (Some(from), Some(to)) => (from, first.frame) > (to, last.frame),
+            _ => false,
+        };
+        Ok(Self { slices, reversed })
     }
 
     /// The first and the last analysed slice, from 0.
@@ -85,6 +92,20 @@ impl<'a> Pages<'a> {
         let mut analysed = self.slices.iter().filter(|s| s.analysed);
         if self.reversed { analysed.rev().nth(index) } else { analysed.nth(index) }
     }
+}
+
+/// None where the image has none.
+fn instance_number(source: &dyn InstanceSource, slice: &SliceResult) -> Result<Option<i64>, RestError> {
+    let id = &slice.instance_id;
+    let headers = source.headers(&Resource::new(Level::Instance, id.clone())).map_err(source_error)?;
+    let unreadable = |reason: &str| RestError::internal(format!("instance {id}: the header cannot be read: {reason}"));
+    let header = headers.first().ok_or_else(|| unreadable("there is none"))?;
+    if let Some(reason) = header.unreadable_reason() {
+        return Err(unreadable(reason));
+    }
+    let Some(number) = header.get(tags::INSTANCE_NUMBER) else { return Ok(None) };
+    let no_number = |_| RestError::unprocessable(format!("instance {id}: InstanceNumber is no whole number"));
+    number.trim().parse().map(Some).map_err(no_number)
 }
 
 /// The union of the frames' masks (from 0), 8 bits grey, 0 or 255.
@@ -111,6 +132,7 @@ pub(super) mod tests {
     use std::ops::RangeInclusive;
 
     use super::*;
+    use crate::source::{InstanceBytes, InstanceHeader, InstanceId, SourceError};
 
     pub fn slices(count: usize, analysed: RangeInclusive<usize>) -> Vec<SliceResult> {
         let slice = |i: usize| SliceResult {
@@ -136,6 +158,36 @@ pub(super) mod tests {
         assert_eq!(against.nth_analysed(0).unwrap().instance_id, "slice-6");
         assert_eq!(against.nth_analysed(5).unwrap().instance_id, "slice-1");
         assert_eq!(Pages { slices: &[], reversed: false }.analysed(), None);
+    }
+
+    /// InstanceNumber of each slice, by its id; "?": its header cannot be read, "": it has none.
+    struct Numbers([&'static str; 2]);
+
+    impl InstanceSource for Numbers {
+        fn headers(&self, resource: &Resource) -> Result<Vec<InstanceHeader>, SourceError> {
+            let number = self.0[usize::from(resource.id == "slice-1")];
+            let id = InstanceId(resource.id.clone());
+            Ok(vec![match number {
+                "?" => InstanceHeader::unreadable(id, "busy"),
+                _ => InstanceHeader::new(id, [(tags::INSTANCE_NUMBER, number.to_owned())].into()),
+            }])
+        }
+
+        fn fetch(&self, id: &InstanceId) -> Result<InstanceBytes, SourceError> {
+            Err(SourceError::UnknownResource(id.to_string()))
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_page_is_known_or_an_error() {
+        let slices = slices(2, 0..=1);
+        let reversed = |numbers| Pages::of(&Numbers(numbers), &slices).map(|p| p.reversed).map_err(|e| e.status);
+        assert_eq!(reversed(["1", "2"]), Ok(false));
+        assert_eq!(reversed(["10 ", "9"]), Ok(true));
+        assert_eq!((reversed(["", ""]), reversed(["2", ""])), (Ok(false), Ok(false)));
+        assert_eq!((reversed(["?", "1"]), reversed(["2", "?"])), (Err(500), Err(500)));
+        assert_eq!(reversed(["2", "1a"]), Err(422));
+        assert!(!Pages::of(&Numbers(["?", "?"]), &[]).unwrap().reversed);
     }
 
     #[test]

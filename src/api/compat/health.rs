@@ -13,7 +13,7 @@ pub fn health(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Get], |compat| {
         let mammography = request.groups.first() == Some(&"mammography");
         let contract = if mammography { Contract::Mammography } else { Contract::BreastSegmentation };
-        let loaded = compat.candidates(contract).iter().any(|model| model.state == ModelState::Ready);
+        let loaded = compat.chooser().candidates(contract).iter().any(|model| model.state == ModelState::Ready);
         if loaded && compat.service.worker_is_alive() {
             return Response::json(&json!({"success": true, "status": "healthy", "model_loaded": true}));
         }

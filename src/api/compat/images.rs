@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::frames::{mask_png, seg_of};
-use super::{AnyBody, Compat, read, route};
+use super::{AnyBody, Compat, choose, labelled, read, route};
 use crate::api::analyse::source_error;
 use crate::api::overlay::{picture, source_of};
 use crate::api::{orthanc_id, store_error};
@@ -39,7 +39,7 @@ pub fn tumor_analysis(request: &Request<'_>) -> Result<Response, RestError> {
     route(request, &[Method::Post], |compat| {
         read::<AnyBody>(request)?;
         let (image, headers) = image(request)?;
-        let model = compat.choose(Contract::ImageClassification, &headers, &[])?;
+        let model = compat.chooser().choose(Contract::ImageClassification, &headers, &[])?;
         let first = first_stage(compat, &model, &image)?;
         let run = compat.run(request, Contract::ImageClassification, &image, &headers, &[])?;
         let judged = classification(&run, result(&run, &image.id)?, is_korean(request))?;
@@ -66,9 +66,8 @@ fn image(request: &Request<'_>) -> Result<(Resource, Vec<InstanceHeader>), RestE
 fn first_stage(compat: &Compat, second: &str, image: &Resource) -> Result<Run, RestError> {
     let manifest = compat.service.models.manifest(second);
     let first = manifest.as_ref().and_then(|m| m.input.region_of_interest.as_ref()).map(|region| &region.model);
-    let first = first.ok_or_else(|| {
-        RestError::internal(format!("Ai.CompatibilityModels: {second} looks at no other model's segments"))
-    })?;
+    // Only of a manifest that cannot be read: the others were looked at before.
+    let first = first.ok_or_else(|| choose::not_ready(Contract::ImageClassification))?;
     let filter = RunFilter {
         study: Some(study_of(image).map_err(source_error)?),
         state: Some(RunState::Succeeded),
@@ -156,7 +155,7 @@ fn entry(
     findings: &str,
     recommendations: &str,
 ) -> Value {
-    json!({
+    let entry = json!({
         "id": run.id,
         "analysis_type": kind,
         "results": results,
@@ -165,7 +164,8 @@ fn entry(
         "recommendations": recommendations,
         "model_version": run.card.version,
         "analysis_date": run.finished,
-    })
+    });
+    labelled(run, entry)
 }
 
 #[cfg(test)]
@@ -202,6 +202,7 @@ pub(super) mod tests {
         let expected = json!({"tumor_detected": true, "tumor_pixel_count": 90, "tumor_ratio_percent": 2.5, "mask_url": "m",
             "overlay_url": "o", "seg_instance_id": "seg"});
         assert_eq!(entry["results"], expected);
+        assert_eq!((&entry["demo"], &entry["model"]), (&json!(true), &json!("m")));
         assert_eq!((&entry["findings"], &entry["confidence"]), (&json!("Tumour: 2.5 % of the image"), &Value::Null));
         assert_eq!(
             (&entry["recommendations"], &entry["model_version"]),
@@ -231,6 +232,7 @@ pub(super) mod tests {
             (&json!("BREAST_MRI_CLASSIFICATION"), &json!("Malignant: 75.0 %"))
         );
         assert_eq!(entry["recommendations"], "For research only.");
+        assert_eq!((&entry["demo"], &entry["disclaimer"]), (&json!(true), &json!("For research only.")));
         image["Texts"] = json!({"en": ["A biopsy.", "Research."], "ko": ["조직검사.", "연구용."]});
         assert_eq!(told(&image, false)["recommendations"], "A biopsy. Research.");
         assert_eq!(told(&image, true)["recommendations"], "조직검사. 연구용.");

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{all_there, read, route};
+use super::{all_there, labelled, read, route};
 use crate::api::analyse::source_error;
 use crate::api::orthanc_id;
 use crate::config::Contract;
@@ -30,7 +30,7 @@ pub fn analyze(request: &Request<'_>) -> Result<Response, RestError> {
         let first = Resource::new(Level::Instance, instance_ids[0].clone());
         let study = Resource::new(Level::Study, study_of(&first).map_err(source_error)?);
         let run = compat.run(request, Contract::Mammography, &study, &headers, &[])?;
-        Response::json(&json!({"success": true, "results": rows(&run, &instance_ids)}))
+        Response::json(&answer(&run, &instance_ids))
     })
 }
 
@@ -41,6 +41,10 @@ fn headers(ids: &[String]) -> Result<Vec<InstanceHeader>, RestError> {
         headers.extend(OrthancSource.headers(&resource).map_err(source_error)?);
     }
     Ok(headers)
+}
+
+fn answer(run: &Run, ids: &[String]) -> Value {
+    labelled(run, json!({"success": true, "results": rows(run, ids)}))
 }
 
 /// A row an image, in the order of the request. One that failed has `"success": false` and the reason, the others no such key.
@@ -84,11 +88,15 @@ mod tests {
             json!({"InstanceID": "c", "View": "L-MLO", "InstanceUid": "2", "Success": false, "Error": "too short"});
         let run = run_with(json!([good("a", "L-CC"), bad, good("b", "Image 3")]));
         let ids = ["b", "a", "c"].map(str::to_owned);
-        let answer = |view: &str, id: &str| {
+        let row = |view: &str, id: &str| {
             json!({"view": view, "predicted_class": "Mass", "probability": 0.75,
                 "all_probabilities": {"Mass": 0.75, "Normal": 0.25}, "instance_id": id})
         };
         let failed = json!({"success": false, "view": "L-MLO", "instance_id": "c", "error": "too short"});
-        assert_eq!(rows(&run, &ids), [answer("Image 1", "b"), answer("L-CC", "a"), failed]);
+        assert_eq!(rows(&run, &ids), [row("Image 1", "b"), row("L-CC", "a"), failed]);
+        let answer = answer(&run, &ids);
+        assert_eq!((&answer["success"], answer["results"].as_array().unwrap().len()), (&json!(true), 3));
+        let said = (&answer["demo"], &answer["disclaimer"], &answer["model"]);
+        assert_eq!(said, (&json!(true), &json!("For research only."), &json!("m")));
     }
 }

@@ -14,13 +14,14 @@ mod visualization;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use dicom_dictionary_std::tags;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::choose::INPUTS;
-use super::analyse::{run_requests, submit_error, wait};
+use super::analyse::{run_requests, source_error, submit_error, wait};
 use super::body::{self, RunBody};
 use super::{allow, audit, service};
 use crate::config::{CompatibilityModels, Contract};
@@ -28,9 +29,10 @@ use crate::orthanc::RestError;
 use crate::orthanc::rest_server::{Method, Request, Response};
 use crate::run::audit::Action;
 use crate::run::{Run, RunService};
-use crate::source::orthanc::series_uid;
-use crate::source::{InstanceHeader, Resource};
+use crate::source::orthanc::{series_uid, study_of, study_uid};
+use crate::source::{InstanceHeader, Level, Resource};
 
+pub use choose::check;
 pub use frames::frame;
 pub use health::health;
 pub use visualization::page as visualization;
@@ -86,6 +88,35 @@ fn is_of_this_site(request: &Request<'_>) -> bool {
     origin.is_some_and(|(_, origin)| request.header("host").is_some_and(|host| host.eq_ignore_ascii_case(origin)))
 }
 
+/// With what every result says: whether its weights are a demonstration's, what it is not for, and which model it is of.
+fn labelled(run: &Run, mut answer: Value) -> Value {
+    if let Some(keys) = answer.as_object_mut() {
+        keys.insert("demo".into(), run.card.demo.into());
+        keys.insert("disclaimer".into(), run.card.disclaimer.clone().into());
+        keys.insert("model".into(), run.request.model.clone().into());
+    }
+    answer
+}
+
+/// 400 unless the images are of this study (its StudyInstanceUID) and of one patient: the run is recorded under it. One whose header cannot be
+/// read is never analysed.
+fn of_one_study(headers: &[InstanceHeader], study: &str) -> Result<(), RestError> {
+    let readable: Vec<_> = headers.iter().filter(|h| h.unreadable_reason().is_none()).collect();
+    let others = readable.iter().filter(|h| h.get(tags::STUDY_INSTANCE_UID).unwrap_or_default() != study).count();
+    if others > 0 {
+        let reason =
+            format!("{others} of {} images are of another study, expected one StudyInstanceUID", headers.len());
+        return Err(RestError::bad_request(reason));
+    }
+    // Wrongly, studies of two patients may share it.
+    match readable.iter().map(|h| h.get(tags::PATIENT_ID)).collect::<BTreeSet<_>>().len() {
+        0 | 1 => Ok(()),
+        patients => {
+            Err(RestError::bad_request(format!("the images are of {patients} patients, expected one PatientID")))
+        }
+    }
+}
+
 /// 400 unless these are the four inputs of a contract, each once.
 fn all_there(what: &str, ids: &[String]) -> Result<(), RestError> {
     let (found, distinct) = (ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
@@ -103,7 +134,7 @@ impl Compat {
     /// Runs the contract's model and waits for it. `channels`: Orthanc's ids of the series that are the channels, in their order.
     ///
     /// # Errors
-    /// No model fits or is ready, it does not take the images, or the run does not succeed in time.
+    /// The images are not of the resource's study, no model fits or is ready, it does not take the images, or the run does not succeed in time.
     fn run(
         &self,
         request: &Request<'_>,
@@ -112,8 +143,10 @@ impl Compat {
         headers: &[InstanceHeader],
         channels: &[String],
     ) -> Result<Run, RestError> {
+        let study = Resource::new(Level::Study, study_of(resource).map_err(source_error)?);
+        of_one_study(headers, &study_uid(&study).map_err(source_error)?)?;
         let uids = channels.iter().map(|id| series_uid(id)).collect::<Result<Vec<_>, _>>();
-        let model = self.choose(contract, headers, &uids.map_err(super::analyse::source_error)?)?;
+        let model = self.chooser().choose(contract, headers, &uids.map_err(source_error)?)?;
         let body = RunBody { model: Some(model), channels: channels.to_vec(), ..RunBody::default() };
         let mut wanted = run_requests(&self.service, resource, headers, &body)?;
         let wanted = wanted.pop().ok_or_else(|| RestError::internal("no run was made of the request"))?;
@@ -128,6 +161,7 @@ impl Compat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::InstanceId;
 
     #[test]
     fn an_error_is_told_as_the_originals_did() {
@@ -148,6 +182,25 @@ mod tests {
         assert_eq!(said(&[]), "400 4 images are needed, found 0");
         assert_eq!(said(&["a", "b", "c", "d", "e"]), "400 4 images are needed, found 5");
         assert_eq!(said(&["a", "b", "c", "a"]), "400 4 images are needed, found 4 (3 different ones)");
+    }
+
+    #[test]
+    fn images_are_of_the_study_that_the_run_is_of() {
+        let header = |study: &str, patient: &str| {
+            let values = [(tags::STUDY_INSTANCE_UID, study.to_owned()), (tags::PATIENT_ID, patient.to_owned())];
+            InstanceHeader::new(InstanceId("i".into()), values.into())
+        };
+        let said = |headers: &[InstanceHeader]| {
+            of_one_study(headers, "1.2").map_or_else(|e| format!("{} {}", e.status, e.message), |()| String::new())
+        };
+        let lost = InstanceHeader::unreadable(InstanceId("i".into()), "lost");
+        assert_eq!(said(&[header("1.2", "p"), header("1.2", "p"), lost]), "");
+        let other = "400 1 of 2 images are of another study, expected one StudyInstanceUID";
+        assert_eq!(said(&[header("1.2", "p"), header("1.3", "p")]), other);
+        // All of one study, but not of this.
+        assert!(said(&[header("1.3", "p"), header("1.3", "p")]).starts_with("400 2 of 2 images"));
+        let two = "400 the images are of 2 patients, expected one PatientID";
+        assert_eq!(said(&[header("1.2", "p"), header("1.2", "q")]), two);
     }
 
     fn empty_post(headers: &[(&'static str, &'static str)]) -> u16 {

@@ -28,7 +28,13 @@ pub fn mammography(_: &mut SchemaGenerator) -> Schema {
     ]);
     let failed =
         keys([("success", json!({"const": false})), ("view", text()), ("instance_id", text()), ("error", text())]);
-    keys([("success", flag()), ("results", list(json!({"anyOf": [answered, failed]})))])
+    keys([
+        ("success", flag()),
+        ("results", list(json!({"anyOf": [answered, failed]}))),
+        ("demo", flag()),
+        ("disclaimer", text()),
+        ("model", text()),
+    ])
 }
 
 pub fn series(_: &mut SchemaGenerator) -> Schema {
@@ -41,6 +47,9 @@ pub fn series(_: &mut SchemaGenerator) -> Schema {
         ("seg_instance_id", text_or_null()),
         ("tumor_ratio_percent", number()),
         ("saved_to_orthanc", flag()),
+        ("demo", flag()),
+        ("disclaimer", text()),
+        ("model", text()),
     ])
 }
 
@@ -63,6 +72,9 @@ pub fn image(_: &mut SchemaGenerator) -> Schema {
         ("recommendations", text()),
         ("model_version", text()),
         ("analysis_date", text_or_null()),
+        ("demo", flag()),
+        ("disclaimer", text()),
+        ("model", text()),
     ]);
     keys([("id", text()), ("analysis_results", list(value(result)))])
 }
