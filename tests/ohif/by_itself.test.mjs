@@ -1,4 +1,4 @@
-// docs/ohif/orthanc-ai.js in OHIF: a study with results opens with them, without a click. Runs after viewer.test.mjs, on the results that are there.
+// docs/ohif/orthanc-ai.js in OHIF: a study with results opens with them, without a click. Runs after viewer.test.mjs (node sorts files, hence a call of its own), on the results that are there.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { serveViewer } from "./serve.mjs";
