@@ -80,8 +80,8 @@ fn options(request: &Request<'_>) -> Result<Options, RestError> {
         match key.as_ref() {
             "frame" => options.frame = value.parse().map_err(|_| invalid("frame", value, "a frame's number from 0"))?,
             "opacity" => {
-                let opacity = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
-                options.opacity = opacity.ok_or_else(|| invalid("opacity", value, "0 to 1"))?;
+                let opacity: Option<f64> = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
+                options.opacity = opacity.map(|o| o as f32).ok_or_else(|| invalid("opacity", value, "0 to 1"))?;
             }
             "source" => options.source = value.parse().map_err(|_| invalid("source", value, "true or false"))?,
             other => return Err(invalid("query", other, "frame, opacity, source")),

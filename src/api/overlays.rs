@@ -62,8 +62,8 @@ fn options(request: &Request<'_>) -> Result<Options, RestError> {
     for (key, value) in &request.query {
         match key.as_ref() {
             "opacity" => {
-                let opacity = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
-                options.opacity = opacity.ok_or_else(|| invalid(key, value, "0 to 1"))?;
+                let opacity: Option<f64> = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
+                options.opacity = opacity.map(|o| o as f32).ok_or_else(|| invalid(key, value, "0 to 1"))?;
             }
             "source" => options.source = value.parse().map_err(|_| invalid(key, value, "true or false"))?,
             other => return Err(invalid("query", other, "opacity, source")),
