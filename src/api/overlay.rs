@@ -64,9 +64,13 @@ pub fn frame(request: &Request<'_>) -> Result<Response, RestError> {
 /// The segmentation that the request's path names.
 pub(super) fn segmentation(request: &Request<'_>) -> Result<(InstanceId, SegObject), RestError> {
     let id = InstanceId(orthanc_id(request.groups.first().copied().unwrap_or_default())?.to_string());
-    let bytes = OrthancSource.fetch(&id).map_err(|_| RestError::not_found("unknown resource"))?;
-    let seg = SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))?;
+    let seg = read_segmentation(&id)?;
     Ok((id, seg))
+}
+
+pub(super) fn read_segmentation(id: &InstanceId) -> Result<SegObject, RestError> {
+    let bytes = OrthancSource.fetch(id).map_err(|_| RestError::not_found("unknown resource"))?;
+    SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))
 }
 
 pub(super) fn invalid(key: &str, found: &str, expected: &str) -> RestError {
@@ -74,15 +78,18 @@ pub(super) fn invalid(key: &str, found: &str, expected: &str) -> RestError {
     RestError::bad_request(format!("{key}: found \"{found}\", expected {expected}"))
 }
 
+/// Compared before it is rounded.
+pub(super) fn opacity(value: &str) -> Result<f32, RestError> {
+    let opacity: Option<f64> = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
+    opacity.map(|o| o as f32).ok_or_else(|| invalid("opacity", value, "0 to 1"))
+}
+
 fn options(request: &Request<'_>) -> Result<Options, RestError> {
     let mut options = Options { frame: 0, opacity: 0.5, source: true };
     for (key, value) in &request.query {
         match key.as_ref() {
             "frame" => options.frame = value.parse().map_err(|_| invalid("frame", value, "a frame's number from 0"))?,
-            "opacity" => {
-                let opacity: Option<f64> = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
-                options.opacity = opacity.map(|o| o as f32).ok_or_else(|| invalid("opacity", value, "0 to 1"))?;
-            }
+            "opacity" => options.opacity = opacity(value)?,
             "source" => options.source = value.parse().map_err(|_| invalid("source", value, "true or false"))?,
             other => return Err(invalid("query", other, "frame, opacity, source")),
         }

@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::analyse::source_error;
-use super::overlay::{invalid, picture};
+use super::overlay::{invalid, opacity, picture, read_segmentation};
 use super::{allow, orthanc_id, service, store_error};
 use crate::document::overlay::{png, shown};
 use crate::imaging::SegObject;
@@ -61,10 +61,7 @@ fn options(request: &Request<'_>) -> Result<Options, RestError> {
     let mut options = Options { opacity: 0.5, source: true };
     for (key, value) in &request.query {
         match key.as_ref() {
-            "opacity" => {
-                let opacity: Option<f64> = value.parse().ok().filter(|o| (0.0..=1.0).contains(o));
-                options.opacity = opacity.map(|o| o as f32).ok_or_else(|| invalid(key, value, "0 to 1"))?;
-            }
+            "opacity" => options.opacity = opacity(value)?,
             "source" => options.source = value.parse().map_err(|_| invalid(key, value, "true or false"))?,
             other => return Err(invalid("query", other, "opacity, source")),
         }
@@ -118,18 +115,13 @@ fn pages(results: Vec<(InstanceId, bool)>) -> Result<Vec<File>, RestError> {
             continue;
         }
         // Its masks are read again when they are drawn: a series may have more of them than there is memory.
-        let seg = segmentation(&id)?;
+        let seg = read_segmentation(&id)?;
         let filter = RunFilter { stored: Some(id.0.clone()), limit: Some(1), ..RunFilter::default() };
         let runs = service()?.store.list(&filter).map_err(store_error)?;
         let pages = runs.first().and_then(|run| analysed_pages(run, &id, &seg)).unwrap_or_else(|| named_pages(&seg));
         files.push(File { id, is_segmentation, pages });
     }
     Ok(files)
-}
-
-fn segmentation(id: &InstanceId) -> Result<SegObject, RestError> {
-    let bytes = OrthancSource.fetch(id).map_err(|_| RestError::not_found("unknown resource"))?;
-    SegObject::read(&bytes).map_err(|e| RestError::unprocessable(e.to_string()))
 }
 
 /// Every slice, or image, that the run has looked at for this segmentation; None where it is another's (a region of interest, say).
@@ -197,7 +189,7 @@ impl Images {
         };
         let (_, seg) = match self.seg.take() {
             Some(seg) if seg.0 == file.id => self.seg.insert(seg),
-            _ => self.seg.insert((file.id.clone(), segmentation(&file.id)?)),
+            _ => self.seg.insert((file.id.clone(), read_segmentation(&file.id)?)),
         };
         picture(seg, &page.frames, source, self.options.opacity)
     }

@@ -112,8 +112,7 @@ fn document(service: &RunService, runs: &[Run], language: Language) -> Result<Do
         Some(Err(error)) => return Err(source_error(error)),
     };
     let manifests: Vec<Option<Arc<Manifest>>> = runs.iter().map(|run| manifest(service, run)).collect();
-    let warnings: Vec<Vec<String>> =
-        runs.iter().map(|run| run.request.warnings.iter().chain(&run.warnings).cloned().collect()).collect();
+    let warnings: Vec<Vec<String>> = runs.iter().map(|run| run.all_warnings().cloned().collect()).collect();
     let answered = runs.iter().zip(&manifests).zip(&warnings).filter_map(|((run, manifest), warnings)| {
         Some(Answered { report: run.report.as_ref()?, manifest: manifest.as_deref(), warnings })
     });

@@ -11,7 +11,8 @@ use time::macros::format_description;
 use super::charset::fold_typography;
 use super::content::code_item;
 use super::uid::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, device_uid};
-use super::{ResultContext, ResultError, codes, source, vr};
+use super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source, vr};
+use crate::imaging::ImageAttributes;
 use crate::manifest::{CodedConcept, Manifest};
 
 /// Manufacturer (0008,0070) of what this project writes.
@@ -179,6 +180,26 @@ fn scheme_identification(designator: &str) -> Result<InMemDicomObject, ResultErr
         vr::put(&mut item, tags::CODING_SCHEME_RESPONSIBLE_ORGANIZATION, responsible)?;
     }
     Ok(item)
+}
+
+/// The object with patient and study of `image`, as a file. Last of all: what is in the object decides about the character set.
+pub fn finished(
+    kind: ResultKind,
+    image: &ImageAttributes,
+    mut object: InMemDicomObject,
+    sop_class_uid: &str,
+    [sop_instance_uid, series_instance_uid]: [String; 2],
+) -> Result<ResultObject, ResultError> {
+    let left_out = source::copy_modules(image, &mut object)?;
+    Ok(ResultObject {
+        kind,
+        sop_class_uid: sop_class_uid.to_owned(),
+        sop_instance_uid,
+        series_instance_uid,
+        study_instance_uid: image.study_instance_uid.clone(),
+        bytes: to_part10(object)?,
+        left_out,
+    })
 }
 
 /// The object as a DICOM file (PS3.10) in Explicit VR Little Endian, under our own implementation class UID.

@@ -239,6 +239,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// What a reader should know: of the request, then of the attempt that succeeded.
+    pub fn all_warnings(&self) -> impl Iterator<Item = &String> {
+        self.request.warnings.iter().chain(&self.warnings)
+    }
+
     /// A run that waits for its first attempt.
     pub fn new(request: RunRequest, card: ModelCard) -> Self {
         Self::on_regions(request, card, None)

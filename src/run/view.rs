@@ -90,7 +90,7 @@ impl Run {
             error: self.error.as_deref(),
             status: self.status,
             job_id: self.job_id.as_deref(),
-            warnings: self.request.warnings.iter().chain(&self.warnings).collect(),
+            warnings: self.all_warnings().collect(),
             results: self.results.iter().filter(|r| self.overall.is_none() || !r.image.success).collect(),
             answers: self.report.as_ref().and_then(|report| report.answers),
             overall: self.overall.as_ref().map(|overall| OverallView::of(overall, &self.results)),

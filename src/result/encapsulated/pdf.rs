@@ -1,7 +1,5 @@
 //! Encapsulated PDF (PS3.3 A.45.1; C.24.1, C.24.2, C.8.6.1): the report for people, for archives and viewers that show documents.
 
-use dicom_core::value::PrimitiveValue;
-use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
@@ -10,7 +8,8 @@ use super::super::content::code_item;
 use super::super::reference::InstanceReference;
 use super::super::uid::derived_uid;
 use super::super::vr::{put, put_empty, put_items};
-use super::super::{ResultContext, ResultError, ResultKind, ResultObject, codes, source};
+use super::super::{ResultContext, ResultError, ResultKind, ResultObject, codes};
+use super::put_bytes;
 
 /// What is to be encapsulated.
 #[derive(Debug, Clone, Copy)]
@@ -47,18 +46,8 @@ pub fn pdf_object(
     put_document(&mut object, ctx, report, &created)?;
     put_sources(&mut object, shown)?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
-    put_bytes(&mut object, report.bytes);
-    // Last: what is in the object decides about the character set.
-    let left_out = source::copy_modules(image, &mut object)?;
-    Ok(ResultObject {
-        kind: ResultKind::Doc,
-        sop_class_uid: sop_class_uid.to_owned(),
-        sop_instance_uid,
-        series_instance_uid,
-        study_instance_uid: image.study_instance_uid.clone(),
-        bytes: common::to_part10(object)?,
-        left_out,
-    })
+    put_bytes(&mut object, report.bytes.to_vec());
+    common::finished(ResultKind::Doc, image, object, sop_class_uid, [sop_instance_uid, series_instance_uid])
 }
 
 /// Encapsulated Document (PS3.3 C.24.2) but its sources and bytes. HL7InstanceIdentifier is for CDA alone.
@@ -87,13 +76,4 @@ fn put_sources(object: &mut InMemDicomObject, shown: &[InstanceReference<'_>]) -
     let items = shown.iter().map(InstanceReference::item).collect::<Result<Vec<_>, ResultError>>()?;
     put_items(object, tags::SOURCE_INSTANCE_SEQUENCE, items);
     Ok(())
-}
-
-/// An even number of bytes, as OB has; the length says which are the document's.
-fn put_bytes(object: &mut InMemDicomObject, bytes: &[u8]) {
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let mut padded = bytes.to_vec();
-    padded.resize(bytes.len().next_multiple_of(2), 0);
-    object.put(DataElement::new(tags::ENCAPSULATED_DOCUMENT_LENGTH, VR::UL, PrimitiveValue::from(length)));
-    object.put(DataElement::new(tags::ENCAPSULATED_DOCUMENT, VR::OB, PrimitiveValue::U8(padded.into())));
 }

@@ -1,7 +1,5 @@
 //! Encapsulated STL (PS3.3 A.85.1; C.24.2, C.35.1): a segment's surface for 3D programs and printers.
 
-use dicom_core::value::PrimitiveValue;
-use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
@@ -14,6 +12,7 @@ use super::super::segmented::{Found, Segment, Segmented};
 use super::super::uid::fingerprint;
 use super::super::vr::{put, put_empty, put_items, put_us};
 use super::super::{ResultError, ResultKind, ResultObject, codes, source};
+use super::put_bytes;
 use crate::surface::{self, stl};
 
 /// One object for each segment of `seg` whose surface the manifest has stored, all in one series; and in words why there is none of others.
@@ -75,20 +74,8 @@ fn object(
     put_sources(&mut object, segmented, found, seg)?;
     put_model(&mut object, segmented, segment)?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
-    let length = document.len() as u32;
-    object.put(DataElement::new(tags::ENCAPSULATED_DOCUMENT_LENGTH, VR::UL, PrimitiveValue::from(length)));
-    object.put(DataElement::new(tags::ENCAPSULATED_DOCUMENT, VR::OB, PrimitiveValue::U8(document.into())));
-    // Last: what is in the object decides about the character set.
-    let left_out = source::copy_modules(image, &mut object)?;
-    Ok(ResultObject {
-        kind: ResultKind::M3d,
-        sop_class_uid: sop_class_uid.to_owned(),
-        sop_instance_uid,
-        series_instance_uid,
-        study_instance_uid: image.study_instance_uid.clone(),
-        bytes: common::to_part10(object)?,
-        left_out,
-    })
+    put_bytes(&mut object, document);
+    common::finished(ResultKind::M3d, image, object, sop_class_uid, [sop_instance_uid, series_instance_uid])
 }
 
 /// Encapsulated Document (PS3.3 C.24.2) but its sources.

@@ -67,17 +67,7 @@ pub fn heat_map_object(
     put(&mut object, tags::CONVERSION_TYPE, "WSD")?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pixels.into())));
-    // Last: what is in the object decides about the character set.
-    let left_out = source::copy_modules(image, &mut object)?;
-    Ok(ResultObject {
-        kind: ResultKind::Sc,
-        sop_class_uid: sop_class_uid.to_owned(),
-        sop_instance_uid,
-        series_instance_uid,
-        study_instance_uid: image.study_instance_uid.clone(),
-        bytes: common::to_part10(object)?,
-        left_out,
-    })
+    common::finished(ResultKind::Sc, image, object, sop_class_uid, [sop_instance_uid, series_instance_uid])
 }
 
 /// The manifest's explanation.

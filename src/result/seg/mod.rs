@@ -59,17 +59,7 @@ pub fn segmentation_object(segmented: &Segmented) -> Result<Option<ResultObject>
     common::put_equipment(&mut object, ctx)?;
     common::put_sop_common(&mut object, ctx, &created, sop_class_uid, &sop_instance_uid)?;
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::U8(pixels.data.into())));
-    // Last: what is in the object decides about the character set.
-    let left_out = source::copy_modules(source, &mut object)?;
-    Ok(Some(ResultObject {
-        kind: ResultKind::Seg,
-        sop_class_uid: sop_class_uid.to_owned(),
-        sop_instance_uid,
-        series_instance_uid,
-        study_instance_uid: source.study_instance_uid.clone(),
-        bytes: common::to_part10(object)?,
-        left_out,
-    }))
+    common::finished(ResultKind::Seg, source, object, sop_class_uid, [sop_instance_uid, series_instance_uid]).map(Some)
 }
 
 /// What tells masks apart: which segments and slices, and their pixels.

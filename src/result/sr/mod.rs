@@ -68,17 +68,7 @@ impl Document<'_> {
         vr::put_empty(&mut object, tags::REFERENCED_PERFORMED_PROCEDURE_STEP_SEQUENCE);
         put_document_general(&mut object, ctx, &created, self.incomplete)?;
         vr::put_items(&mut object, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE, self.evidence);
-        // Last: what is in the object decides about the character set.
-        let left_out = source::copy_modules(self.source, &mut object)?;
-        Ok(ResultObject {
-            kind: ResultKind::Sr,
-            sop_class_uid: sop_class_uid.to_owned(),
-            sop_instance_uid,
-            series_instance_uid,
-            study_instance_uid: self.source.study_instance_uid.clone(),
-            bytes: common::to_part10(object)?,
-            left_out,
-        })
+        common::finished(ResultKind::Sr, self.source, object, sop_class_uid, [sop_instance_uid, series_instance_uid])
     }
 }
 
