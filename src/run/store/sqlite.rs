@@ -89,10 +89,12 @@ impl Database for Sqlite {
 /// Marks a new file; refuses one with somebody else's tables (Orthanc's own index, say), untouched.
 fn ours_or_empty(connection: &rusqlite::Connection) -> Result<(), Fault> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
+    // In this order: who opens the new file beside us marks it before it has tables.
+    let has_tables = number("SELECT count(*) FROM sqlite_master")? > 0;
     if number("PRAGMA application_id")? == APPLICATION_ID {
         return Ok(());
     }
-    if number("SELECT count(*) FROM sqlite_master")? > 0 {
+    if has_tables {
         return Err(Fault::Gone("the file is the database of another program, and is left alone".into()));
     }
     connection.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)
