@@ -1,4 +1,4 @@
-//! Generates the bindings to Orthanc's plugin SDK and tells the linker where libtorch lies.
+//! Generates the bindings to Orthanc's plugin SDK, joins the page's modules, and tells the linker where libtorch lies.
 //!
 //! Environment: `ORTHANC_SDK_INCLUDE` (folder that holds `orthanc/OrthancCPlugin.h`; default: what `make setup` unpacked
 //! in the cache) and `LIBTORCH` (the same variable that torch-sys reads).
@@ -6,6 +6,9 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "src/web/bundle.rs"]
+mod bundle;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -16,7 +19,26 @@ fn main() {
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     generate_bindings(&include, &out_dir.join("orthanc_sdk.rs"));
     generate_error_codes(&header, &out_dir.join("orthanc_error_codes.rs"));
+    bundle_page(Path::new("src/web/app"), &out_dir.join("app.js"));
     link_libtorch();
+}
+
+/// The modules of the page `/ai/app/` as one, which src/web embeds.
+fn bundle_page(folder: &Path, target: &Path) {
+    println!("cargo:rerun-if-changed=src/web/bundle.rs");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let entries = fs::read_dir(folder).expect("the page's folder is readable");
+    let files = entries.map(|entry| entry.expect("the page's folder is readable").path());
+    let scripts = files.filter(|file| file.extension().is_some_and(|extension| extension == "js"));
+    let read = |file: PathBuf| {
+        let name = file.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        (name, fs::read_to_string(&file).expect("the page's modules are UTF-8"))
+    };
+    let modules: Vec<(String, String)> = scripts.map(read).collect();
+    match bundle::bundle(&modules, "app.js", "early.js") {
+        Ok(text) => fs::write(target, text).expect("OUT_DIR is writable"),
+        Err(reason) => fail(&format!("{}: {reason}", folder.display())),
+    }
 }
 
 /// The folder that holds the SDK's header, from the environment or from the cache of `make setup`.

@@ -56,6 +56,9 @@ pub struct ModelInfo {
     pub description: String,
     pub demo: bool,
     pub disclaimer: String,
+    /// By language ("ko").
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub disclaimer_translations: BTreeMap<String, String>,
     /// "Classification" or "Segmentation".
     pub task: Option<&'static str>,
     /// What a run takes: "Images", "Series" (its slices) or "Volumes".
@@ -375,6 +378,7 @@ fn info(name: String, manifest: Option<&Manifest>, state: ModelState, reason: Op
         description: text(|m| &m.description),
         demo: manifest.is_some_and(|m| m.demo),
         disclaimer: text(|m| &m.report.disclaimer),
+        disclaimer_translations: manifest.map(|m| m.report.disclaimer_translations.clone()).unwrap_or_default(),
         input,
         count: images.map_or(0, |i| i.count.max()),
         min_count: images.map_or(0, |i| i.count.min()),

@@ -1,9 +1,11 @@
 //! What people see in a browser, embedded in the library: the buttons of Orthanc Explorer, the page `/ai/app/`, and the page of a surface
 //! ([`surface_page`]), which is one file.
 //!
-//! Plain ES modules without a build step. Every address in them is relative, so they work under a reverse proxy's path
-//! prefix; nothing is loaded from elsewhere, and nothing is inline, so [`CONTENT_SECURITY_POLICY`] can be strict.
+//! Plain ES modules, which work as they are and which build.rs joins to one file ([`bundle`]). Every address in them is relative, so they work
+//! under a reverse proxy's path prefix; nothing is loaded from elsewhere, and nothing is inline, so [`CONTENT_SECURITY_POLICY`] can be strict.
 
+#[cfg(test)]
+mod bundle;
 mod surface;
 
 use std::hash::{DefaultHasher, Hasher};
@@ -45,29 +47,8 @@ const SVG: &str = "image/svg+xml";
 const ASSETS: &[(&str, &str, &[u8])] = &[
     ("index.html", HTML, include_bytes!("app/index.html")),
     ("app.css", CSS, include_bytes!("app/app.css")),
-    ("app.js", JAVASCRIPT, include_bytes!("app/app.js")),
-    ("api.js", JAVASCRIPT, include_bytes!("app/api.js")),
-    ("cache.js", JAVASCRIPT, include_bytes!("app/cache.js")),
     ("early.js", JAVASCRIPT, include_bytes!("app/early.js")),
-    ("dom.js", JAVASCRIPT, include_bytes!("app/dom.js")),
-    ("text.js", JAVASCRIPT, include_bytes!("app/text.js")),
-    ("parts.js", JAVASCRIPT, include_bytes!("app/parts.js")),
-    ("feedback.js", JAVASCRIPT, include_bytes!("app/feedback.js")),
-    ("headers.js", JAVASCRIPT, include_bytes!("app/headers.js")),
-    ("heat.js", JAVASCRIPT, include_bytes!("app/heat.js")),
-    ("images.js", JAVASCRIPT, include_bytes!("app/images.js")),
-    ("layers.js", JAVASCRIPT, include_bytes!("app/layers.js")),
-    ("model.js", JAVASCRIPT, include_bytes!("app/model.js")),
-    ("overview.js", JAVASCRIPT, include_bytes!("app/overview.js")),
-    ("resource.js", JAVASCRIPT, include_bytes!("app/resource.js")),
-    ("run.js", JAVASCRIPT, include_bytes!("app/run.js")),
-    ("segmentation.js", JAVASCRIPT, include_bytes!("app/segmentation.js")),
-    ("slices.js", JAVASCRIPT, include_bytes!("app/slices.js")),
-    ("solid.js", JAVASCRIPT, include_bytes!("app/solid.js")),
-    ("strip.js", JAVASCRIPT, include_bytes!("app/strip.js")),
-    ("studies.js", JAVASCRIPT, include_bytes!("app/studies.js")),
-    ("values.js", JAVASCRIPT, include_bytes!("app/values.js")),
-    ("window.js", JAVASCRIPT, include_bytes!("app/window.js")),
+    ("app.js", JAVASCRIPT, include_bytes!(concat!(env!("OUT_DIR"), "/app.js"))),
     ("icon.svg", SVG, include_bytes!("app/icon.svg")),
 ];
 
@@ -128,35 +109,17 @@ mod tests {
     #[test]
     fn every_file_that_a_file_names_is_embedded_and_addressed_relatively() {
         let page = text("index.html");
-        let mut seen = 0;
-        for name in quoted_after(&page, "src=\"")
-            .into_iter()
-            .chain(quoted_after(&page, "<link rel=\"icon\" href=\""))
-            .chain(quoted_after(&page, "<link rel=\"stylesheet\" href=\""))
-            .chain(quoted_after(&page, "<link rel=\"modulepreload\" href=\""))
-        {
-            assert!(asset(name).is_some(), "index.html names {name}");
-            seen += 1;
-        }
-        // A module that is not named loads late, after those that import it: views that are gone to load then, by `import("…")`.
-        let later: HashSet<String> = ASSETS
-            .iter()
-            .filter(|(file, ..)| file.ends_with(".js"))
-            .flat_map(|(file, ..)| {
-                quoted_after(&text(file), "import(\"./").into_iter().map(str::to_owned).collect::<Vec<_>>()
-            })
-            .collect();
-        let modules = ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")).count();
-        assert_eq!(seen, 2 + modules - later.len(), "icon, stylesheet, and every module that is not loaded later");
-        for name in later {
-            assert!(asset(&name).is_some(), "imported later: {name}");
-            assert!(!page.contains(&format!("\"{name}\"")), "index.html names {name}, which loads later");
-        }
-        for (file, ..) in ASSETS.iter().filter(|(file, ..)| file.ends_with(".js")) {
-            for specifier in quoted_after(&text(file), " from \"") {
-                let name = specifier.strip_prefix("./").unwrap_or_else(|| panic!("{file} imports {specifier}"));
-                assert!(asset(name).is_some(), "{file} imports {specifier}");
-            }
+        let markers = ["src=\"", "<link rel=\"icon\" href=\"", "<link rel=\"stylesheet\" href=\""];
+        let named: HashSet<&str> = markers.iter().flat_map(|marker| quoted_after(&page, marker)).collect();
+        let embedded: HashSet<&str> =
+            ASSETS.iter().map(|(file, ..)| *file).filter(|file| *file != "index.html").collect();
+        assert_eq!(named, embedded);
+        assert_eq!(quoted_after(&text("app.js"), " from \""), ["./early.js"], "all other modules are in it");
+        assert!(!text("app.js").contains("import(") && !text("early.js").contains("import "));
+        for module in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/web/app")).unwrap() {
+            let name = module.unwrap().file_name().into_string().unwrap();
+            let Some(stem) = name.strip_suffix(".js").filter(|stem| *stem != "early") else { continue };
+            assert!(text("app.js").contains(&format!("\nconst module_{stem} = ")), "no module imports {name}");
         }
     }
 

@@ -6,6 +6,7 @@
 //
 // - results: from the start of navigation until the frame that shows the run's result (cards or slice browser) has been painted, nothing cached
 // - first slice: until the slice and what lies over it are painted; again: the same with the browser's cache warm
+// - overlay picture: a frame's mask from the server until it is decoded, no other picture asked for beside it
 // - overlay frame: from a key's press on a slice that is not in memory until it and its layer are painted; neighbours loaded in advance are told apart
 // - window: from a key's press (the server draws it) or a move of the mouse (the page does) until the slice is painted in the new window
 // - page weight: bytes of the page's own files, and of all that was loaded until the first slice stood
@@ -56,10 +57,22 @@ async function runOf(base, study) {
   return run.ID;
 }
 
-/** Figures of one server's run; `browser` is Playwright's. */
-export async function figures(browser, base, run, rounds = Number(ROUNDS)) {
+/** In the page: ms that each of some frames' masks takes, from asking until it is decoded. */
+const overlays = async (segmentation) => {
+  const times = [];
+  for (let frame = 0; frame < 5; frame += 1) {
+    const begin = performance.now();
+    const answer = await fetch(new URL(`../../instances/${segmentation}/ai/overlay.png?frame=${frame}&opacity=1&source=false`, location.href), { cache: "no-store" });
+    (await createImageBitmap(await answer.blob())).close();
+    times.push(performance.now() - begin);
+  }
+  return times;
+};
+
+/** Figures of one server's run, and of the segmentation that it stored; `browser` is Playwright's. */
+export async function figures(browser, base, run, segmentation = null, rounds = Number(ROUNDS)) {
   const address = `${base}/ai/app/index.html#/runs/${run}`;
-  const result = { results: [], slice: [], again: [], frames: [], neighbours: [], window: [], mouse: [], paint: [], own: 0, all: 0, requests: 0 };
+  const result = { results: [], slice: [], overlays: [], again: [], frames: [], neighbours: [], window: [], mouse: [], paint: [], own: 0, all: 0, requests: 0 };
   const open = async (context) => {
     const page = await context.newPage();
     const bodies = [];
@@ -82,6 +95,10 @@ export async function figures(browser, base, run, rounds = Number(ROUNDS)) {
     result.own = sizes.filter(([url]) => url.includes("/ai/app/")).reduce((sum, [, size]) => sum + size, 0);
     result.all = sizes.reduce((sum, [, size]) => sum + size, 0);
     if (slices) await browse(page, result);
+    if (segmentation) {
+      await page.waitForTimeout(500);
+      result.overlays.push(...await page.evaluate(overlays, segmentation));
+    }
     await page.close();
     const second = await open(context);
     if (second.moments.slice) result.again.push(second.moments.slice);
@@ -143,15 +160,16 @@ async function main() {
   if (!ORTHANC_URL || (!study && !RUN_ID)) throw new Error("usage: ORTHANC_URL=http://127.0.0.1:8042 node speed.mjs STUDY_ID (or RUN_ID=… without a study)");
   const base = ORTHANC_URL.replace(/\/$/, "");
   const run = await runOf(base, study);
-  const { Slices: slices = [], Results: results = [], Model: model } = await (await fetch(`${base}/ai/runs/${run}`)).json();
+  const { Slices: slices = [], Results: results = [], Stored: stored = [], Model: model } = await (await fetch(`${base}/ai/runs/${run}`)).json();
   const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
   try {
-    const found = await figures(browser, base, run);
+    const found = await figures(browser, base, run, stored.find(({ Kind }) => Kind === "SEG")?.ID);
     console.log(`run ${run} of ${model}: ${slices.length} slices, ${results.length} images`);
     console.log(`first contentful paint:      ${told(found.paint)}`);
     console.log(`results painted:             ${told(found.results)}; wanted: 300`);
     console.log(`first slice painted:         ${told(found.slice)}`);
     console.log(`the same, files cached:      ${told(found.again)}`);
+    console.log(`overlay picture:             ${told(found.overlays)}; wanted: 30`);
     console.log(`overlay frame, not loaded:   ${told(found.frames)}; wanted: 30`);
     console.log(`overlay frame, neighbour:    ${told(found.neighbours)}; wanted: 30`);
     console.log(`another window, by a key:    ${told(found.window)}; wanted: 30`);

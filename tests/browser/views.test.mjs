@@ -201,6 +201,25 @@ describe("the page's other views", () => {
       await shot(page, "feedback");
       assert.deepEqual(await serious(page), []);
     }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.run() }], [/^\/ai\/runs\/canned\/feedback$/, feedback], [/^\/ai\/models$/, { json: [canned.model()] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]] });
+    const { Name: one } = canned.model();
+    const models = [canned.model({ DisclaimerTranslations: { ko: "환자에 대한 의미가 없습니다." } })];
+    const judged = { Findings: [{ Finding: "2.25.9/Mass", Answer: "Mass: 91.0 %, present", InstanceUid: "2.25.9", Class: "Mass" }], User: null, Feedback: [] };
+    const image = canned.result("R-CC", "Mass", { InstanceUid: "2.25.9" });
+    const answers = (changes = {}) => [[/^\/ai\/runs\/canned$/, { json: canned.run({ Results: [image], ...changes }) }], [/^\/ai\/runs\/canned\/feedback$/, { json: judged }], [/^\/ai\/models$/, { json: models }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]];
+    await on("#/runs/canned", async (page) => {
+      assert.equal(await page.locator(".feedback-answer").innerText(), "R-CC · Mass: 91.0 %, present");
+    }, { answers: answers() });
+    await on("#/runs/canned", async (page) => {
+      assert.equal(await page.locator(".feedback-answer").innerText(), "R-CC · 종괴 (Mass): 91.0 %");
+      assert.match(await page.locator(".disclaimer").innerText(), /환자에 대한 의미가 없습니다/);
+    }, { answers: answers(), options: { locale: "ko-KR" } });
+    await on("#/runs/canned", async (page) => { // what this run was told is not what the model says today
+      await page.locator(".disclaimer", { hasText: "An older one." }).waitFor();
+    }, { answers: answers({ Disclaimer: "An older one." }), options: { locale: "ko-KR" } });
+    await on("#/runs/canned", async (page) => {
+      await page.locator(".segments, .card p", { hasText: "종양 (Tumour): 4.10 %, 최장 직경 21.4 mm" }).first().waitFor();
+      await page.locator(".feedback-answer", { hasText: "종양 (Tumour): 4.10 %" }).waitFor();
+    }, { answers: [[/^\/ai\/runs\/canned$/, { json: canned.run({ Results: [{ View: "Slice 3", Success: true, InstanceUid: "2.25.9", Segments: [{ Name: "Tumour", Color: "#d32f2f", Found: true, SharePercent: 4.1, LongAxisMm: 21.4, Finding: "Tumour: 4.1 % of the image" }] }] }) }], [/^\/ai\/runs\/canned\/feedback$/, { json: { ...judged, Findings: [{ Finding: "2.25.9/segment/1", Answer: "Tumour: 4.1 % of the image", InstanceUid: "2.25.9", Segment: "Tumour" }] } }], [/^\/ai\/models$/, { json: [{ ...canned.segmentationModel(), Name: one }] }], [/^\/studies\/canned-study$/, { status: 404, json: {} }]], options: { locale: "ko-KR" } });
     await on(`#/models/${DEMO}`, async (page) => {
       await page.getByText("accepted 9 of 10 findings: 90.0 % (59.6 % – 98.2 %)").waitFor();
     }, { answers: [[/^\/ai\/models$/, { json: [canned.model()] }], [/^\/ai\/models\/[^/]+\/feedback$/, { json: { Accepted: 9, Rejected: 1, Agreement: { Value: 0.9, Interval: [0.596, 0.982], Counts: [9, 10] } } }]] });

@@ -14,7 +14,7 @@ use crate::automatic::reports;
 use crate::exam;
 use crate::on_every_orthanc;
 use crate::postgres_server::PostgresServer;
-use crate::server::{DEMO, Options, Orthanc, Version};
+use crate::server::{Answer, DEMO, Options, Orthanc, Version};
 
 on_every_orthanc!(
     three_servers_one_of_which_is_killed_make_each_result_once,
@@ -263,34 +263,37 @@ fn one_receives_and_another_works(version: Version) {
     let exams: Vec<_> = (0..4).map(|i| exam::files(&small(71_000 + i))).collect();
     let studies: Vec<String> = exams.iter().map(|exam| upload(&receiver, exam)).collect();
     let runs = wait_succeeded(&receiver, 4);
-    // Another attempt: Orthanc's database may refuse a result, as the receiver's transaction went first.
-    assert!(runs.iter().all(|r| r["Node"] == "worker" && r["Attempts"].as_u64() <= Some(2)), "{runs:#?}");
-    assert!(studies.iter().all(|study| reports(&receiver, study) == 1 && reports(&worker, study) == 1));
+    // In more than one attempt where Orthanc's database refused a result, as the receiver's transaction went first.
+    assert!(runs.iter().all(|r| r["Node"] == "worker"), "{runs:#?}");
+    for study in &studies {
+        assert_eq!((reports(&receiver, study), reports(&worker, study)), (1, 1), "{study}: {runs:#?}");
+    }
     assert_eq!(receiver.get("/ai").ok()["Worker"], false);
     assert_eq!((receiver.get("/ai/health").status, worker.get("/ai/health").status), (200, 200));
 
     // Asked here, seen and changed there.
     receiver.post("/ai/queue/suspend", &json!({})).ok();
-    let asked = receiver.post(&format!("/studies/{}/ai", studies[0]), &json!({"Model": DEMO, "Force": true})).ok();
+    let forced = json!({"Model": DEMO, "Force": true});
+    let asked = taken(|| receiver.post(&format!("/studies/{}/ai", studies[0]), &forced)).ok();
     let asked = format!("/ai/runs/{}", asked["ID"].as_str().unwrap());
     assert_eq!(worker.get(&asked).ok()["State"], "Queued");
-    worker.post(&format!("{asked}/cancel"), &json!({})).ok();
+    taken(|| worker.post(&format!("{asked}/cancel"), &json!({}))).ok();
     assert_eq!(receiver.get(&asked).ok()["State"], "Cancelled");
-    let retried = worker.post(&format!("{asked}/retry"), &json!({})).ok();
+    let retried = taken(|| worker.post(&format!("{asked}/retry"), &json!({}))).ok();
     let retried = format!("/ai/runs/{}", retried["ID"].as_str().unwrap());
     assert_eq!(receiver.get(&retried).ok()["State"], "Queued");
     worker.post("/ai/queue/resume", &json!({})).ok();
     let finished = wait_finished(&receiver, &retried);
     assert_eq!((&finished["State"], &finished["Node"]), (&json!("Succeeded"), &json!("worker")));
     assert_eq!(reports(&worker, &studies[0]), 2);
-    receiver.delete(&retried).ok();
+    taken(|| receiver.delete(&retried)).ok();
     assert_eq!(worker.get(&retried).status, 404);
     assert_eq!(reports(&worker, &studies[0]), 1);
 
     // The receiver ends what the worker is at.
     let study = upload(&worker, &large_files(71_100));
     let stopped = (0..20).any(|_| {
-        let run = receiver.post(&format!("/studies/{study}/ai"), &json!({"Model": DEMO, "Force": true})).ok();
+        let run = taken(|| receiver.post(&format!("/studies/{study}/ai"), &forced)).ok();
         let run = format!("/ai/runs/{}", run["ID"].as_str().unwrap());
         wait_until("a run that runs", || receiver.get(&run).ok()["State"] != "Queued");
         let cancelled = receiver.post(&format!("{run}/cancel"), &json!({}));
@@ -298,6 +301,16 @@ fn one_receives_and_another_works(version: Version) {
         cancelled.status == 200 && finished["State"] == "Cancelled" && finished["Stored"] == json!([])
     });
     assert!(stopped, "no run that the worker was at could be cancelled at the receiver");
+}
+
+/// As a client does: what Orthanc's database refused, since another server's transaction went first, is asked for again.
+#[track_caller]
+fn taken(request: impl Fn() -> Answer) -> Answer {
+    let again = |n| {
+        std::thread::sleep(Duration::from_millis(300) * u32::from(n > 0));
+        Some(request()).filter(|answer| answer.status < 500)
+    };
+    (0..10).find_map(again).unwrap_or_else(&request)
 }
 
 /// As a modality does: an image that the server refused, since another server's transaction went first, is sent again.
@@ -330,7 +343,7 @@ fn wait_finished(server: &Orthanc, run: &str) -> Value {
 /// Forced runs on one study.
 fn ask(server: &Orthanc, study: &str, count: usize) {
     for _ in 0..count {
-        server.post(&format!("/studies/{study}/ai"), &json!({"Model": DEMO, "Force": true})).ok();
+        taken(|| server.post(&format!("/studies/{study}/ai"), &json!({"Model": DEMO, "Force": true}))).ok();
     }
 }
 

@@ -11,6 +11,7 @@ const KEY: Style = Style::new(Weight::Regular, 7.5, super::layout::SOFT);
 const GAP: f32 = 14.0;
 const PADDING: f32 = 9.0;
 const FACT_COLUMNS: usize = 3;
+const CAPTION_LINES: usize = 6;
 
 impl<'d> Layout<'d> {
     pub fn block(&mut self, block: &'d Block) {
@@ -53,20 +54,7 @@ impl<'d> Layout<'d> {
         for line in lines {
             strips.extend(self.canvas.wrap(line, body, width).into_iter().map(|line| (line, body)));
         }
-        let height = strips.len() as f32 * body.line() + 8.0;
-        self.need(height.min(Self::room() / 3.0));
-        let last = strips.len() - 1;
-        for (number, (line, style)) in strips.into_iter().enumerate() {
-            let above = if number == 0 { 4.0 } else { 0.0 };
-            let below = if number == last { 4.0 } else { 0.0 };
-            let height = above + style.line() + below;
-            self.need(height);
-            // A hair more than the strip: no seams.
-            self.canvas.fill(LEFT, self.y, [WIDTH, height + 0.1], ground);
-            self.canvas.fill(LEFT, self.y, [3.0, height + 0.1], edge);
-            self.canvas.text(LEFT + PADDING + 3.0, self.y + above + 0.72 * style.line(), &line, style);
-            self.y += height;
-        }
+        self.boxed(strips, [3.0, 4.0], edge, ground);
         self.y += 8.0;
     }
 
@@ -77,16 +65,27 @@ impl<'d> Layout<'d> {
         for detail in &answer.detail {
             strips.extend(self.canvas.wrap(detail, SMALL, width).into_iter().map(|line| (line, SMALL)));
         }
-        let height = strips.iter().map(|(_, style)| style.line()).sum::<f32>() + 12.0;
-        self.need(height);
-        self.canvas.fill(LEFT, self.y, [WIDTH, height], PANEL);
-        self.canvas.fill(LEFT, self.y, [5.0, height], rgb(&answer.color));
-        let mut y = self.y + 6.0;
-        for (line, style) in strips {
-            self.canvas.text(LEFT + PADDING + 5.0, y + 0.72 * style.line(), &line, style);
-            y += style.line();
+        self.boxed(strips, [5.0, 6.0], rgb(&answer.color), PANEL);
+        self.y += 9.0;
+    }
+
+    /// Lines below each other on a ground of their own with a coloured edge, over as many pages as they need. `[edge, margin]`: the edge's
+    /// width, and what is left free above and below.
+    fn boxed(&mut self, lines: Vec<(String, Style)>, [edge, margin]: [f32; 2], color: Color, ground: Color) {
+        let height = lines.iter().map(|(_, style)| style.line()).sum::<f32>() + 2.0 * margin;
+        self.need(height.min(Self::room() / 3.0));
+        let last = lines.len().saturating_sub(1);
+        for (number, (line, style)) in lines.into_iter().enumerate() {
+            let above = if number == 0 { margin } else { 0.0 };
+            let below = if number == last { margin } else { 0.0 };
+            let strip = above + style.line() + below;
+            self.need(strip);
+            // A hair more than the strip: no seams.
+            self.canvas.fill(LEFT, self.y, [WIDTH, strip + 0.1], ground);
+            self.canvas.fill(LEFT, self.y, [edge, strip + 0.1], color);
+            self.canvas.text(LEFT + PADDING + edge, self.y + above + 0.72 * style.line(), &line, style);
+            self.y += strip;
         }
-        self.y += height + 9.0;
     }
 
     /// Keys over values, three in a row; on a ground of their own or not.
@@ -107,23 +106,28 @@ impl<'d> Layout<'d> {
             let width = |fact: &Fact| if fact.wide { inner } else { column };
             let values: Vec<Vec<String>> =
                 row.iter().map(|fact| self.canvas.wrap(&fact.value, BODY, width(fact))).collect();
-            let most = values.iter().map(Vec::len).max().unwrap_or(1) as f32;
-            let height = KEY.line() + most * BODY.line() + 5.0;
+            let most = values.iter().map(Vec::len).max().unwrap_or(1);
             let (above, below) = (if number == 0 { edge } else { 0.0 }, if number == last { edge - 3.0 } else { 0.0 });
-            self.need(height + above + below.max(0.0));
-            if panel {
-                self.canvas.fill(LEFT, self.y, [WIDTH, height + above + below + 0.1], PANEL);
-            }
-            self.y += above;
-            for (place, (fact, value)) in row.iter().zip(&values).enumerate() {
-                let x = x + place as f32 * (column + GAP);
-                self.canvas.text(x, self.y + 0.75 * KEY.line(), &fact.key, KEY);
-                for (n, line) in value.iter().enumerate() {
-                    let y = self.y + KEY.line() + (n as f32 + 0.72) * BODY.line();
-                    self.canvas.text(x, y, line, BODY);
+            let height = above + KEY.line() + most as f32 * BODY.line() + 5.0 + below;
+            self.need(height.min(Self::room() / 2.0));
+            // The keys, then line by line, so that a row higher than a page goes on.
+            for n in 0..=most {
+                let style = if n == 0 { KEY } else { BODY };
+                let above = if n == 0 { above } else { 0.0 };
+                let strip = above + style.line() + if n == most { 5.0 + below } else { 0.0 };
+                self.need(strip);
+                if panel {
+                    self.canvas.fill(LEFT, self.y, [WIDTH, strip + 0.1], PANEL);
                 }
+                let foot = self.y + above + 0.72 * style.line();
+                for (place, (fact, value)) in row.iter().zip(&values).enumerate() {
+                    let line = if n == 0 { Some(&fact.key) } else { value.get(n - 1) };
+                    if let Some(line) = line {
+                        self.canvas.text(x + place as f32 * (column + GAP), foot, line, style);
+                    }
+                }
+                self.y += strip;
             }
-            self.y += height + below;
         }
         self.y += if panel { 8.0 } else { 4.0 };
     }
@@ -133,8 +137,7 @@ impl<'d> Layout<'d> {
         let (columns, highest) = if pictures.len() == 1 { (1, 300.0) } else { (2, 230.0) };
         let width = (WIDTH - GAP * (columns - 1) as f32) / columns as f32;
         for row in pictures.chunks(columns) {
-            let captions: Vec<Vec<String>> =
-                row.iter().map(|picture| self.canvas.wrap(&picture.caption, SMALL, width)).collect();
+            let captions: Vec<Vec<String>> = row.iter().map(|picture| self.caption(&picture.caption, width)).collect();
             let size = |picture: &Picture| {
                 let (w, h) = (picture.image.width.max(1) as f32, picture.image.height.max(1) as f32);
                 let scale = (width / w).min(highest / h);
@@ -155,5 +158,15 @@ impl<'d> Layout<'d> {
             }
             self.y += height + 8.0;
         }
+    }
+
+    /// A picture's caption in lines, cut where a header is longer than a picture is worth.
+    fn caption(&self, text: &str, width: f32) -> Vec<String> {
+        let mut lines = self.canvas.wrap(text, SMALL, width);
+        if lines.len() > CAPTION_LINES {
+            lines.truncate(CAPTION_LINES);
+            lines[CAPTION_LINES - 1].push_str(" …");
+        }
+        lines
     }
 }

@@ -60,6 +60,7 @@ impl<'d> Layout<'d> {
         self.need(lines.len() as f32 * PART.line() + 60.0);
         self.y += if first { 6.0 } else { 0.0 };
         for line in lines {
+            self.need(PART.line());
             self.y += PART.line();
             self.canvas.text(LEFT, self.y - 5.0, &line, PART);
         }
@@ -115,5 +116,68 @@ impl<'d> Layout<'d> {
             self.canvas.text_on(page, x, PAGE[1] - 33.0, &number, SMALL);
         }
         self.canvas
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Answer, Block, Cell, Column, Fact, Language, Table, Tone};
+
+    const WORDS: usize = 4000;
+
+    /// More than two pages of one text.
+    fn long(word: &str) -> String {
+        vec![word; WORDS].join(" ")
+    }
+
+    fn fact(key: &str, wide: bool) -> Fact {
+        Fact { key: key.into(), value: long(key), wide }
+    }
+
+    #[test]
+    fn nothing_runs_over_a_pages_edge() {
+        let notice = Block::Notice { tone: Tone::Warning, title: "t".into(), lines: vec![long("notice")] };
+        let answer =
+            Answer { label: "l".into(), value: long("value"), color: "#ff0000".into(), detail: vec![long("detail")] };
+        let table = Table {
+            columns: vec![Column { name: "c".into(), numeric: false }],
+            rows: vec![vec![Cell { text: long("cell"), ..Cell::default() }]],
+        };
+        let blocks = vec![
+            Block::Heading(long("heading")),
+            Block::Paragraph(long("paragraph")),
+            Block::Note(long("note")),
+            notice,
+            Block::Answer(answer),
+            Block::Facts(vec![fact("first", false), fact("second", false), fact("third", true)]),
+            Block::Table(table),
+        ];
+        let document = Document {
+            language: Language::English,
+            title: "T".into(),
+            mark: "M".into(),
+            foot: "F".into(),
+            page_number: "{page}/{pages}".into(),
+            subject: vec![fact("patient", true)],
+            parts: vec![Part { title: long("part"), blocks }],
+            created: String::new(),
+        };
+        let mut layout = Layout::new(&document).unwrap();
+        layout.head();
+        layout.part(&document.parts[0], true);
+        let pages = layout.canvas.pages;
+        assert!(pages.len() > 20, "{}", pages.len());
+        let mut texts = 0;
+        for (number, page) in pages.into_iter().enumerate() {
+            let bytes = page.finish();
+            let operations = String::from_utf8_lossy(&bytes).into_owned();
+            for place in operations.lines().filter_map(|line| line.strip_suffix(" Td")) {
+                let y: f32 = place.split(' ').nth(1).unwrap().parse().unwrap();
+                assert!((PAGE[1] - BOTTOM - 1.0..PAGE[1]).contains(&y), "page {number}: a text at {y} of {}", PAGE[1]);
+                texts += 1;
+            }
+        }
+        assert!(texts > 1000, "{texts}");
     }
 }

@@ -1,13 +1,7 @@
-// The REST interface: Orthanc's own routes and the plugin's. All addresses are relative to this file, two levels below
-// Orthanc's root, so that a reverse proxy's path prefix needs no configuration.
+// The REST interface: Orthanc's own routes and the plugin's.
+import { ROOT, TOKENS, send, take } from "./early.js";
 import { t } from "./text.js";
 import { readNumpy } from "./values.js";
-
-const ROOT = new URL("../../", import.meta.url);
-
-// Orthanc Explorer hands these on from its address as request headers for the authorization plugin; so do we.
-const TOKENS = Object.fromEntries([...new URLSearchParams(location.search)]
-  .filter(([name]) => ["token", "auth-token", "authorization"].includes(name)));
 
 /** A request that failed. `status` is the HTTP status, 0 where no answer came. `message` is for people. */
 export class ApiError extends Error {
@@ -18,16 +12,9 @@ export class ApiError extends Error {
 }
 
 async function request(method, path, body) {
-  const headers = { Accept: "application/json", ...TOKENS };
-  // The JSON content type is what keeps other sites' forms from posting here (the server insists on it).
-  if (body !== undefined) headers["Content-Type"] = "application/json";
   let response, text;
   try {
-    response = await fetch(new URL(path, ROOT), {
-      method, headers, credentials: "same-origin", cache: "no-store",
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    text = await response.text();
+    ({ response, text } = await ((method === "GET" && take(path)) || send(method, path, body)));
   } catch {
     throw new ApiError(0, t("error.offline"));
   }
@@ -58,22 +45,7 @@ const id = encodeURIComponent;
 
 export const getServer = () => request("GET", "ai");
 export const getRuns = (limit, { state, model } = {}) => request("GET", `ai/runs?${new URLSearchParams({ limit, ...(state ? { state } : {}), ...(model ? { model } : {}) })}`);
-const early = new Map(); // runs that were asked for before the page stood
-
-export function getRun(run) {
-  const asked = early.get(run);
-  early.delete(run); // once: what is polled is to be new
-  return asked ?? request("GET", `ai/runs/${id(run)}`);
-}
-
-/** Asks for a run, its study and the models; who needs them later waits no longer. */
-export function getRunEarly(run) {
-  const asked = getRun(run);
-  early.set(run, asked);
-  getModels().catch(() => {});
-  asked.then(({ Study: study }) => study && getStudy(study), () => {});
-}
-
+export const getRun = (run) => request("GET", `ai/runs/${id(run)}`);
 export const getApplicability = (level, resource) => request("GET", `${level}/${id(resource)}/ai`);
 export const startRun = (level, resource, body) => request("POST", `${level}/${id(resource)}/ai`, body);
 export const cancelRun = (run) => request("POST", `ai/runs/${id(run)}/cancel`, {});

@@ -1,22 +1,27 @@
 // The page's frame: which view an address shows, loading it, and polling only while something is under way and seen.
 import { getServer } from "./api.js";
 import { h, swap } from "./dom.js";
+import { images } from "./images.js";
+import { model } from "./model.js";
+import { overview } from "./overview.js";
+import { resource } from "./resource.js";
 import { run } from "./run.js";
+import { studies } from "./studies.js";
 import { language, t } from "./text.js";
 
 const POLL_MS = 1000;
 const RETRY_MS = 5000;
 
 /**
- * Address → view, loaded when it is gone to; a run's, whose results are waited for, at once. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act, redraw) -> nodes`.
+ * Address → view. A view gives `load() -> data`, `title(data)`, `active(data)`, `render(data, act, redraw) -> nodes`.
  */
 const ROUTES = [
-  [/^#?\/?$/, () => import("./overview.js").then(({ overview }) => overview)],
-  [/^#\/runs\/([^/]+)$/, () => run],
-  [/^#\/models\/([^/]+)$/, () => import("./model.js").then(({ model }) => model)],
-  [/^#\/studies$/, () => import("./studies.js").then(({ studies }) => studies)],
-  [/^#\/images$/, () => import("./images.js").then(({ images }) => images)],
-  [/^#\/(studies|series|instances)\/([^/]+)$/, () => import("./resource.js").then(({ resource }) => resource)],
+  [/^#?\/?$/, overview],
+  [/^#\/runs\/([^/]+)$/, run],
+  [/^#\/models\/([^/]+)$/, model],
+  [/^#\/studies$/, studies],
+  [/^#\/images$/, images],
+  [/^#\/(studies|series|instances)\/([^/]+)$/, resource],
 ];
 
 const main = document.getElementById("main");
@@ -83,27 +88,18 @@ async function act(action) {
 
 async function show(moved) {
   const hash = location.hash;
-  const [pattern, load] = ROUTES.find(([candidate]) => candidate.test(hash)) ?? [];
+  const [pattern, view] = ROUTES.find(([candidate]) => candidate.test(hash)) ?? [];
   if (shown) clearTimeout(shown.timer);
   say(null);
-  if (!load) {
+  if (!view) {
     shown = null;
     say(t("error.noSuchPage"));
     main.replaceChildren(h("p", {}, h("a", { href: "#/" }, t("action.back"))));
     return;
   }
-  const page = { view: null, json: null, timer: null, turn: 0, moved, offline: false };
-  shown = page;
+  shown = { view: view(...pattern.exec(hash).slice(1).map(decodeURIComponent)), json: null, timer: null, turn: 0, moved, offline: false };
   main.replaceChildren(h("p", { class: "muted" }, t("loading")));
-  const view = await Promise.resolve(load()).catch(() => null);
-  if (page !== shown) return;
-  if (!view) {
-    say(t("error.offline"));
-    main.replaceChildren(h("p", {}, h("a", { href: "#/" }, t("action.back"))));
-    return;
-  }
-  page.view = view(...pattern.exec(hash).slice(1).map(decodeURIComponent));
-  refresh(page);
+  await refresh(shown);
 }
 
 async function showServer() {
@@ -134,9 +130,8 @@ for (const name of ["dragover", "drop"]) {
 }
 window.addEventListener("hashchange", () => show(true));
 document.addEventListener("visibilitychange", () => {
-  if (!shown?.view) return;
+  if (!shown) return;
   if (document.hidden) clearTimeout(shown.timer);
   else refresh(shown);
 });
-showServer();
-show(false);
+show(false).finally(showServer);

@@ -1,26 +1,41 @@
 // A reader's own word on each finding of a run: accepted, rejected, a comment.
 import { getFeedback, giveFeedback } from "./api.js";
 import { announce, h } from "./dom.js";
-import { t } from "./text.js";
+import { segmentText } from "./parts.js";
+import { className, language, percent, t } from "./text.js";
 
 const SAID = { Accept: "feedback.accepted", Reject: "feedback.rejected" };
 const SHOWN = 6; // findings that are open to see; a series has hundreds
 
+/** What is to be judged, and on which image: the class or segment and its number as the cards say them, where the manifest's words are not the reader's. */
+function answerOf(finding, run, classes) {
+  const same = (result) => result.InstanceUid === finding.InstanceUid && (result.FrameNumber ?? null) === (finding.FrameNumber ?? null);
+  const of = finding.InstanceUid ? (run.Results ?? []).find(same) : run.Segmentation ?? run.Overall;
+  const said = language === "en" || !of ? finding.Answer : inWords(finding, of, classes);
+  return finding.InstanceUid && of?.View ? `${of.View} · ${said}` : said;
+}
+
+function inWords(finding, of, classes) {
+  const segment = (of.Segments ?? []).find(({ Name }) => Name === finding.Segment);
+  if (segment) return segmentText(segment, classes);
+  return finding.Class ? `${className(classes.get(finding.Class), finding.Class)}: ${percent(of.Probability)}` : finding.Answer;
+}
+
 /**
- * The panel. `kept`: what the server said last and what is being typed, over redraws; `changed()` draws the page again. Null where the
+ * The panel of a run; `classes`: of its model, by name. `kept`: what the server said last and what is being typed, over redraws; `changed()` draws the page again. Null where the
  * server has no such route, or the run no finding.
  */
-export function feedbackPanel(runId, kept, changed) {
+export function feedbackPanel(run, classes, kept, changed) {
   if (!kept.asked) {
     kept.asked = true;
     kept.drafts = new Map();
-    getFeedback(runId).then((answer) => { kept.answer = answer; changed(); }, () => {});
+    getFeedback(run.ID).then((answer) => { kept.answer = answer; changed(); }, () => {});
   }
   const { Findings: findings = [], Feedback: given = [], User: user } = kept.answer ?? {};
   if (!findings.length) return null;
   const mine = new Map(given.filter((one) => one.Current && (one.User ?? null) === (user ?? null)).map((one) => [one.Finding, one]));
   const others = (key) => given.filter((one) => one.Current && one.Finding === key && (one.User ?? null) !== (user ?? null));
-  const rows = (some) => some.map((finding) => row(runId, finding, mine.get(finding.Finding), others(finding.Finding), kept, changed));
+  const rows = (some) => some.map((finding) => row(run.ID, { ...finding, Answer: answerOf(finding, run, classes) }, mine.get(finding.Finding), others(finding.Finding), kept, changed));
   const rest = findings.slice(SHOWN);
   const list = h("ul", { class: "feedback-list" }, kept.open ? rows(rest) : []);
   // Hundreds of rows are made when they are asked for.

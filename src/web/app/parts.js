@@ -1,7 +1,7 @@
 // Parts that several views share: badges, bars, the strip that says whose study this is, the table of runs.
 import { explorerUrl, getRun, getStudy } from "./api.js";
 import { classColor, h, withVariables } from "./dom.js";
-import { className, decimals, dicomDate, moment, named, percent, personName, seconds, t } from "./text.js";
+import { className, decimals, dicomDate, language, millilitres, moment, named, percent, personName, seconds, t } from "./text.js";
 
 export const isLoading = (model) => model.State === "Loading";
 export const isActive = (run) => run.State === "Queued" || run.State === "Running";
@@ -56,8 +56,9 @@ function duration(run) {
 
 export const durationText = (run) => (duration(run) === null ? "–" : seconds(duration(run)));
 
-/** Whose study this is, so that nobody reads one patient's result as another's. `study` may be null. */
+/** Whose study this is, so that nobody reads one patient's result as another's. `study`: undefined until it has come, null where it may not be seen. */
 export function patientStrip(study, studyId) {
+  if (study === undefined) return h("p", { class: "patient muted" }, t("loading"));
   if (!study) return h("p", { class: "patient" }, t("patient.unknown", { id: studyId ?? "" }));
   const patient = study.PatientMainDicomTags ?? {};
   const tags = study.MainDicomTags ?? {};
@@ -109,6 +110,18 @@ export function resultCell(run, classes) {
 
 /** What every model can say, classes or segments, by name: `model -> class -> {Name, Color, Translations}`. */
 export const classesByModel = (models) => new Map(models.map((model) => [model.Name, new Map([...model.Classes ?? [], ...model.Segments ?? []].map((one) => [one.Name, one]))]));
+
+/**
+ * What was measured of a segment, in a line: the server's words where they are in the reader's language, else its name and how large it is.
+ */
+export function segmentText(segment, classes) {
+  const name = className(classes.get(segment.Name), segment.Name);
+  if (!segment.Found) return `${name}: ${t("segment.noFinding")}`;
+  if (language === "en") return segment.Finding;
+  const size = Number.isFinite(segment.VolumeMl) ? millilitres(segment.VolumeMl) : decimals(segment.SharePercent, 2, "%");
+  const axis = Number.isFinite(segment.LongAxisMm) ? [`${t("segment.longAxis")} ${decimals(segment.LongAxisMm, 1, "mm")}`] : [];
+  return `${name}: ${[size, ...axis].join(", ")}`;
+}
 
 /** Table of runs, newest first as the server gives them. `studies`: what `studiesOf` gave, or null to leave that column out. */
 export function runsTable(runs, models, studies) {

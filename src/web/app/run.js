@@ -4,7 +4,7 @@ import { cancelRun, deleteRun, getModels, getRun, getStudy, overlayUrl, pictureU
 import { announce, classColor, confirmed, h, textOn, withVariables } from "./dom.js";
 import { feedbackPanel } from "./feedback.js";
 import { heatMapView } from "./heat.js";
-import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, spread, spreadTitle } from "./parts.js";
+import { badge, bar, classesByModel, demoMark, durationText, explorerLink, facts, isActive, patientStrip, progress, segmentText, spread, spreadTitle } from "./parts.js";
 import { segmentationView } from "./segmentation.js";
 import { className, language, moment, named, percent, seconds, t } from "./text.js";
 
@@ -13,20 +13,20 @@ const STAGES = ["fetch", "read", "prepare", "infer", "encode", "store"];
 export function run(id) {
   const previews = new Map(); // kept over redraws, so that a finished image does not load again at every poll
   const slices = {}; // the slice browser, likewise
-  const viewers = { asked: null, found: [] };
+  const whose = { asked: null, strip: h("div", {}, patientStrip()), viewers: [] };
   const feedback = {}; // and what the reader is typing
   return {
     async load() {
       const [data, models] = await Promise.all([getRun(id), getModels().catch(() => [])]);
-      const study = data.Study ? await getStudy(data.Study) : null;
-      return { run: data, models, study };
+      return { run: data, models };
     },
     title: ({ run: data }) => data.ModelTitle ?? data.Model,
     active: ({ run: data }) => isActive(data),
-    render({ run: data, models, study }, act, redraw) {
-      viewers.asked ??= viewersFor(study?.MainDicomTags?.StudyInstanceUID).then((found) => { // not waited for: the results come first
-        viewers.found = found;
-        if (found.length) redraw();
+    render({ run: data, models }, act, redraw) {
+      whose.asked ??= (data.Study ? getStudy(data.Study) : Promise.resolve(null)).then(async (study) => { // not waited for: the results come first
+        whose.strip.replaceChildren(patientStrip(study, data.Study));
+        whose.viewers = await viewersFor(study?.MainDicomTags?.StudyInstanceUID);
+        if (whose.viewers.length) redraw();
       });
       const classes = classesByModel(models).get(data.Model) ?? new Map();
       const results = hangingOrder(data.Results ?? []);
@@ -34,9 +34,9 @@ export function run(id) {
       const cards = data.Overall ? results.filter((result) => !result.Success) : results;
       announce(isActive(data) && data.Stage ? named("stage", data.Stage) : named("state", data.State));
       return [
-        disclaimer(data),
+        disclaimer(data, models),
         h("div", { class: "heading" }, h("h1", {}, data.ModelTitle ?? data.Model), demoMark(data.Demo), badge(data.State), h("span", { class: "spacer" }), actions(data, act)),
-        patientStrip(study, data.Study),
+        whose.strip,
         isActive(data) ? h("div", { class: "panel" }, progress(data)) : null,
         data.Error ? callout("error", t("run.failed"), [data.Error]) : null,
         callout("warning", t("run.warnings"), warnings(data, results)),
@@ -46,16 +46,23 @@ export function run(id) {
         data.Segmentation ? segmentationView(data, classes, slices) : null,
         heatMapView(data, classes, slices),
         explanations(data, previews),
-        data.State === "Succeeded" ? feedbackPanel(data.ID, feedback, redraw) : null,
-        details(data, viewers.found),
+        data.State === "Succeeded" ? feedbackPanel(data, classes, feedback, redraw) : null,
+        details(data, whose.viewers),
       ].filter(Boolean);
     },
   };
 }
 
-/** In sight wherever the reader has scrolled to: the text that limits what the result may be used for. */
-const disclaimer = (run) => h("aside", { class: run.Demo ? "disclaimer disclaimer-demo" : "disclaimer", "aria-label": t("disclaimer") },
-  run.Demo ? h("strong", {}, t("demo.ribbon")) : null, h("span", {}, run.Disclaimer));
+/**
+ * In sight wherever the reader has scrolled to: the text that limits what the result may be used for, in the reader's language where the model has
+ * that same text in it.
+ */
+function disclaimer(run, models) {
+  const { Disclaimer: text, DisclaimerTranslations: translations } = models.find((model) => model.Name === run.Model) ?? {};
+  const said = text && text === run.Disclaimer ? translations?.[language] ?? text : run.Disclaimer;
+  return h("aside", { class: run.Demo ? "disclaimer disclaimer-demo" : "disclaimer", "aria-label": t("disclaimer") },
+    run.Demo ? h("strong", {}, t("demo.ribbon")) : null, h("span", {}, said));
+}
 
 function callout(kind, heading, lines) {
   if (!lines.length) return null;
@@ -128,7 +135,7 @@ function picture(id, alt, previews) {
 /** What was segmented in one image. */
 const segments = (result, classes, answers) => result.Segments.map((segment) => h("p", { class: segment.Found ? null : "muted" },
   withVariables(h("span", { class: "dot" }), { "class-color": classColor(segment.Color) }), " ",
-  segment.Found ? segment.Finding : `${className(classes.get(segment.Name), segment.Name)}: ${t("segment.noFinding")}`,
+  segmentText(segment, classes),
   Number.isFinite(segment.Spread) ? h("span", { class: "spread", title: spreadTitle(answers, "spread.segment") }, ` · ${t("segment.spread")}: ${percent(segment.Spread)}`) : null));
 
 /** The address of the image with its masks drawn over it; null where it has none. */

@@ -4,7 +4,7 @@ import { classColor, h, textOn, withVariables } from "./dom.js";
 import { facts, spreadTitle } from "./parts.js";
 import { sliceBrowser } from "./slices.js";
 import { solidPanel } from "./solid.js";
-import { className, decimals, millilitres, percent, t } from "./text.js";
+import { className, decimals, language, millilitres, percent, t } from "./text.js";
 
 /** First and last slice that the network saw, as indices; null where it saw all of them. */
 function analysedRange(slices) {
@@ -57,7 +57,7 @@ function card(segment, browser, answers) {
       withVariables(h("h2", { class: "class-pill" }, segment.Label), { "class-color": color, "class-text": textOn(color) }),
       segment.Found ? null : h("strong", { class: "no-finding" }, t("segment.noFinding"))),
     segment.Found ? measured(segment, browser, answers) : h("p", {}, t("segment.noFindingText", { name: segment.Label })),
-    segment.Finding ? h("p", { class: "muted segment-finding" }, segment.Finding) : null);
+    segment.Finding && language === "en" ? h("p", { class: "muted segment-finding" }, segment.Finding) : null);
 }
 
 function measured(segment, browser, answers) {

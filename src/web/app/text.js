@@ -540,11 +540,15 @@ export const millilitres = (value) => decimals(value, value < 10 ? 2 : 1, "ml");
 
 export const seconds = (value) => t("seconds", { seconds: value < 10 ? value.toFixed(2) : value.toFixed(1) });
 
-/** A moment (ISO 8601) in the reader's own time zone; "–" where there is none. */
+/**
+ * A moment (ISO 8601) in the reader's own time zone, written as `dicomDate` writes dates; "–" where there is none. Not by Intl: its first use takes
+ * a browser longer than all else that a run's page does.
+ */
 export function moment(iso) {
   const date = new Date(iso ?? NaN);
   if (Number.isNaN(date.getTime())) return "–";
-  return new Intl.DateTimeFormat(language === "ko" ? "ko-KR" : navigator.language, { dateStyle: "medium", timeStyle: "medium" }).format(date);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")}`;
 }
 
 /** DICOM DA as ISO 8601; anything else as it is. */
