@@ -59,7 +59,7 @@ export function run(id) {
  */
 function disclaimer(run, models) {
   const { Disclaimer: text, DisclaimerTranslations: translations } = models.find((model) => model.Name === run.Model) ?? {};
-  const said = text && text === run.Disclaimer ? translations?.[language] ?? text : run.Disclaimer;
+  const said = (text === run.Disclaimer && translations?.[language]) || run.Disclaimer;
   return h("aside", { class: run.Demo ? "disclaimer disclaimer-demo" : "disclaimer", "aria-label": t("disclaimer") },
     run.Demo ? h("strong", {}, t("demo.ribbon")) : null, h("span", {}, said));
 }
